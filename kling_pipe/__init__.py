@@ -1,0 +1,1 @@
+"""kling-pipe: Terraform for generated video."""

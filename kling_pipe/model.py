@@ -1,0 +1,199 @@
+"""The nouns of kling-pipe as frozen values. No behaviour beyond derived properties, no I/O.
+
+Kling's own words (`task_status`, `succeed`, `external_task_id`) are kept verbatim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = Any
+"""A JSON value; in a job's request also an `OutputRef` or a `FileRef` in place of a string or an id."""
+
+Kind = Literal["element", "image", "video", "voice", "audio"]
+Level = Literal["error", "warn", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a file. `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where, what was found, what is allowed, what to do next.
+
+    `id` is stable (`KP104`). `excerpt` is the source line that `position` names and `width` how many of its
+    characters the caret marks. `rule` is the API rule's id (`OV-05`) and `source` the page it stands on.
+    """
+
+    id: str
+    level: Level
+    message: str
+    position: Position | None = None
+    address: str = ""
+    excerpt: str = ""
+    width: int = 1
+    found: str = ""
+    allowed: str = ""
+    near: str = ""
+    hint: str = ""
+    rule: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRef:
+    """A job's output used as a value: known by name now, by URL or id at run time.
+
+    `address` is the job's full address, cell and take included; `output` counts from 1.
+    """
+
+    address: str
+    kind: Kind
+    take: int = 1
+    output: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A local file used as a value. `path` is absolute; `sha256` is of its bytes, in hex."""
+
+    path: str
+    sha256: str
+    size: int
+    kind: Kind = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One named entry of a manifest after matrix and takes: exactly one wanted result.
+
+    `address` is `kind.name@cell#take` (`#take` from 2 on), `base` the same without the take.
+    `request` is the normal form that `key` digests: API fields only, leaves may be `OutputRef` or `FileRef`.
+    `needs` are addresses of jobs that must be done first: `after` (order alone) and those in `request`.
+    `place` is where outputs go, relative to the output folder, without extension (or `save_as` with it).
+    """
+
+    address: str
+    base: str
+    kind: Kind
+    name: str
+    take: int
+    operation: str
+    request: Mapping[str, Json]
+    key: str
+    project: str
+    needs: tuple[str, ...] = ()
+    cell: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    frozen: bool = False
+    retries: int = 0
+    place: str = ""
+    takes: int = 1
+    position: Position | None = None
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """What makes two jobs one task: project, key and take."""
+        return (self.project, self.key, self.take)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One result of a task. `index` counts from 1.
+
+    `path` is relative to the workspace root once the file is saved; `url_at` (ms) is when `url` was handed out.
+    Elements have an `element_id` (an integer of up to 18 digits, never a float) and no file.
+    """
+
+    index: int
+    url: str = ""
+    url_at: int = 0
+    id: str = ""
+    duration: str = ""
+    element_id: int | None = None
+    path: str = ""
+    sha256: str = ""
+    size: int = 0
+
+
+State = Literal["intent", "submitted", "processing", "succeed", "failed"]
+Failure = Literal["", "moderation", "transient", "refused", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is remembered of one task, whoever remembers it (`source`: ledger, lock or account).
+
+    `intent`: written before the POST; whether the task exists is not known. `refused`: the create was refused.
+    `units` is Kling's `final_unit_deduction`, verbatim. Times are Kling's, in ms.
+    """
+
+    external_task_id: str
+    project: str
+    key: str
+    take: int
+    attempt: int
+    operation: str
+    account: str
+    state: State
+    address: str = ""
+    task_id: str = ""
+    message: str = ""
+    failure: Failure = ""
+    outputs: tuple[Output, ...] = ()
+    units: str = ""
+    created_at: int = 0
+    updated_at: int = 0
+    source: Literal["ledger", "lock", "account"] = "ledger"
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """What makes two jobs one task: project, key and take."""
+        return (self.project, self.key, self.take)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """An estimate. `units` is None when the price is unknown; `pack` is None for what costs no units."""
+
+    units: float | None
+    pack: Literal["video", "image"] | None
+    usd: float | None
+    note: str = ""
+
+
+Action = Literal["create", "resume", "reuse", "download", "retry", "blocked", "frozen", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A job placed in a plan. `shared_with` is the address that makes the task when two jobs ask for the same."""
+
+    job: Job
+    action: Action
+    external_task_id: str
+    attempt: int
+    reasons: tuple[str, ...]
+    cost: Cost
+    record: Record | None = None
+    shared_with: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every job with an action and the reasons for it, in an order that respects every dependency."""
+
+    project: str
+    steps: tuple[Step, ...]
+    warnings: tuple[Problem, ...] = ()
