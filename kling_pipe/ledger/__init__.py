@@ -1,0 +1,6 @@
+"""What this machine remembers of tasks: a journal and a cache, never the only truth."""
+
+from kling_pipe.ledger.sqlite import SqliteStore
+from kling_pipe.ledger.store import ANY, Learned, RecordIndex, Store
+
+__all__ = ["ANY", "Learned", "RecordIndex", "SqliteStore", "Store"]

@@ -1,0 +1,97 @@
+"""Which process works on which task: claims that die with their process."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from kling_pipe.effects import Effects
+
+SILENCE = 20.0
+"""Seconds after which a process that says nothing counts as gone."""
+
+BEAT = 4.0
+"""Seconds between two signs of life."""
+
+
+class Processes:
+    """One process among those that share a ledger. The caller holds the transaction."""
+
+    def __init__(
+        self, account: str, connection: sqlite3.Connection, effects: Effects, clock: Callable[[], float]
+    ) -> None:
+        self._account = account
+        self._connection = connection
+        self._effects = effects
+        self._clock = clock
+        self._token = secrets.token_hex(8)
+        self._host = platform.node()
+        self._known = False
+
+    def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
+        """Take the claim unless a live process has it."""
+        where = (self._account, external_task_id)
+        query = "SELECT token FROM claims WHERE account = ? AND external_task_id = ?"
+        row = self._connection.execute(query, where).fetchone()
+        if row and row[0] != self._token and self._lives(row[0]):
+            return False
+        if not self._known:
+            self.beat()
+        values = (*where, self._token, json.dumps(dict(pools)))
+        self._connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", values)
+        return True
+
+    def release(self, external_task_id: str) -> None:
+        """Drop a claim if it is ours."""
+        query = "DELETE FROM claims WHERE account = ? AND external_task_id = ? AND token = ?"
+        self._connection.execute(query, (self._account, external_task_id, self._token))
+
+    def slots_of_others(self) -> Counter[str]:
+        """Slots that other live processes hold, by pool."""
+        query = "SELECT token, pools FROM claims WHERE account = ? AND token <> ?"
+        found: Counter[str] = Counter()
+        living: dict[str, bool] = {}
+        for token, pools in self._connection.execute(query, (self._account, self._token)).fetchall():
+            if living.setdefault(token, self._lives(token)):
+                found.update(json.loads(pools))
+        return found
+
+    def beat(self) -> None:
+        """Write a sign of life, and sweep out processes that are long gone."""
+        now = self._clock()
+        row = (self._token, os.getpid(), self._host, now)
+        self._connection.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?, ?)", row)
+        self._connection.execute("DELETE FROM processes WHERE seen < ?", (now - 100 * SILENCE,))
+        self._known = True
+
+    def leave(self) -> None:
+        """Drop everything of this process."""
+        if self._known:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("DELETE FROM claims WHERE token = ?", (self._token,))
+            self._connection.execute("DELETE FROM processes WHERE token = ?", (self._token,))
+            self._effects.commit(self._connection)
+
+    def _lives(self, token: str) -> bool:
+        row = self._connection.execute("SELECT pid, host, seen FROM processes WHERE token = ?", (token,)).fetchone()
+        if row is None or row[2] < self._clock() - SILENCE:
+            return False
+        return row[1] != self._host or _pid_lives(row[0])
+
+
+def _pid_lives(pid: int) -> bool:
+    """Whether a process of this machine exists. On Windows only its signs of life tell: os.kill would end it."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,228 @@
+"""The ledger as one SQLite file in WAL mode, shared by all processes on this machine."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from kling_pipe.effects import Effects
+from kling_pipe.errors import LocalStateError
+from kling_pipe.ledger.processes import Processes
+from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
+from kling_pipe.ledger.store import ANY, Learned, RecordIndex, _Any
+from kling_pipe.model import Record, State
+
+VERSION = 1
+BUSY_SECONDS = 15.0
+"""How long a transaction of another process is waited for."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (
+  external_task_id TEXT NOT NULL, project TEXT NOT NULL, key TEXT NOT NULL, take INTEGER NOT NULL,
+  attempt INTEGER NOT NULL, operation TEXT NOT NULL, account TEXT NOT NULL, state TEXT NOT NULL, address TEXT NOT NULL,
+  task_id TEXT NOT NULL, message TEXT NOT NULL, failure TEXT NOT NULL, outputs TEXT NOT NULL, units TEXT NOT NULL,
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, PRIMARY KEY (account, external_task_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS processes (token TEXT PRIMARY KEY, pid INTEGER NOT NULL, host TEXT NOT NULL, seen REAL);
+CREATE TABLE IF NOT EXISTS claims (
+  account TEXT NOT NULL, external_task_id TEXT NOT NULL, token TEXT NOT NULL, pools TEXT NOT NULL,
+  PRIMARY KEY (account, external_task_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS durations (sort TEXT PRIMARY KEY, count INTEGER, mean REAL, low REAL, high REAL);
+CREATE TABLE IF NOT EXISTS limits (account TEXT, pool TEXT, slots INTEGER, at REAL, PRIMARY KEY (account, pool));
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT);
+"""
+_PLACES = ", ".join("?" for _ in COLUMNS.split(","))
+
+
+class SqliteStore:
+    """A ledger file. Open one per process; `account` decides which records are seen.
+
+    Raises LocalStateError when the file is corrupt, newer than this version, locked for too long, or cannot be
+    written: never treats such a file as empty.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        account: str,
+        *,
+        effects: Effects | None = None,
+        clock: Callable[[], float] = time.time,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
+        self.path = path
+        self.account = account
+        self._effects = effects or Effects()
+        self._clock = clock
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._durable = self._open(busy_seconds, "FULL")
+            self._prepare()
+            self._loose = self._open(busy_seconds, "NORMAL")
+        self._processes = Processes(account, self._loose, self._effects, clock)
+
+    def close(self) -> None:
+        """Give back every claim and close the file."""
+        with self._told():
+            self._processes.leave()
+            self._loose.close()
+            self._durable.close()
+
+    def get(self, external_task_id: str) -> Record | None:
+        """One record, or None."""
+        query = f"SELECT {COLUMNS} FROM records WHERE account = ? AND external_task_id = ?"  # noqa: S608 - constants
+        with self._told():
+            row = self._durable.execute(query, (self.account, external_task_id)).fetchone()
+        return decoded(row) if row else None
+
+    def put(self, record: Record, *, expected: State | _Any | None = ANY) -> bool:
+        """Write durably if the present state is `expected` (None: there is no record). False: someone was faster."""
+        values = encoded(record)
+        insert = f"INTO records ({COLUMNS}) VALUES ({_PLACES})"
+        with self._transaction(self._durable) as connection:
+            if isinstance(expected, _Any):
+                return connection.execute(f"INSERT OR REPLACE {insert}", values).rowcount == 1
+            if expected is None:
+                return connection.execute(f"INSERT OR IGNORE {insert}", values).rowcount == 1
+            where = "WHERE account = ? AND external_task_id = ? AND state = ?"
+            key = (record.account, record.external_task_id, expected)
+            found = connection.execute(f"SELECT 1 FROM records {where}", key).fetchone()  # noqa: S608 - constants
+            return bool(found) and connection.execute(f"INSERT OR REPLACE {insert}", values).rowcount == 1
+
+    def forget(self, external_task_id: str, *, expected: State) -> bool:
+        """Remove a record that is in this state: an intent of which is known that nothing was created."""
+        query = "DELETE FROM records WHERE account = ? AND external_task_id = ? AND state = ?"
+        with self._transaction(self._durable) as connection:
+            return connection.execute(query, (self.account, external_task_id, expected)).rowcount == 1
+
+    def records(self, project: str | None = None) -> RecordIndex:
+        """All records of this account, or those of one project, by identity."""
+        query = f"SELECT {COLUMNS} FROM records WHERE account = ?"  # noqa: S608 - constants
+        values: tuple[str, ...] = (self.account,)
+        if project is not None:
+            query, values = f"{query} AND project = ?", (self.account, project)
+        with self._told():
+            return RecordIndex(self._durable.execute(query, values).fetchall(), decoded)
+
+    def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
+        """Become the one process that works on this task, its slots counted. False: another live process does."""
+        with self._transaction(self._loose):
+            return self._processes.claim(external_task_id, pools)
+
+    def release(self, external_task_id: str) -> None:
+        """Give a claim back."""
+        with self._transaction(self._loose):
+            self._processes.release(external_task_id)
+
+    def slots_of_others(self) -> Mapping[str, int]:
+        """Slots that other live processes hold, by pool."""
+        with self._told():
+            return self._processes.slots_of_others()
+
+    def beat(self) -> None:
+        """Say that this process lives. Due every few seconds while it holds claims."""
+        with self._transaction(self._loose):
+            self._processes.beat()
+
+    def learned(self) -> dict[str, Learned]:
+        """Learned durations by sort of task."""
+        with self._told():
+            rows = self._loose.execute("SELECT sort, count, mean, low, high FROM durations").fetchall()
+        return {row[0]: Learned(*row[1:]) for row in rows}
+
+    def learn(self, durations: Mapping[str, Learned]) -> None:
+        """Keep learned durations."""
+        rows = [(sort, one.count, one.mean, one.low, one.high) for sort, one in durations.items()]
+        with self._transaction(self._loose) as connection:
+            connection.executemany("INSERT OR REPLACE INTO durations VALUES (?, ?, ?, ?, ?)", rows)
+
+    def limits(self) -> dict[str, tuple[int, float]]:
+        """Learned slot limits by pool, with the time (seconds) when each was learned."""
+        query = "SELECT pool, slots, at FROM limits WHERE account = ?"
+        with self._told():
+            return {row[0]: (row[1], row[2]) for row in self._loose.execute(query, (self.account,)).fetchall()}
+
+    def keep_limit(self, pool: str, limit: int) -> None:
+        """Keep a learned slot limit."""
+        row = (self.account, pool, limit, self._clock())
+        with self._transaction(self._loose) as connection:
+            connection.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)", row)
+
+    def file_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
+        """SHA-256 of a file that has not changed since it was hashed."""
+        query = "SELECT sha256 FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
+        with self._told():
+            row = self._loose.execute(query, (path, size, mtime_ns)).fetchone()
+        return str(row[0]) if row else None
+
+    def keep_file_hash(self, path: str, size: int, mtime_ns: int, sha256: str) -> None:
+        """Keep a file's SHA-256."""
+        with self._transaction(self._loose) as connection:
+            connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (path, size, mtime_ns, sha256))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While inside, no other process writes the ledger: guards the lock file, which has no lock of its own."""
+        with self._transaction(self._loose):
+            yield
+
+    def _open(self, busy_seconds: float, synchronous: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=busy_seconds, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        return connection
+
+    def _prepare(self) -> None:
+        version = self._durable.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise LocalStateError(
+                f"the ledger `{self.path}` is of version {version}, this kling-pipe knows up to {VERSION}",
+                hint="update kling-pipe; nothing was changed",
+            )
+        if version < VERSION:
+            with self._transaction(self._durable) as connection:
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        with self._told():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                self._effects.commit(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.rollback()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _explained(self.path, error) from error
+        except OSError as error:
+            raise LocalStateError(f"the ledger `{self.path}` cannot be used: {error}") from error
+
+
+_HINTS: tuple[tuple[str, str, str], ...] = (
+    ("locked", "is held by another process", "wait for the other run to end, then run again"),
+    ("full", "cannot be written: the disk is full", "free some space and run again; it goes on where it stopped"),
+    ("readonly", "cannot be written", "make the folder writable and run again; it goes on where it stopped"),
+    ("unable to open", "cannot be opened", "check that the folder exists and is writable"),
+    ("disk i/o", "cannot be written: the disk reports an error", "check the disk and run again"),
+)
+
+
+def _explained(path: Path, error: sqlite3.Error) -> LocalStateError:
+    text = str(error).lower()
+    for sign, what, hint in _HINTS:
+        if sign in text:
+            return LocalStateError(f"the ledger `{path}` {what} ({error})", hint=hint)
+    return LocalStateError(
+        f"the ledger `{path}` is damaged ({error})",
+        hint="move it away and run `kling-pipe sync`: lock and account know what was made, nothing is paid twice",
+    )

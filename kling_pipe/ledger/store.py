@@ -1,0 +1,104 @@
+"""What the engine asks of a ledger, whatever keeps it: one file on this machine or a database for a fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from kling_pipe.model import Record, State
+
+Identity = tuple[str, str, int]
+
+
+class _Any:
+    """The type of `ANY`."""
+
+
+ANY: Final = _Any()
+"""For `Store.put`: write whatever the present state is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """How long tasks of one sort took, in seconds, and from how many that is known."""
+
+    count: int
+    mean: float
+    low: float
+    high: float
+
+    def with_one(self, seconds: float) -> Learned:
+        """The same with one more task; old tasks fade, because the service changes."""
+        count = min(self.count + 1, 50)
+        mean = self.mean + (seconds - self.mean) / count
+        return Learned(count, mean, min(self.low, seconds), max(self.high, seconds))
+
+
+class Store(Protocol):
+    """Records of one account, and what the processes that share them must agree on."""
+
+    account: str
+
+    def get(self, external_task_id: str) -> Record | None:
+        """One record, or None."""
+
+    def put(self, record: Record, *, expected: State | _Any | None = ANY) -> bool:
+        """Write durably if the present state is `expected` (None: there is no record). False: someone was faster."""
+
+    def forget(self, external_task_id: str, *, expected: State) -> bool:
+        """Remove a record that is in this state: an intent of which is known that nothing was created."""
+
+    def records(self, project: str | None = None) -> RecordIndex:
+        """All records, or those of a project, by identity."""
+
+    def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
+        """Become the one process that works on this task, its slots counted. False: another live process does."""
+
+    def release(self, external_task_id: str) -> None:
+        """Give a claim back."""
+
+    def slots_of_others(self) -> Mapping[str, int]:
+        """Slots that other live processes hold, by pool."""
+
+    def beat(self) -> None:
+        """Say that this process lives. Due every few seconds while it holds claims."""
+
+    def learned(self) -> Mapping[str, Learned]:
+        """Learned durations by sort of task."""
+
+    def learn(self, durations: Mapping[str, Learned]) -> None:
+        """Keep learned durations."""
+
+    def limits(self) -> Mapping[str, tuple[int, float]]:
+        """Learned slot limits by pool, with the time (seconds) when each was learned."""
+
+    def keep_limit(self, pool: str, limit: int) -> None:
+        """Keep a learned slot limit."""
+
+    def file_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
+        """SHA-256 of a file that has not changed since it was hashed."""
+
+    def keep_file_hash(self, path: str, size: int, mtime_ns: int, sha256: str) -> None:
+        """Keep a file's SHA-256."""
+
+
+class RecordIndex:
+    """Records by identity, decoded when asked for: most of 10,000 are never looked at."""
+
+    def __init__(self, rows: Iterable[tuple[Any, ...]], decode: Callable[[tuple[Any, ...]], Record]) -> None:
+        self._decode = decode
+        self._rows: dict[Identity, list[tuple[Any, ...]]] = {}
+        for row in rows:
+            self._rows.setdefault((row[1], row[2], row[3]), []).append(row)
+
+    def of(self, identity: Identity) -> tuple[Record, ...]:
+        """The records of all attempts, oldest attempt first."""
+        return tuple(sorted(map(self._decode, self._rows.get(identity, ())), key=lambda record: record.attempt))
+
+    def all(self) -> list[Record]:
+        """Every record."""
+        return [record for identity in self._rows for record in self.of(identity)]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._rows.values()))

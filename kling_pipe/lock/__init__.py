@@ -1,0 +1,28 @@
+"""`kling-pipe.lock`: the committed record of what was made, one sorted block per job."""
+
+from kling_pipe.lock.blocks import (
+    Block,
+    Lock,
+    block_name,
+    failed_block,
+    failed_record,
+    made_block,
+    made_record,
+    split_name,
+)
+from kling_pipe.lock.file import LockFile
+from kling_pipe.lock.text import parse, written
+
+__all__ = [
+    "Block",
+    "Lock",
+    "LockFile",
+    "block_name",
+    "failed_block",
+    "failed_record",
+    "made_block",
+    "made_record",
+    "parse",
+    "split_name",
+    "written",
+]

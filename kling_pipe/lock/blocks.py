@@ -1,0 +1,170 @@
+"""What the lock knows: blocks by name, and the way from blocks to records and back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kling_pipe.model import Output, Record
+
+FIELDS = (
+    "account",
+    "project",
+    "operation",
+    "key",
+    "take",
+    "attempt",
+    "external_task_id",
+    "task_id",
+    "created_at",
+    "units",
+    "outputs",
+    "fields",
+    "failed",
+)
+"""A block's fields in the order of the file."""
+
+Block = Mapping[str, Any]
+_OUTPUT_FIELDS = ("path", "sha256", "size", "duration", "id", "element_id")
+_BLANK = Output(index=0)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The blocks of a lock file by name. A value: `with_block` gives a new one."""
+
+    blocks: Mapping[str, Block] = field(default_factory=dict)
+
+    def find(self, address: str, profile: str, account: str) -> Block | None:
+        """The account's block for a job, or None."""
+        for name in (block_name(address, profile), block_name(address, profile, account)):
+            block = self.blocks.get(name)
+            if block is not None and block.get("account") == account:
+                return block
+        return None
+
+    def with_blocks(self, changes: Iterable[tuple[str, str, Block]]) -> Lock:
+        """The lock with blocks (address, profile, block) put in place of this account's earlier ones."""
+        blocks = dict(self.blocks)
+        for address, profile, block in changes:
+            name = block_name(address, profile)
+            standing = blocks.get(name)
+            if standing is not None and standing.get("account") != block["account"]:
+                name = block_name(address, profile, block["account"])
+            blocks[name] = {**_unknown(blocks.get(name, {})), **block}
+        return Lock(blocks)
+
+    def without(self, names: Iterable[str]) -> Lock:
+        """The lock without the blocks of these names."""
+        gone = set(names)
+        return Lock({name: block for name, block in self.blocks.items() if name not in gone})
+
+    def made(self, account: str) -> dict[tuple[str, str, int], Record]:
+        """Everything that the account made, by identity; of several attempts the last."""
+        found: dict[tuple[str, str, int], Record] = {}
+        for name, block in self.blocks.items():
+            if block.get("account") == account and "outputs" in block:
+                identity = (block["project"], block["key"], block["take"])
+                if identity not in found or found[identity].attempt < block["attempt"]:
+                    found[identity] = made_record(block, split_name(name)[0])
+        return found
+
+
+def block_name(address: str, profile: str = "", account: str = "") -> str:
+    """The name of a job's block."""
+    return f"{address}{'%' + profile if profile else ''}{'!' + account if account else ''}"
+
+
+def split_name(name: str) -> tuple[str, str, str]:
+    """Address, profile and account of a block's name."""
+    rest, _, account = name.partition("!")
+    address, _, profile = rest.partition("%")
+    return address, profile, account
+
+
+def made_record(block: Block, address: str) -> Record:
+    """What a block says was made, as a record."""
+    outputs = tuple(Output(index=index, **_known(form)) for index, form in enumerate(block["outputs"], start=1))
+    return Record(
+        external_task_id=block["external_task_id"],
+        project=block["project"],
+        key=block["key"],
+        take=block["take"],
+        attempt=block["attempt"],
+        operation=block["operation"],
+        account=block["account"],
+        state="succeed",
+        address=address,
+        task_id=block.get("task_id", ""),
+        outputs=outputs,
+        units=block.get("units", ""),
+        created_at=block.get("created_at", 0),
+        source="lock",
+    )
+
+
+def failed_record(block: Block, address: str) -> Record | None:
+    """The failure that a block remembers, as a record; None if it remembers none."""
+    failed = block.get("failed")
+    if not failed:
+        return None
+    return Record(
+        external_task_id=failed["external_task_id"],
+        project=failed["project"],
+        key=failed["key"],
+        take=failed["take"],
+        attempt=failed["attempt"],
+        operation=block["operation"],
+        account=block["account"],
+        state="failed",
+        address=address,
+        message=failed.get("message", ""),
+        failure=failed["failure"],
+        source="lock",
+    )
+
+
+def made_block(record: Record, fields: Mapping[str, str]) -> dict[str, Any]:
+    """The block of a made task. `fields` are short digests by API field: enough to say later what changed."""
+    return {
+        "account": record.account,
+        "project": record.project,
+        "operation": record.operation,
+        "key": record.key,
+        "take": record.take,
+        "attempt": record.attempt,
+        "external_task_id": record.external_task_id,
+        "task_id": record.task_id,
+        "created_at": record.created_at,
+        "units": record.units,
+        "outputs": [_output_form(output) for output in record.outputs],
+        "fields": dict(fields),
+    }
+
+
+def failed_block(record: Record, standing: Block | None) -> dict[str, Any]:
+    """The standing block, or a new one, with the failure remembered beside what was made before."""
+    failed = {
+        "project": record.project,
+        "key": record.key,
+        "take": record.take,
+        "attempt": record.attempt,
+        "external_task_id": record.external_task_id,
+        "failure": record.failure,
+        "message": record.message,
+    }
+    return {"account": record.account, "operation": record.operation, **(standing or {}), "failed": failed}
+
+
+def _unknown(block: Block) -> dict[str, Any]:
+    return {name: value for name, value in block.items() if name not in FIELDS}
+
+
+def _known(form: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: form[name] for name in _OUTPUT_FIELDS if name in form}
+
+
+def _output_form(output: Output) -> dict[str, Any]:
+    values = {name: getattr(output, name) for name in _OUTPUT_FIELDS}
+    return {name: value for name, value in values.items() if value != getattr(_BLANK, name)}

@@ -1,0 +1,56 @@
+"""The lock file on the disk: read once, merged with what others wrote meanwhile, replaced as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from kling_pipe.effects import Effects
+from kling_pipe.errors import LocalStateError
+from kling_pipe.lock.blocks import Block, Lock
+from kling_pipe.lock.text import parse, written
+
+
+class LockFile:
+    """One lock file. `alone` keeps other processes of this machine away while it is merged and replaced."""
+
+    def __init__(self, path: Path, effects: Effects, alone: Callable[[], AbstractContextManager[None]]) -> None:
+        self.path = path
+        self._effects = effects
+        self._alone = alone
+
+    def read(self) -> Lock:
+        """What stands there; a file that is not there is an empty lock. Raises LocalStateError."""
+        return parse(self._text(), str(self.path))
+
+    def update(self, changes: Iterable[tuple[str, str, Block]]) -> None:
+        """Put blocks (address, profile, block) in. Writes only when that changes something."""
+        wanted = list(changes)
+        if wanted:
+            with self._alone():
+                text = self._text()
+                new = written(parse(text, str(self.path)).with_blocks(wanted))
+                if new != text:
+                    self._write(new)
+
+    def _text(self) -> str:
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise LocalStateError(f"`{self.path}` cannot be read: {error}") from error
+
+    def _write(self, text: str) -> None:
+        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        try:
+            with part.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                self._effects.fsync(file)
+            self._effects.replace(part, self.path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            hint = "nothing is lost: the ledger knows it; run again when the file can be written"
+            raise LocalStateError(f"`{self.path}` cannot be written: {error}", hint=hint) from error
