@@ -1,0 +1,113 @@
+"""What a job asks for, as a digest. The meaning of `kp1` is frozen: a change would make people pay twice.
+
+    key              SHA-256 over canonical JSON (RFC 8785) of {v, operation, request}
+    external id      kp1-<project>-<first 20 hex of key>[-t<take>][-a<attempt>]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kling_pipe.model import FileRef, Json, OutputRef
+
+PREFIX = "kp1"
+_DIGEST_LENGTH = 20
+
+
+class ExistingId(int):
+    """An id of something that exists at Kling. Sent as an integer, digested as a decimal string."""
+
+    __slots__ = ()
+
+
+def key_of(operation: str, request: Mapping[str, Json], key_at: Callable[[str], str]) -> str:
+    """The key of a request: 64 hex characters.
+
+    `request` is in normal form (see `pruned`); `key_at` gives the key of the job at an address.
+    """
+    form = {"v": 1, "operation": operation, "request": _digest_form(request, key_at)}
+    return hashlib.sha256(canonical(form).encode("utf-8")).hexdigest()
+
+
+def external_id(project: str, key: str, take: int = 1, attempt: int = 1) -> str:
+    """The `external_task_id` of one attempt at one take; suffixes from 2 on only."""
+    take_suffix = f"-t{take}" if take > 1 else ""
+    attempt_suffix = f"-a{attempt}" if attempt > 1 else ""
+    return f"{PREFIX}-{project}-{key[:_DIGEST_LENGTH]}{take_suffix}{attempt_suffix}"
+
+
+def pruned(value: Json) -> Json:
+    """The same value without what Kling reads as absent: `""`, null and `[]` in mappings, at any depth."""
+    if isinstance(value, Mapping):
+        inner = {name: pruned(item) for name, item in value.items()}
+        return {name: item for name, item in inner.items() if not _is_absent(item)}
+    if isinstance(value, list):
+        return [pruned(item) for item in value]
+    return value
+
+
+def _is_absent(value: Json) -> bool:
+    return value is None or (isinstance(value, str | list) and not value)
+
+
+def _digest_form(value: Json, key_at: Callable[[str], str]) -> Json:
+    if isinstance(value, Mapping):
+        return {name: _digest_form(item, key_at) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_digest_form(item, key_at) for item in value]
+    if isinstance(value, OutputRef):
+        return {"key": key_at(value.address), "take": value.take, "output": value.output}
+    if isinstance(value, FileRef):
+        return {"sha256": value.sha256}
+    if isinstance(value, ExistingId):
+        return str(int(value))
+    return value
+
+
+def canonical(value: Json) -> str:
+    """Canonical JSON after RFC 8785: sorted keys, shortest numbers, no spaces. Integers are exact at any size."""
+    if isinstance(value, Mapping):
+        items = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be"))
+        return "{" + ",".join(f"{_text(name)}:{canonical(item)}" for name, item in items) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float):
+        return _number(value)
+    return json.dumps(value)
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: float) -> str:
+    """A double as ECMAScript prints it (RFC 8785 section 3.2.2.3)."""
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError("JSON has no NaN and no infinity")
+    if value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
+    mantissa, _, exponent = repr(value).partition("e")
+    if not exponent:
+        return mantissa
+    power = int(exponent)
+    if -7 <= power < 0:  # repr switches to an exponent at 1e-05, ECMAScript at 1e-7
+        return _shifted(mantissa, power)
+    return f"{mantissa}e{'+' if power > 0 else '-'}{abs(power)}"
+
+
+def _shifted(mantissa: str, power: int) -> str:
+    sign, digits = ("-", mantissa[1:]) if mantissa.startswith("-") else ("", mantissa)
+    if power == -7:
+        return f"{sign}{digits}e-7"
+    return f"{sign}0.{'0' * (-power - 1)}{digits.replace('.', '')}"
+
+
+def fields_digest(request: Mapping[str, Json], key_at: Callable[[str], str]) -> dict[str, Any]:
+    """A short digest per top-level field of a request: enough to say later which field changed."""
+    form = _digest_form(request, key_at)
+    return {name: hashlib.sha256(canonical(item).encode()).hexdigest()[:8] for name, item in form.items()}

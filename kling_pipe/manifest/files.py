@@ -1,0 +1,24 @@
+"""Local files as values: found, hashed once, and refused clearly when they cannot be read."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from kling_pipe.model import FileRef
+
+
+class Files:
+    """Local files by path, each read once in a compile. Pass another one to hash through a cache."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, FileRef] = {}
+
+    def ref(self, path: Path) -> FileRef:
+        """The file as a value. Raises OSError."""
+        known = self._known.get(path)
+        if known is None:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            known = self._known[path] = FileRef(str(path), digest, path.stat().st_size)
+        return known

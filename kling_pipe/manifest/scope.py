@@ -1,0 +1,81 @@
+"""One manifest file as a scope: what its names mean. Includes are scopes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kling_pipe.catalog import Operation
+from kling_pipe.keys import ExistingId
+from kling_pipe.manifest.matrix import Cell
+from kling_pipe.manifest.trouble import Path_
+from kling_pipe.model import FileRef, Position
+from kling_pipe.source import Document
+
+
+@dataclass(slots=True)
+class Existing:
+    """A name for something that exists: an id, a URL or a local file."""
+
+    value: ExistingId | FileRef | str
+    path: Path_
+
+
+@dataclass(slots=True)
+class Recipe:
+    """A name for something to be made, before its cells are compiled.
+
+    `fields` are API fields and sugar with their source paths, the nearest of recipe, profile and defaults winning;
+    `inherited` names those that come from defaults or profile.
+    """
+
+    scope: Scope
+    kind: str
+    name: str
+    path: Path_
+    operation: Operation
+    fields: dict[str, Any]
+    origins: dict[str, Path_]
+    inherited: frozenset[str]
+    tool: dict[str, Any]
+    cells: list[Cell]
+    takes: int = 1
+    pick: int = 1
+
+    @property
+    def title(self) -> str:
+        """The address without cell and take: `image.brand.logo` inside an include."""
+        return f"{self.kind}.{self.scope.prefix}{self.name}"
+
+    @property
+    def position(self) -> Position:
+        """Where the recipe's name stands."""
+        return self.scope.document.name_position(self.path)
+
+    def base(self, cell: Cell) -> str:
+        """The address of one cell, without the take."""
+        return f"{self.title}@{cell.slug}" if cell.slug else self.title
+
+    def address(self, cell: Cell, take: int) -> str:
+        """The full address of one take of one cell."""
+        return self.base(cell) + (f"#{take}" if take > 1 else "")
+
+
+@dataclass(slots=True)
+class Scope:
+    """A manifest file, read but not yet compiled. `prefix` is `brand.` for what is included as `brand`."""
+
+    document: Document
+    folder: Path
+    data: Mapping[str, Any]
+    prefix: str = ""
+    project: str = ""
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    entries: dict[str, dict[str, Existing | Recipe]] = field(default_factory=dict)
+    includes: dict[str, Scope] = field(default_factory=dict)
+
+    def recipes(self) -> list[Recipe]:
+        """The recipes of this file, in the order they are written."""
+        return [entry for kind in self.entries.values() for entry in kind.values() if isinstance(entry, Recipe)]

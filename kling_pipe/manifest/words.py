@@ -1,0 +1,17 @@
+"""The words of the manifest language that are the tool's own. None of them equals an API field (a test asserts it)."""
+
+from __future__ import annotations
+
+KINDS = {"elements": "element", "images": "image", "videos": "video"}
+PLURALS = {kind: plural for plural, kind in KINDS.items()}
+DEFAULT_API = {"element": "element", "image": "omni-image", "video": "omni-video"}
+
+TOP_LEVEL = ("version", "project", "vars", "budget", "limits", "retries", "defaults", "profiles", "include", *KINDS)
+
+RECIPE = ("api", "raw", "matrix", "takes", "pick", "frozen", "tags", "needs", "save_as", "retries", "references", "shots")
+"""Words every recipe may use, beside the operation's fields and the sugar that its data lists."""
+
+SHOT = ("prompt", "duration")
+BUDGET = ("usd", "video", "image", "per_job")
+PER_JOB = ("usd", "video", "image")
+MATRIX = ("from", "axes", "include", "exclude")

@@ -1,0 +1,128 @@
+"""The Jinja environment: sandboxed, strict, with our own filters, and every growth bounded before it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from jinja2 import StrictUndefined, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from kling_pipe.nearest import nearest
+from kling_pipe.prompts.language import FILTERS, TESTS, TemplateProblem
+from kling_pipe.slug import slug
+
+LONGEST = 100_000
+MOST_TURNS = 100_000
+_MOST_SHOWN = 8
+
+
+class Unknown(StrictUndefined):
+    """An undefined name with a message that lists what there is."""
+
+    @property
+    def _undefined_message(self) -> str:
+        name, owner = self._undefined_name, self._undefined_obj
+        if isinstance(owner, Mapping):
+            known = [str(key) for key in owner]
+            near = nearest(str(name), known)
+            listed = ", ".join(known[:_MOST_SHOWN]) + (", ..." if len(known) > _MOST_SHOWN else "")
+            return f"`{name}` is not defined there; it has {listed or 'nothing'}" + (f"; did you mean `{near}`?" if near else "")
+        if self._undefined_hint:
+            return str(self._undefined_hint)
+        return f"`{name}` is not defined"
+
+
+def _bounded_replace(value: Any, old: str, new: str, count: int | None = None) -> str:
+    text, old, new = str(value), str(old), str(new)
+    if len(text) + (text.count(old) if old else len(text) + 1) * len(new) > LONGEST:
+        raise too_long()
+    return text.replace(old, new, -1 if count is None else count)
+
+
+def _bounded_join(value: Iterable[Any], separator: str = "") -> str:
+    parts = [str(item) for item in value]
+    if sum(map(len, parts)) + len(separator) * len(parts) > LONGEST:
+        raise too_long()
+    return separator.join(parts)
+
+
+def _bounded_range(*args: int) -> range:
+    turns = range(*args)
+    if len(turns) > MOST_TURNS:
+        raise TemplateProblem("KP204", f"`range` of {len(turns):,} is over {MOST_TURNS:,}", needle="range")
+    return turns
+
+
+def _printed(value: Any) -> Any:
+    """What `{{ }}` writes into a text: no Python spelling of lists, mappings, booleans or null ever reaches Kling."""
+    if isinstance(value, Mapping | list | tuple):
+        what = "mapping" if isinstance(value, Mapping) else "list"
+        raise TemplateProblem("KP205", f"a {what} cannot be written into a text", hint="Pick one of its values.")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else value
+
+
+def too_long() -> TemplateProblem:
+    """The problem of a template that grows without need."""
+    return TemplateProblem("KP204", f"the template builds more than {LONGEST:,} characters", allowed=f"{LONGEST:,}",
+                           hint="A prompt has at most a few thousand characters.")  # fmt: skip
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja without anything that is not in `language`."""
+
+    intercepted_binops = frozenset(["*", "+", "%"])
+
+    def __init__(self) -> None:
+        super().__init__(undefined=Unknown, autoescape=False, keep_trailing_newline=True, cache_size=0, finalize=_printed)
+        self.turns = 0
+        own = {"slug": slug, "replace": _bounded_replace, "join": _bounded_join, "_counted": self._counted}
+        self.filters = {name: call for name, call in self.filters.items() if name in FILTERS} | own
+        self.tests = {name: call for name, call in self.tests.items() if name in TESTS}
+        self.globals = {"range": _bounded_range}
+
+    def _counted(self, items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            self.turns += 1
+            if self.turns > MOST_TURNS:
+                raise TemplateProblem("KP204", f"the template loops more than {MOST_TURNS:,} times", needle="for")
+            yield item
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A mapping's own keys before its methods, so that `vars.copy` and `vars.items` can be names."""
+        if isinstance(obj, Mapping) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Arithmetic whose result would be huge is refused before it is computed."""
+        if operator == "%" and isinstance(left, str):
+            raise TemplateProblem("KP203", "`%` formats no text here", needle="%", hint="Use `~` to join texts.")
+        if operator == "*" and _grown(left, right) > LONGEST:
+            raise too_long()
+        if operator == "+" and _size(left) + _size(right) > LONGEST:
+            raise too_long()
+        return super().call_binop(context, operator, left, right)
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, str | list | tuple) else 0
+
+
+def _grown(left: Any, right: Any) -> int:
+    for text, times in ((left, right), (right, left)):
+        if isinstance(text, str | list | tuple) and isinstance(times, int):
+            return len(text) * max(0, times)
+    if isinstance(left, int) and isinstance(right, int):
+        return left.bit_length() + right.bit_length()
+    return 0
+
+
+def single_expression(tree: nodes.Template) -> nodes.Expr | None:
+    """The expression, when the template is nothing but one `{{ ... }}`."""
+    if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output):
+        return None
+    parts = [part for part in tree.body[0].nodes if not (isinstance(part, nodes.TemplateData) and not part.data.strip())]
+    return parts[0] if len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData) else None

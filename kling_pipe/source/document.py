@@ -1,0 +1,220 @@
+"""A YAML file as data that still knows where every value stands.
+
+Positions are found on demand: the node tree costs more memory than the data, so it is composed again when a
+problem needs a place, and most runs have none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kling_pipe.model import Position, Problem
+from kling_pipe.source.nodes import Construction, Refused, compose, is_merge
+
+Path_ = tuple[str | int, ...]
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Document:
+    """One YAML text. `name` is how messages call the file; `data` is None when it could not be read."""
+
+    name: str
+    text: str
+    data: Any = None
+    problems: list[Problem] = field(default_factory=list)
+    names: dict[Path_, tuple[int, int]] = field(default_factory=dict)
+    _root: yaml.Node | None = None
+    _lines: list[str] | None = None
+
+    def line(self, number: int) -> str:
+        """The source line with this number (from 1), without its end."""
+        if self._lines is None:
+            self._lines = self.text.splitlines()
+        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
+
+    def name_position(self, path: Path_) -> Position:
+        """Where the key of a second-level entry (`("videos", "teaser")`) stands; kept from the first reading."""
+        line, column = self.names.get(path, (0, 0))
+        return Position(self.name, line, column) if line else self.locate(path, key=True)
+
+    def locate(self, path: Path_, *, key: bool = False) -> Position:
+        """Where the value at `path` starts, or its key; the nearest enclosing place when it is not written."""
+        node = self._find(path, key)
+        return Position(self.name, node.start_mark.line + 1, node.start_mark.column + 1) if node else self._start()
+
+    def locate_text(self, path: Path_, needle: str, nth: int = 0) -> Position:
+        """Where `needle` stands for the nth time inside the scalar at `path`, folded or not; else the scalar."""
+        node = self._find(path, False)
+        if not isinstance(node, yaml.ScalarNode) or not needle.strip():
+            return self.locate(path)
+        start, end = node.start_mark.index, node.end_mark.index
+        # Folding turns a line break and its indentation into one space, so any white space matches any.
+        pattern = r"\s+".join(re.escape(part) for part in needle.split())
+        for count, match in enumerate(re.finditer(pattern, self.text[start:end])):
+            if count == nth:
+                return self._at(start + match.start())
+        return self.locate(path)
+
+    def problem(self, id: str, path: Path_, message: str, *, key: bool = False, **facts: Any) -> Problem:
+        """A problem at the value (or key) at `path`, with its source line."""
+        position = facts.pop("position", None) or self.locate(path, key=key)
+        width = facts.pop("width", 0) or self._width(path, key)
+        level = facts.pop("level", "error")
+        return Problem(id, level, message, position, excerpt=self.line(position.line), width=width, **facts)
+
+    def _start(self) -> Position:
+        return Position(self.name, 1, 1)
+
+    def _at(self, index: int) -> Position:
+        line_start = self.text.rfind("\n", 0, index) + 1
+        return Position(self.name, self.text.count("\n", 0, index) + 1, index - line_start + 1)
+
+    def _width(self, path: Path_, key: bool) -> int:
+        node = self._find(path, key)
+        if node is None or not isinstance(node, yaml.ScalarNode) or node.start_mark.line != node.end_mark.line:
+            return 1
+        return max(1, node.end_mark.column - node.start_mark.column)
+
+    def _find(self, path: Path_, key: bool) -> yaml.Node | None:
+        if self._root is None:
+            try:
+                self._root = compose(self.text)
+            except (yaml.YAMLError, RecursionError):
+                return None
+        node = self._root
+        for depth, part in enumerate(path):
+            pair = _child(node, part) if node is not None else None
+            if pair is None:
+                return node
+            node = pair[0] if key and depth == len(path) - 1 else pair[1]
+        return node
+
+
+def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+        return (node.value[part], node.value[part]) if 0 <= part < len(node.value) else None
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    merges = []
+    for key_node, value_node in node.value:
+        if is_merge(key_node):
+            merges.append(value_node)
+        elif key_node.value == str(part):
+            return key_node, value_node
+    for merged in merges:
+        for source in merged.value if isinstance(merged, yaml.SequenceNode) else [merged]:
+            if (found := _child(source, part)) is not None:
+                return found
+    return None
+
+
+def read_document(path: Path, name: str) -> Document:
+    """Read and parse one YAML file. What is wrong with it comes back in `problems`, never as an exception."""
+    try:
+        size = path.stat().st_size
+        raw = path.read_bytes() if size <= _MOST_BYTES else b""
+    except OSError as error:
+        return _unreadable(name, f"cannot read `{name}`: {error.strerror or error}",
+                           "Check the path; `kling-pipe init` writes a first manifest.")  # fmt: skip
+    if size > _MOST_BYTES:
+        return _unreadable(name, f"`{name}` has {size:,} bytes of {_MOST_BYTES:,} allowed", "Split it with `include:`.")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return _unreadable(name, f"byte {error.start} (line {line}) is not UTF-8", "Save the file as UTF-8.", line)
+    return parse(text, name)
+
+
+def _unreadable(name: str, message: str, hint: str, line: int = 1) -> Document:
+    document = Document(name, "")
+    document.problems.append(Problem("KP009", "error", message, Position(name, line, 1), hint=hint))
+    return document
+
+
+def parse(text: str, name: str) -> Document:
+    """Parse one YAML text; problems are collected in the document."""
+    document = Document(name, text)
+    if marker := re.search(r"^(<{7} |={7}$|>{7} )", text, re.MULTILINE):
+        document.problems.append(_refused(document, "KP003", "a merge-conflict marker stands here", marker.start(),
+                                          "Resolve the conflict and remove the marker lines."))  # fmt: skip
+        return document
+    construction = Construction()
+    try:
+        root = compose(text)
+        document.data = construction.data(root)
+        document.names = _names(root)
+    except RecursionError:
+        document.problems.append(_refused(document, "KP001", "nested too deeply", 0, "A manifest is a few levels deep."))
+    except yaml.MarkedYAMLError as error:
+        document.problems.append(_syntax(document, error))
+    except yaml.YAMLError as error:
+        index = getattr(error, "position", 0) or 0
+        document.problems.append(_refused(document, "KP001", f"not YAML: {_reason(error)}", min(index, len(text)),
+                                          "Remove the control character."))  # fmt: skip
+    document.problems += [_placed(document, refused) for refused in construction.problems]
+    return document
+
+
+def _names(root: yaml.Node | None) -> dict[Path_, tuple[int, int]]:
+    """Marks of the keys two levels down: what every job wants to know, and cheap to keep."""
+    found: dict[Path_, tuple[int, int]] = {}
+    for outer, section in root.value if isinstance(root, yaml.MappingNode) else ():
+        for inner, _ in section.value if isinstance(section, yaml.MappingNode) else ():
+            if isinstance(outer, yaml.ScalarNode) and isinstance(inner, yaml.ScalarNode):
+                found[outer.value, inner.value] = (inner.start_mark.line + 1, inner.start_mark.column + 1)
+    return found
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    return str(getattr(error, "reason", "") or str(error).splitlines()[0])
+
+
+def _refused(document: Document, id: str, message: str, index: int, hint: str) -> Problem:
+    position = document._at(index)
+    return Problem(id, "error", message, position, excerpt=document.line(position.line), hint=hint)
+
+
+def _placed(document: Document, refused: Refused) -> Problem:
+    position = Position(document.name, refused.line, refused.column)
+    return Problem(refused.id, "error", refused.message, position, excerpt=document.line(refused.line),
+                   hint=refused.hint)  # fmt: skip
+
+
+def _syntax(document: Document, error: yaml.MarkedYAMLError) -> Problem:
+    """A YAML syntax error in words that a writer of campaigns can act on."""
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    excerpt = document.line(line)
+    id, message, hint = _diagnosis(document, error, line, excerpt)
+    tab = excerpt.find("\t")
+    if id == "KP002":
+        column = tab + 1
+    return Problem(id, "error", message, Position(document.name, line, column), excerpt=excerpt, hint=hint)
+
+
+def _diagnosis(document: Document, error: yaml.MarkedYAMLError, line: int, excerpt: str) -> tuple[str, str, str]:
+    said = (error.problem or "not YAML").strip()
+    if "\t" in excerpt[: len(excerpt) - len(excerpt.lstrip())] or ("\\t" in said and "\t" in excerpt):
+        return "KP002", "a tab stands where YAML wants spaces", "Replace the tab by spaces."
+    if "expected a single document" in str(error) or (excerpt.startswith("---") and "document" in str(error)):
+        return "KP010", "a second document starts here", "One file holds one manifest: remove the `---`."
+    if _unquoted_template(excerpt):
+        return "KP007", "an unquoted `{{ ... }}` is not a template to YAML", 'Quote it: "{{ ... }}".'
+    if "undefined alias" in said:
+        return "KP001", f"{said}: no anchor of that name stands above", "Define it before with `&name`."
+    if said.startswith("mapping values are not allowed"):
+        return ("KP001", "a colon stands where no key can be (an unquoted text with `: ` in it?)",
+                "Quote the text, or write it as a block with `>-`.")  # fmt: skip
+    context = f" {error.context}" if error.context else ""
+    return "KP001", f"not YAML: {said}{context}", "Look at the indentation, quotes and brackets at and above this line."
+
+
+def _unquoted_template(line: str) -> bool:
+    return bool(re.search(r"(:|-)\s+\{\{", line))
