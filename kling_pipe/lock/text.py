@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from json.scanner import make_scanner
 from typing import Any, NoReturn
 
 from kling_pipe.errors import LocalStateError
@@ -32,7 +31,7 @@ _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _NEEDED = frozenset(("account", "operation"))
 _MADE = _NEEDED | {"project", "key", "take", "attempt", "external_task_id", "outputs"}
 _RESTORE = "restore the file from version control, or delete it and run `kling-pipe sync`"
-_scan = make_scanner(json.JSONDecoder())
+_scan = json.JSONDecoder().raw_decode
 
 
 def written(lock: Lock) -> str:
@@ -64,7 +63,7 @@ def _parse_lines(text: str, where: str) -> dict[str, Block]:
                 _refuse(where, number, f"has the field `{name}` twice in one block", "keep one of the two lines")
             try:
                 block[name], end = _scan(value, 0)
-            except (StopIteration, ValueError):
+            except ValueError:
                 end = -1
             if end != len(value):
                 _refuse(where, number, f"has a value that is not JSON: `{line[:60]}`", _RESTORE)

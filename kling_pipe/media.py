@@ -1,0 +1,113 @@
+"""Local media files: what they are, whether they are within limits, and their bytes as base64."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from kling_pipe.outputs.local import file_sha256
+
+# A multiple of three bytes: then the base64 of the pieces is the base64 of the whole.
+_PIECE = 3 << 16
+
+
+class HashCache(Protocol):
+    """Remembers a file's SHA-256 for as long as its size and time stay the same."""
+
+    def file_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
+        """The SHA-256, or None."""
+
+    def keep_file_hash(self, path: str, size: int, mtime_ns: int, sha256: str) -> None:
+        """Keep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What a picture is: format as Pillow names it (`PNG`, `JPEG`), pixels, bytes."""
+
+    format: str
+    width: int
+    height: int
+    size: int
+
+    @property
+    def ratio(self) -> float:
+        """Width by height."""
+        return self.width / self.height
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFinding:
+    """One limit that a file breaks."""
+
+    message: str
+    found: str
+    allowed: str
+
+
+def hashed(path: Path, cache: HashCache | None = None) -> tuple[str, int]:
+    """SHA-256 (hex) and size of a file; read again only when its size or time changed. Raises OSError."""
+    status = path.stat()
+    if cache is None:
+        return file_sha256(path), status.st_size
+    known = cache.file_hash(str(path), status.st_size, status.st_mtime_ns)
+    if known is None:
+        known = file_sha256(path)
+        cache.keep_file_hash(str(path), status.st_size, status.st_mtime_ns, known)
+    return known, status.st_size
+
+
+def probe(path: Path) -> ImageFacts | None:
+    """What a picture is, from its header alone; None if it is no picture that Pillow knows. Raises OSError."""
+    from PIL import Image, UnidentifiedImageError
+
+    size = path.stat().st_size
+    try:
+        with Image.open(path) as image:
+            return ImageFacts(image.format or "", image.width, image.height, size)
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        return None
+
+
+def findings(path: Path, limits: Mapping[str, Any]) -> list[MediaFinding]:
+    """Which of `limits` (one entry of `schemas/media.json`) a local picture breaks.
+
+    Keys that count: `formats`, `max_mb`, `min_px` (each side), `max_ratio` (either way). Raises OSError.
+    """
+    facts = probe(path)
+    formats = [str(name).lower() for name in limits.get("formats", ())]
+    if facts is None:
+        return [MediaFinding("the file is not a picture", path.suffix or "no suffix", ", ".join(formats))]
+    return [finding for finding in _broken(facts, limits, formats) if finding]
+
+
+def base64_pieces(path: Path) -> Iterator[bytes]:
+    """A file as base64 without a `data:` prefix, piece by piece."""
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield b64encode(piece)
+
+
+def base64_length(size: int) -> int:
+    """How many characters `size` bytes take as base64."""
+    return 4 * ((size + 2) // 3)
+
+
+def _broken(facts: ImageFacts, limits: Mapping[str, Any], formats: list[str]) -> Iterator[MediaFinding | None]:
+    found = {"jpeg": {"jpeg", "jpg"}}.get(facts.format.lower(), {facts.format.lower()})
+    if formats and not found & set(formats):
+        yield MediaFinding("the picture's format is not accepted", facts.format, ", ".join(formats))
+    max_mb = limits.get("max_mb")
+    if max_mb is not None and facts.size > max_mb * 1024 * 1024:
+        yield MediaFinding("the picture is too large", f"{facts.size / 1024 / 1024:.1f} MB", f"up to {max_mb} MB")
+    min_px = limits.get("min_px")
+    if min_px is not None and min(facts.width, facts.height) < min_px:
+        size = f"{facts.width} x {facts.height} px"
+        yield MediaFinding("the picture is too small", size, f"at least {min_px} px on each side")
+    max_ratio = limits.get("max_ratio")
+    if max_ratio is not None and max(facts.ratio, 1 / facts.ratio) > max_ratio:
+        found_ratio = f"{facts.width}:{facts.height}"
+        yield MediaFinding("the picture is too narrow", found_ratio, f"between 1:{max_ratio} and {max_ratio}:1")

@@ -1,0 +1,182 @@
+"""Results in a local folder: objects by checksum, names as hard links or copies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from kling_pipe.effects import Effects
+from kling_pipe.errors import LocalStateError
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A result that is safe on the disk."""
+
+    sha256: str
+    size: int
+
+
+class Incoming:
+    """A result that is being written: hashed as it comes, an object only when it is whole."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.size = 0
+        self._digest = hashlib.sha256()
+
+    def write(self, chunk: bytes) -> None:
+        """Add bytes."""
+        self.file.write(chunk)
+        self._digest.update(chunk)
+        self.size += len(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """The checksum so far, in hex."""
+        return self._digest.hexdigest()
+
+
+class LocalOutputs:
+    """Objects in `objects/aa/<sha256>`, never changed and never overwritten; names below `root`.
+
+    Whatever stands at a name and is not the wanted file is kept as an object before the name is given away.
+    """
+
+    def __init__(self, root: Path, objects: Path, effects: Effects) -> None:
+        self.root = root
+        self.objects = objects
+        self._effects = effects
+        self._count = 0
+
+    @contextmanager
+    def incoming(self) -> Iterator[Incoming]:
+        """A new result's file. Removed on leaving unless `keep` took it."""
+        self._count += 1
+        path = self.objects / f"{os.getpid()}-{self._count}.part"
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                try:
+                    yield Incoming(file)
+                finally:
+                    file.close()
+                    path.unlink(missing_ok=True)
+
+    def keep(self, incoming: Incoming) -> Stored:
+        """Make a whole result an object: on the disk first, then under its checksum."""
+        part, target = Path(incoming.file.name), self.object_path(incoming.sha256)
+        with _explained(target):
+            self._effects.fsync(incoming.file)
+            incoming.file.close()
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._effects.replace(part, target)
+        return Stored(incoming.sha256, incoming.size)
+
+    def object_path(self, sha256: str) -> Path:
+        """Where an object is, or would be."""
+        return self.objects / sha256[:2] / sha256
+
+    def has(self, sha256: str, size: int) -> bool:
+        """Whether the object is here and of the right size."""
+        try:
+            return bool(sha256) and self.object_path(sha256).stat().st_size == size
+        except OSError:
+            return False
+
+    def whole(self, sha256: str) -> bool:
+        """Whether the object is here and its bytes are what its name says. A damaged object is moved aside."""
+        path = self.object_path(sha256)
+        if not path.is_file():
+            return False
+        if file_sha256(path) == sha256:
+            return True
+        with _explained(path):
+            self._effects.replace(path, path.with_name(f"{path.name}.damaged"))
+        return False
+
+    def stands(self, relative: str, size: int) -> bool:
+        """Whether a file of this size stands at the name."""
+        try:
+            return (self.root / relative).stat().st_size == size
+        except OSError:
+            return False
+
+    def place(self, sha256: str, relative: str) -> None:
+        """Give an object a name. A different file that stands there becomes an object first."""
+        source, target = self.object_path(sha256), self.inside(relative)
+        with _explained(target):
+            if target.exists():
+                if _same(source, target, sha256):
+                    return
+                self._keep_standing(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(f"{target.name}.{os.getpid()}.part")
+            part.unlink(missing_ok=True)
+            self._link_or_copy(source, part)
+            self._effects.replace(part, target)
+
+    def write(self, relative: str, text: str) -> None:
+        """Write a small text file as a whole (a sidecar)."""
+        target = self.inside(relative)
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        with _explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            self._effects.replace(part, target)
+
+    def inside(self, relative: str) -> Path:
+        """The full path of a name; a name that leaves the root is refused."""
+        path = Path(os.path.normpath(self.root / relative))
+        if not path.is_relative_to(os.path.normpath(self.root)):
+            raise LocalStateError(f"`{relative}` lies outside of `{self.root}`")
+        return path
+
+    def _keep_standing(self, target: Path) -> None:
+        sha256 = file_sha256(target)
+        kept = self.object_path(sha256)
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = self.objects / f"{os.getpid()}-kept.part"
+            part.unlink(missing_ok=True)
+            self._link_or_copy(target, part)
+            self._effects.replace(part, kept)
+
+    def _link_or_copy(self, source: Path, target: Path) -> None:
+        try:
+            self._effects.link(source, target)
+        except OSError:  # no hard links here, or another disk
+            with source.open("rb") as reader, target.open("wb") as writer:
+                shutil.copyfileobj(reader, writer, _CHUNK)
+                self._effects.fsync(writer)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _same(source: Path, target: Path, sha256: str) -> bool:
+    if source.exists() and source.samefile(target):
+        return True
+    return target.is_file() and file_sha256(target) == sha256
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "the task's id is kept: make room or make the folder writable, and run again; nothing is paid twice"
+        raise LocalStateError(f"`{path}` cannot be written: {error.strerror or error}", hint=hint) from error

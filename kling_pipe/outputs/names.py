@@ -1,0 +1,29 @@
+"""What an output is called. Pure."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+MEDIA_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".mp4", ".mov", ".webm", ".mp3", ".wav", ".m4a"})
+
+
+def output_path(place: str, index: int, url: str, extension: str) -> str:
+    """The path of output `index` (from 1) of a job at `place`, relative to the output folder.
+
+    `place` may end in a media suffix of its own (`save_as`). Otherwise the suffix is that of the URL if it is one of a
+    media file, else `extension`. From the second output on the index stands before the suffix: `sheet.2.png`.
+    """
+    own = PurePosixPath(place).suffix
+    stem = place
+    if own.lower() in MEDIA_SUFFIXES:
+        stem = place[: -len(own)]
+    else:
+        own = suffix_of(url) or f".{extension}"
+    return f"{stem}{'' if index == 1 else f'.{index}'}{own}"
+
+
+def suffix_of(url: str) -> str:
+    """The media suffix of a URL's path, in lower case; "" if it has none."""
+    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+    return suffix if suffix in MEDIA_SUFFIXES else ""

@@ -1,0 +1,54 @@
+"""The `FILE.json` beside each output: where it came from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kling_pipe.keys import pruned
+from kling_pipe.model import FileRef, Job, Json, Output, OutputRef, Record
+
+FORMAT = 1
+
+
+def sidecar_form(job: Job, record: Record, output: Output, sources: Mapping[str, str], *, emulated: bool) -> Json:
+    """Everything that tells where a file came from, as JSON.
+
+    `sources` says for each upstream address which task it was. Local files stand as hashes, never as base64.
+    """
+    position = job.position
+    return {
+        "format_version": FORMAT,
+        "address": job.address,
+        "emulated": emulated,
+        "account": record.account,
+        "operation": record.operation,
+        "external_task_id": record.external_task_id,
+        "task_id": record.task_id,
+        "key": record.key,
+        "take": record.take,
+        "attempt": record.attempt,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "units": record.units,
+        "output": {"index": output.index, "id": output.id, "duration": output.duration, "url": output.url},
+        "sha256": output.sha256,
+        "size": output.size,
+        "elements": {str(one.element_id): one.index for one in record.outputs if one.element_id is not None},
+        "request": plain(pruned(job.request), sources),
+        "source": str(position) if position else "",
+    }
+
+
+def plain(value: Json, sources: Mapping[str, str]) -> Json:
+    """A request with references and files as short JSON."""
+    if isinstance(value, Mapping):
+        return {name: plain(item, sources) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, sources) for item in value]
+    if isinstance(value, OutputRef):
+        form: dict[str, Any] = {"$ref": value.address, "output": value.output}
+        return {**form, "external_task_id": sources.get(value.address, "")}
+    if isinstance(value, FileRef):
+        return {"file": value.path.replace("\\", "/").rpartition("/")[2], "sha256": value.sha256, "size": value.size}
+    return value
