@@ -1,0 +1,102 @@
+"""What may come back from Kling, as values: the submit protocol branches on them, so they are no exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kling_pipe.client.codes import Code
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """A task as Kling tells it. `result` is `task_result`, `units` is `final_unit_deduction`, both verbatim."""
+
+    task_id: str
+    status: str
+    message: str = ""
+    external_task_id: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict)
+    units: str = ""
+    created_at: int = 0
+    updated_at: int = 0
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> TaskState:
+        """From one `data` object. Fields that Kling leaves out or sends as null are empty."""
+        info = data.get("task_info") or {}
+        return cls(
+            task_id=str(data.get("task_id") or ""),
+            status=str(data.get("task_status") or ""),
+            message=str(data.get("task_status_msg") or ""),
+            external_task_id=str(info.get("external_task_id") or data.get("external_task_id") or ""),
+            result=data.get("task_result") or {},
+            units=str(data.get("final_unit_deduction") or ""),
+            created_at=int(data.get("created_at") or 0),
+            updated_at=int(data.get("updated_at") or 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A create that was accepted: the task exists."""
+
+    task: TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A task that was asked for."""
+
+    task: TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Kling answered that it knows no such task (now)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One page of a list. `full` when it holds as many as were asked for, so that there may be more."""
+
+    tasks: tuple[TaskState, ...]
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Kling answered with an error code: nothing was created by this call."""
+
+    code: int
+    message: str
+    row: Code
+    request_id: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """No answer that can be believed. `sent` is False when surely no byte of the request reached Kling."""
+
+    reason: str
+    sent: bool = True
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A file came whole."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The URL does not give the file any more (403, 404, 410): ask for a fresh one."""
+
+    status: int
+
+
+Answer = Created | Found | NotFound | Listed | Refused | InDoubt

@@ -1,0 +1,179 @@
+"""The calls to Kling. Creates are sent once, whatever happens; reads may be repeated and are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from kling_pipe.auth import Credentials, Signer
+from kling_pipe.catalog import Operation
+from kling_pipe.client.answers import Created, Downloaded, Found, Gone, InDoubt, Listed, NotFound, Refused, TaskState
+from kling_pipe.client.body import Body, body_of
+from kling_pipe.client.codes import code_row
+from kling_pipe.client.http import Http, NoAnswerError, RawAnswer
+from kling_pipe.effects import Effects
+from kling_pipe.model import Json
+
+Sleep = Callable[[float], Awaitable[None]]
+Note = Callable[[Mapping[str, Any]], None]
+_GONE = (403, 404, 410)
+_READ_TRIES = 4
+_FIRST_WAIT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    data: Any
+
+
+class Client:
+    """One account at one base URL.
+
+    `transport` and `http` replace the network and the HTTP library. `note` is told of every request: method, path,
+    code, seconds; never headers or bodies.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Credentials,
+        *,
+        transport: Any = None,
+        http: Any = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Sleep = asyncio.sleep,
+        effects: Effects | None = None,
+        note: Note | None = None,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._signer = Signer(credentials, clock)
+        self._http = Http(transport=transport, http=http)
+        self._files = Http(transport=transport, http=http, connections=8)
+        self._clock = clock
+        self._sleep = sleep
+        self._effects = effects or Effects()
+        self._note = note or (lambda _: None)
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.close()
+        await self._files.close()
+
+    async def create(
+        self, operation: Operation, request: Mapping[str, Json], external_task_id: str
+    ) -> Created | Refused | InDoubt:
+        """Create a task. Sent once; once more only when Kling refused the token's time."""
+        body = body_of({**request, "external_task_id": external_task_id})
+        answer = await self._signed(str(operation.kling["method"]), operation.path, body)
+        if not isinstance(answer, _Envelope):
+            return answer
+        if not isinstance(answer.data, Mapping) or not answer.data.get("task_id"):
+            return InDoubt("Kling accepted the request and named no task")
+        return Created(TaskState.read(answer.data))
+
+    async def get(self, operation: Operation, task: str) -> Found | NotFound | Refused | InDoubt:
+        """One task by its id or its external id."""
+        answer = await self._read(f"{operation.path}/{quote(task, safe='')}")
+        # Kling says 400/1201 for an unknown id, as for any bad value; a GET has no other value than the id.
+        if isinstance(answer, Refused) and answer.row.family == "params":
+            return NotFound()
+        if not isinstance(answer, _Envelope):
+            return answer
+        return Found(TaskState.read(answer.data)) if answer.data else NotFound()
+
+    async def list(self, operation: Operation, page: int, size: int) -> Listed | Refused | InDoubt:
+        """One page of an operation's tasks, newest first. Pages count from 1."""
+        answer = await self._read(f"{operation.path}?{urlencode({'pageNum': page, 'pageSize': size})}")
+        if not isinstance(answer, _Envelope):
+            return answer
+        rows = answer.data or []
+        return Listed(tuple(TaskState.read(row) for row in rows), len(rows) >= size)
+
+    async def download(self, url: str, write: Callable[[bytes], None]) -> Downloaded | Gone | InDoubt:
+        """Stream a result into `write`. A file that ends early is InDoubt: throw away what came."""
+        size = 0
+        self._effects.sending("download")
+        try:
+            async with self._files.stream(url) as (status, chunks):
+                if status in _GONE:
+                    return Gone(status)
+                if status != 200:
+                    return InDoubt(f"HTTP {status} for a result file")
+                async for chunk in chunks:
+                    write(chunk)
+                    size += len(chunk)
+        except NoAnswerError as failure:
+            return InDoubt(failure.reason, failure.sent)
+        finally:
+            self._effects.sent("download")
+        return Downloaded(size)
+
+    async def _read(self, path: str) -> _Envelope | Refused | InDoubt:
+        wait = _FIRST_WAIT
+        for _ in range(_READ_TRIES - 1):
+            answer = await self._signed("GET", path)
+            if isinstance(answer, _Envelope) or (isinstance(answer, Refused) and not answer.row.retry_read):
+                return answer
+            await self._sleep(answer.retry_after or wait)
+            wait *= 2
+        return await self._signed("GET", path)
+
+    async def _signed(self, method: str, path: str, body: Body | None = None) -> _Envelope | Refused | InDoubt:
+        answer = await self._once(method, path, body)
+        expired = isinstance(answer, Refused) and answer.row.on_create == "sign_again"
+        if expired and self._signer.renew():
+            return await self._once(method, path, body)
+        return answer
+
+    async def _once(self, method: str, path: str, body: Body | None) -> _Envelope | Refused | InDoubt:
+        headers = {"Authorization": self._signer.header()}
+        if body:
+            headers["Content-Type"] = "application/json"
+        started = self._clock()
+        self._effects.sending(method)
+        try:
+            raw = await self._http.send(method, self._base_url + path, headers, body)
+            answer = _opened(raw)
+        except NoAnswerError as failure:
+            answer = InDoubt(failure.reason, failure.sent)
+        self._effects.sent(method)
+        self._tell(method, path, answer, self._clock() - started)
+        return answer
+
+    def _tell(self, method: str, path: str, answer: _Envelope | Refused | InDoubt, seconds: float) -> None:
+        code = 0 if isinstance(answer, _Envelope) else answer.code if isinstance(answer, Refused) else None
+        reason = answer.reason if isinstance(answer, InDoubt) else ""
+        self._note({"method": method, "path": path, "code": code, "seconds": seconds, "reason": reason})
+
+
+def _opened(raw: RawAnswer) -> _Envelope | Refused | InDoubt:
+    """Read the envelope. The body's `code` decides, not the HTTP status."""
+    after = _retry_after(raw.headers)
+    try:
+        form = json.loads(raw.content)
+    except ValueError:
+        return InDoubt(f"HTTP {raw.status} with a body that is not JSON", retry_after=after)
+    if not isinstance(form, dict) or not isinstance(form.get("code"), int):
+        return InDoubt(f"HTTP {raw.status} with a body that is not Kling's envelope", retry_after=after)
+    if form["code"] == 0:
+        return _Envelope(form.get("data"))
+    row = code_row(form["code"])
+    message = str(form.get("message") or row.meaning)
+    return Refused(form["code"], message, row, str(form.get("request_id") or ""), after)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a Retry-After header; its date form is not worth a parser here."""
+    value = headers.get("retry-after", "")
+    return min(float(value), 300.0) if value.isdigit() else None
