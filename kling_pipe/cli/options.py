@@ -1,0 +1,97 @@
+"""Flags that several verbs share, and what they mean as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from kling_pipe.errors import UsageError
+
+DEFAULT_MANIFEST = "kling-pipe.yaml"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _stacked(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+manifest_argument = click.argument("manifest", default=DEFAULT_MANIFEST, type=click.Path(path_type=Path))
+
+compile_options = _stacked(
+    manifest_argument,
+    click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Replace a value of `vars:`."),
+    click.option("--var-file", "variable_files", multiple=True, type=click.Path(path_type=Path), help="YAML file of such values."),
+    click.option("--profile", default="", metavar="NAME", help="Lay a profile of the manifest over its defaults."),
+)
+
+selection_options = _stacked(
+    click.option("-s", "--select", "select", multiple=True, metavar="SELECTOR",
+                 help="Only these: address with globs, tag:x, state:failed; +x with all it needs, x+ with all that need it."),
+    click.option("--exclude", multiple=True, metavar="SELECTOR", help="Not these."),
+)  # fmt: skip
+
+account_options = _stacked(
+    click.option("--emulator", is_flag=True, help="Talk to the embedded local Kling: free, offline, its files marked as emulated."),
+    click.option("--state", type=click.Path(path_type=Path, file_okay=False), help="State folder of the emulator."),
+    click.option("--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Read credentials from this file."),
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def variables_from(pairs: tuple[str, ...], files: tuple[Path, ...]) -> dict[str, Any]:
+    """`--var` and `--var-file` as one mapping; values read as YAML scalars, later ones win."""
+    from kling_pipe.source.scalars import plain
+
+    found: dict[str, Any] = {}
+    for file in files:
+        found |= _variable_file(file)
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"`--var {pair}` is not NAME=VALUE")
+        found[name.strip()] = plain(value)
+    return found
+
+
+def _variable_file(file: Path) -> dict[str, Any]:
+    from kling_pipe.errors import ManifestInvalid
+    from kling_pipe.source import read_document
+
+    document = read_document(file, str(file))
+    if document.problems:
+        raise ManifestInvalid(document.problems)
+    if not isinstance(document.data, dict):
+        raise UsageError(f"`{file}` is no mapping of names to values")
+    return document.data
+
+
+def environment(env_file: Path | None) -> dict[str, str]:
+    """The process's environment, under what `--env-file` adds."""
+    import os
+
+    found = dict(os.environ)
+    if env_file is None:
+        return found
+    try:
+        lines = env_file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read `{env_file}`: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    for number, line in enumerate(lines, start=1):
+        text = line.strip().removeprefix("export ").strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals:
+            # The line itself may hold a secret: only its number is named.
+            raise UsageError(f"`{env_file}`, line {number}: not NAME=VALUE")
+        found[name.strip()] = value.strip().strip("'\"")
+    return found
