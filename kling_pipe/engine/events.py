@@ -1,0 +1,42 @@
+"""What happens in a run, one value at a time: for progress displays, JSON lines and logs. No secrets in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+EventType = Literal[
+    "planned",
+    "submitted",
+    "adopted",
+    "processing",
+    "succeeded",
+    "failed",
+    "saved",
+    "reused",
+    "cooldown",
+    "retrying",
+    "waiting",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to the job at `address` ("" for the whole run) at `at`, in seconds since 1970."""
+
+    type: EventType
+    address: str
+    at: float
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def form(self) -> dict[str, Any]:
+        """The event as JSON."""
+        return {"type": self.type, "address": self.address, "at": round(self.at, 3), **self.data}
+
+
+OnEvent = Callable[[Event], None]
+
+
+def ignore(_: Event) -> None:
+    """For callers that do not listen."""

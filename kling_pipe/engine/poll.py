@@ -1,0 +1,193 @@
+"""Waiting for tasks: many by the list, few one by one, not before one is likely done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from kling_pipe.catalog import Operation
+from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState
+from kling_pipe.engine.durations import Durations
+from kling_pipe.engine.stops import stop_for
+from kling_pipe.errors import KlingPipeError, Unreachable
+
+_SHORTEST, _LONGEST = 0.02, 5.0
+_BY_LIST_FROM = 3
+_EARLY = 0.97
+"""The first look at a task comes at this share of the shortest time seen."""
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """One task that is waited for. `since` and `look_at` are on the poller's clock."""
+
+    task_id: str
+    sort: str
+    since: float
+    look_at: float
+    done: asyncio.Future[TaskState]
+    on_status: Callable[[TaskState], None]
+    status: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """The tasks of one operation."""
+
+    operation: Operation
+    watches: dict[str, Watch] = field(default_factory=dict)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    pump: asyncio.Task[None] | None = None
+    looked: float = 0.0
+    cost: float = 0.0
+    failing_since: float | None = None
+
+
+class Poller:
+    """Waits for every task of a run. One pump per operation, alive while it has tasks."""
+
+    def __init__(
+        self, client: Client, durations: Durations, *, clock: Callable[[], float], patience: float = 300.0
+    ) -> None:
+        self._client = client
+        self._durations = durations
+        self._clock = clock
+        self._patience = patience
+        self._groups: dict[str, _Group] = {}
+
+    async def finished(
+        self, operation: Operation, task_id: str, sort: str, age: float, on_status: Callable[[TaskState], None]
+    ) -> TaskState:
+        """The task once its status is final (or unknown to this version). `age`: seconds since it was created.
+
+        Raises Unreachable when Kling does not answer for too long, and what `stop_for` raises.
+        """
+        now = self._clock()
+        group = self._groups.setdefault(operation.name, _Group(operation))
+        watch = Watch(task_id, sort, now - age, 0.0, asyncio.get_running_loop().create_future(), on_status)
+        watch.look_at = self._first_look(watch, now)
+        group.watches[task_id] = watch
+        group.changed.set()
+        if group.pump is None or group.pump.done():
+            group.pump = asyncio.create_task(self._pump(group))
+        try:
+            return await watch.done
+        finally:
+            group.watches.pop(task_id, None)
+
+    async def close(self) -> None:
+        """Stop all pumps."""
+        pumps = [group.pump for group in self._groups.values() if group.pump]
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def _pump(self, group: _Group) -> None:
+        try:
+            while group.watches:
+                await self._until_due(group)
+                if due := self._due(group):
+                    started = self._clock()
+                    await self._look(group, due)
+                    group.looked = self._clock()
+                    group.cost = group.looked - started
+        except KlingPipeError as error:
+            for watch in list(group.watches.values()):
+                if not watch.done.done():
+                    watch.done.set_exception(error)
+
+    async def _until_due(self, group: _Group) -> None:
+        """Sleep until the earliest look is due; a new task may be due earlier."""
+        while group.watches:
+            earliest = min(watch.look_at for watch in group.watches.values())
+            wait = max(earliest, group.looked + self._interval(group)) - self._clock()
+            if wait <= 0:
+                return
+            group.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await group.changed.wait()
+
+    def _due(self, group: _Group) -> list[Watch]:
+        now = self._clock()
+        return [watch for watch in group.watches.values() if watch.look_at <= now]
+
+    def _first_look(self, watch: Watch, now: float) -> float:
+        learned = self._durations.known(watch.sort)
+        return max(now, watch.since + (learned.low * _EARLY if learned else 0.1))
+
+    def _interval(self, group: _Group) -> float:
+        """Seconds between two looks: a small share of what tasks take, more when one look costs much."""
+        watches = list(group.watches.values())
+        known = [one.mean for watch in watches if (one := self._durations.known(watch.sort))]
+        if known:
+            mean = sum(known) / len(known)
+            # About one look for every other task that ends, but never more than 5 % or less than 1.5 % late.
+            wanted = min(0.05 * mean, max(0.015 * mean, 2.2 * mean / len(watches)))
+        else:
+            wanted = max(0.1, 0.08 * (self._clock() - min((watch.since for watch in watches), default=0.0)))
+        return min(_LONGEST, max(_SHORTEST, wanted, 5 * group.cost))
+
+    async def _look(self, group: _Group, due: list[Watch]) -> None:
+        unseen: list[Watch] | None = due
+        if len(due) >= _BY_LIST_FROM:
+            unseen = await self._look_by_list(group, due)
+        answers = await asyncio.gather(*(self._look_at_one(group, watch) for watch in unseen or ()))
+        self._note_reach(group, answered=unseen is not None and (any(answers) or not answers))
+
+    async def _look_by_list(self, group: _Group, due: list[Watch]) -> list[Watch] | None:
+        """Newest first, until every task that is due was seen. Gives those that no page held; None if a page failed."""
+        largest = int(group.operation.kling["list"]["pageSize"]["max"])
+        likely = math.ceil(len(group.watches) * 1.4) + 8
+        size = min(largest, likely)
+        unseen = {watch.task_id: watch for watch in due}
+        for page in range(1, 1 + math.ceil(likely / size)):
+            answer = await self._client.list(group.operation, page, size)
+            if not isinstance(answer, Listed):
+                self._failed(answer)
+                return None
+            for task in answer.tasks:
+                unseen.pop(task.task_id, None)
+                if watch := group.watches.get(task.task_id):
+                    self._tell(group.operation, watch, task)
+            if not unseen or not answer.full:
+                break
+        return list(unseen.values())
+
+    async def _look_at_one(self, group: _Group, watch: Watch) -> bool:
+        answer = await self._client.get(group.operation, watch.task_id)
+        if isinstance(answer, Found):
+            self._tell(group.operation, watch, answer.task)
+        elif isinstance(answer, NotFound):
+            # A task that was just created may take a while to be seen.
+            if self._clock() - watch.since > self._patience and not watch.done.done():
+                watch.done.set_exception(LookupError(watch.task_id))
+        else:
+            return self._failed(answer)
+        return True
+
+    def _tell(self, operation: Operation, watch: Watch, task: TaskState) -> None:
+        if watch.done.done():
+            return
+        if task.status != watch.status:
+            watch.status = task.status
+            watch.on_status(task)
+        if task.status not in operation.kling["states"]["pending"]:
+            watch.done.set_result(task)
+
+    def _failed(self, answer: Refused | InDoubt) -> bool:
+        if isinstance(answer, Refused) and not answer.row.retry_read:
+            raise stop_for(answer) or Unreachable(f"Kling refuses to say how tasks are: {answer.code} {answer.message}")
+        return False
+
+    def _note_reach(self, group: _Group, *, answered: bool) -> None:
+        now = self._clock()
+        if answered:
+            group.failing_since = None
+        elif group.failing_since is None:
+            group.failing_since = now
+        elif now - group.failing_since > self._patience:
+            raise Unreachable("Kling has not answered for too long", hint="the tasks go on; run again to go on")

@@ -1,0 +1,32 @@
+"""What a run can be told, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DEFAULT_SLOTS: Mapping[str, int] = {"video": 5, "image": 9}
+"""Slots per pack type while nothing better is known: those of the smallest packs (pack names, 2026-09)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times in seconds.
+
+    `limits` are slots per pack type (`video`) or per model (`video/kling-v3-omni`); `jobs` bounds what is under way at
+    once, whatever it is. `settle` is waited before a task that was not found after a doubt is sent again. `patience`
+    is how long Kling may fail to answer. `detach` returns when everything possible is submitted, `timeout` stops
+    waiting. `fail_fast` stops submitting after the first failure. `inline_bytes` bounds upstream pictures sent as
+    base64. `url_seconds` is how long a URL is trusted without asking for a fresh one.
+    """
+
+    jobs: int | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    fail_fast: bool = False
+    detach: bool = False
+    timeout: float | None = None
+    settle: float = 5.0
+    patience: float = 300.0
+    inline_bytes: int = 10 * 1024 * 1024
+    url_seconds: float = 3600.0
+    grace: float = 1.0

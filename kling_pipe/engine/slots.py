@@ -1,0 +1,193 @@
+"""Who may submit when: slots per pool, learned from code 1303, the most urgent job first."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+_FIRST_COOLDOWN = 1.0
+_LONGEST_COOLDOWN = 30.0
+_GROWTH_AFTER_REFUSAL = 4
+_LOOK_AT_OTHERS = 0.5
+"""Seconds between two looks at the slots that other processes hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a job takes from each pool while its task lives. A higher `priority` goes first."""
+
+    pools: tuple[tuple[str, int], ...] = ()
+    priority: float = 0.0
+
+
+@dataclass(slots=True)
+class Pool:
+    """One pool: how much is in use, how much is allowed, and until when nothing new is tried."""
+
+    limit: int
+    ceiling: int | None = None
+    in_use: int = 0
+    accepted: int = 0
+    refusals: int = 0
+    was_refused: bool = False
+    closed_until: float = 0.0
+    held_by_others: int = 0
+
+    def has_room(self, weight: int, now: float) -> bool:
+        """Whether a task of this weight may be sent. One that is heavier than the whole limit goes alone."""
+        used = self.in_use + self.held_by_others
+        return now >= self.closed_until and (used + weight <= self.limit or used == 0)
+
+    def refused(self, now: float) -> float:
+        """Kling said 1303. `in_use` counts what it had accepted. Returns the seconds of the cool-down."""
+        self.limit = max(1, self.in_use if self.in_use < self.limit else self.limit * 3 // 4)
+        self.refusals, self.accepted, self.was_refused = self.refusals + 1, 0, True
+        seconds: float = min(_LONGEST_COOLDOWN, _FIRST_COOLDOWN * 2.0 ** min(self.refusals - 1, 10))
+        self.closed_until = now + seconds
+        return seconds
+
+    def took(self) -> None:
+        """Kling accepted a task. After enough of them one more is tried."""
+        self.refusals = 0
+        self.accepted += 1
+        patience = _GROWTH_AFTER_REFUSAL if self.was_refused else 1
+        if self.accepted >= self.limit * patience and (self.ceiling is None or self.limit < self.ceiling):
+            self.limit, self.accepted = self.limit + 1, 0
+
+    def freed(self, weight: int) -> None:
+        """A task of ours ended: there is room again, whatever the cool-down says."""
+        self.in_use -= weight
+        self.closed_until = 0.0
+
+
+@dataclass(order=True)
+class _Waiting:
+    rank: float
+    number: int
+    want: Want = field(compare=False)
+    granted: Callable[[], None] = field(compare=False)
+
+
+class Slots:
+    """All pools of a run. Jobs queue here without a coroutine each: 10,000 waiting jobs are 10,000 small values."""
+
+    def __init__(
+        self,
+        pool: Callable[[str], Pool],
+        *,
+        others: Callable[[], Mapping[str, int]] = dict,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._new_pool = pool
+        self._others = others
+        self._clock = clock
+        self._looked = -_LOOK_AT_OTHERS
+        self._pools: dict[str, Pool] = {}
+        self._queues: dict[tuple[str, ...], list[_Waiting]] = {}
+        self._numbers = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self.open = True
+
+    def ask(self, want: Want, granted: Callable[[], None]) -> None:
+        """Queue; `granted` is called once the slots are taken, maybe at once."""
+        names = tuple(name for name, _ in want.pools)
+        waiting = _Waiting(-want.priority, next(self._numbers), want, granted)
+        heapq.heappush(self._queues.setdefault(names, []), waiting)
+        self.grant()
+
+    async def take(self, want: Want) -> None:
+        """Wait for slots: for a job that was refused and tries again."""
+        granted = asyncio.get_running_loop().create_future()
+        self.ask(want, lambda: None if granted.done() else granted.set_result(None))
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self.release(want)
+            raise
+
+    def force(self, want: Want) -> None:
+        """Count a task that is at Kling already."""
+        for name, weight in want.pools:
+            self.pool(name).in_use += weight
+
+    def release(self, want: Want) -> None:
+        """The task has ended, or was never created."""
+        for name, weight in want.pools:
+            self.pool(name).freed(weight)
+        self.grant()
+
+    def accepted(self, want: Want) -> None:
+        """Kling took a task."""
+        for name, _ in want.pools:
+            self.pool(name).took()
+
+    def refused(self, want: Want) -> tuple[str, int, float]:
+        """Kling said 1303: gives the slots back. Returns the pool, its limit now, and the seconds of the cool-down."""
+        for name, weight in want.pools:
+            self.pool(name).in_use -= weight
+        name, pool = self._narrowest(want)
+        seconds = pool.refused(self._clock())
+        self.grant()
+        return name, pool.limit, seconds
+
+    def pool(self, name: str) -> Pool:
+        """A pool by name, made when first asked for."""
+        if name not in self._pools:
+            self._pools[name] = self._new_pool(name)
+        return self._pools[name]
+
+    def learned(self) -> dict[str, int]:
+        """Limits that a refusal taught, by pool."""
+        return {name: pool.limit for name, pool in self._pools.items() if pool.was_refused}
+
+    def stop(self) -> None:
+        """Grant nothing more; who waits goes on waiting."""
+        self.open = False
+        if self._timer:
+            self._timer.cancel()
+
+    def grant(self) -> None:
+        """Give free slots to the most urgent jobs."""
+        if self.open and any(self._queues.values()):
+            self._look_at_others()
+            while waiting := self._next():
+                self.force(waiting.want)
+                waiting.granted()
+            self._wake_later()
+
+    def _next(self) -> _Waiting | None:
+        now = self._clock()
+        heads = [queue for queue in self._queues.values() if queue and self._fits(queue[0].want, now)]
+        return heapq.heappop(min(heads, key=lambda queue: queue[0])) if heads else None
+
+    def _fits(self, want: Want, now: float) -> bool:
+        return all(self.pool(name).has_room(weight, now) for name, weight in want.pools)
+
+    def _narrowest(self, want: Want) -> tuple[str, Pool]:
+        packs = [(name, self.pool(name)) for name, _ in want.pools if name != "jobs"]
+        return min(packs, key=lambda pair: pair[1].limit) if packs else ("jobs", self.pool("jobs"))
+
+    def _look_at_others(self) -> None:
+        now = self._clock()
+        if now - self._looked >= _LOOK_AT_OTHERS:
+            self._looked = now
+            held = self._others()
+            for name, pool in self._pools.items():
+                pool.held_by_others = held.get(name, 0)
+
+    def _wake_later(self) -> None:
+        """Somebody still waits: look again when a cool-down ends, or when other processes may have ended a task."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        now = self._clock()
+        moments = [pool.closed_until - now for pool in self._pools.values() if pool.closed_until > now]
+        if any(pool.held_by_others for pool in self._pools.values()):
+            moments.append(_LOOK_AT_OTHERS)
+        if moments and any(self._queues.values()):
+            self._timer = asyncio.get_running_loop().call_later(min(moments) + 0.001, self.grant)

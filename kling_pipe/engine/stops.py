@@ -1,0 +1,54 @@
+"""Refusals that stop more than one job: a pack, a model, or the whole run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kling_pipe.client import Refused
+from kling_pipe.client.codes import Scope
+from kling_pipe.errors import AccountError, CredentialsError
+
+
+class StoppedError(AccountError):
+    """Kling refuses for a reason that other jobs share. `scope` says which."""
+
+    def __init__(self, message: str, scope: Scope, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.scope = scope
+
+
+@dataclass(slots=True)
+class Stops:
+    """What a run no longer submits to, and why."""
+
+    run: CredentialsError | None = None
+    packs: dict[str, StoppedError] = field(default_factory=dict)
+    models: dict[str, StoppedError] = field(default_factory=dict)
+
+    def add(self, error: CredentialsError, pack: str, model: str) -> None:
+        """Remember a refusal met by a job of this pack and model."""
+        scope = error.scope if isinstance(error, StoppedError) else "run"
+        if isinstance(error, StoppedError) and scope == "pack":
+            self.packs.setdefault(pack, error)
+        elif isinstance(error, StoppedError) and scope == "model":
+            self.models.setdefault(model, error)
+        else:
+            self.run = self.run or error
+
+    def against(self, pack: str, model: str) -> CredentialsError | None:
+        """The refusal that stops a job of this pack and model, if one does."""
+        return self.run or self.packs.get(pack) or self.models.get(model)
+
+    def first(self) -> CredentialsError | None:
+        """The gravest refusal."""
+        return self.run or next(iter((*self.packs.values(), *self.models.values())), None)
+
+
+def stop_for(answer: Refused) -> CredentialsError | None:
+    """The error for a refusal that stops more than its job, else None."""
+    if answer.row.scope in ("request", "job"):
+        return None
+    text = f"Kling refuses: {answer.message} (code {answer.code})"
+    if answer.row.family == "auth":
+        return CredentialsError(text, hint="check the access key and its secret, or the API key")
+    return StoppedError(text, answer.row.scope, hint=answer.row.meaning)
