@@ -1,0 +1,100 @@
+"""A plan for people and machines: what would happen, why, and what it would cost."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from kling_pipe.model import Cost, Plan, Step
+
+FORMAT_VERSION = "1.0"
+_SIGNS = {"create": ("+", "green"), "resume": (">", "cyan"), "reuse": ("=", None), "download": ("v", "cyan"), "retry": ("+", "yellow"),
+          "blocked": ("!", "red"), "frozen": ("*", "blue"), "lost": ("?", "red")}  # fmt: skip
+_SPENDS = ("create", "retry")
+
+
+def spending(steps: Iterable[Step]) -> list[Step]:
+    """The steps that will make a new task: those that create, and do not share the task of another."""
+    return [step for step in steps if step.action in _SPENDS and not step.shared_with]
+
+
+def totals(steps: Sequence[Step]) -> dict[str, Any]:
+    """Units by pack and USD of what a run would spend; `unknown` counts steps whose price is not known."""
+    spent = spending(steps)
+    units = {"video": 0.0, "image": 0.0}
+    for step in spent:
+        if step.cost.pack and step.cost.units is not None:
+            units[step.cost.pack] += step.cost.units
+    unknown = [step.job.address for step in spent if step.cost.units is None and step.cost.pack]
+    usd = sum(step.cost.usd or 0.0 for step in spent)
+    return {"units": {pack: round(amount, 4) for pack, amount in units.items()}, "usd": round(usd, 4), "unknown": len(unknown),
+            "actions": dict(Counter(step.action for step in steps))}  # fmt: skip
+
+
+def amount(value: float) -> str:
+    """A number of units without needless zeros."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def cost_text(cost: Cost) -> str:
+    """`4 video units, $0.56`, `free`, or that it is unknown."""
+    if cost.pack is None:
+        return "free"
+    if cost.units is None:
+        return f"cost unknown: {cost.note}" if cost.note else "cost unknown"
+    usd = f", ${cost.usd:.2f}" if cost.usd is not None else ""
+    return f"{amount(cost.units)} {cost.pack} units{usd}"
+
+
+def plan_text(plan: Plan, *, why: bool = False, emulated: bool = False, everything: bool = False) -> str:
+    """The plan as a list. What stays as it is is counted, and shown with `why` or `everything`."""
+    shown = [step for step in plan.steps if why or everything or step.action != "reuse"]
+    width = max((len(step.job.address) for step in shown), default=0)
+    lines = [f"Plan for {plan.project}{' on the emulator' if emulated else ''}: {_counted(plan.steps)}"]
+    for step in shown:
+        lines += _step(step, min(width, 60), why)
+    return "\n".join([*lines, total_text(plan.steps)])
+
+
+def _step(step: Step, width: int, why: bool) -> list[str]:
+    sign, colour = _SIGNS[step.action]
+    head = click.style(f"  {sign} {step.action:<8}", fg=colour)
+    cost = f"  {cost_text(step.cost)}" if step.action in _SPENDS and not step.shared_with else ""
+    shared = f"  same request as {step.shared_with}: one task for both" if step.shared_with else ""
+    lines = [f"{head} {step.job.address:<{width}}{cost}{shared}".rstrip()]
+    if why or step.action in ("blocked", "lost"):
+        lines += [f"             {reason}" for reason in step.reasons]
+    return lines
+
+
+def _counted(steps: Sequence[Step]) -> str:
+    counts = Counter(step.action for step in steps)
+    return ", ".join(f"{counts[action]} {action}" for action in _SIGNS if counts[action]) or "nothing to do"
+
+
+def total_text(steps: Sequence[Step]) -> str:
+    """The last line: units by pack, USD, and what is not known."""
+    found = totals(steps)
+    units = found["units"]
+    unknown = f", plus {found['unknown']} of unknown cost" if found["unknown"] else ""
+    return f"Estimated: {amount(units['video'])} video units, {amount(units['image'])} image units (${found['usd']:.2f}){unknown}"
+
+
+def plan_form(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON: `{format_version, project, steps: [...], totals}`."""
+    steps = [
+        {"address": step.job.address, "action": step.action, "operation": step.job.operation, "key": step.job.key,
+         "external_task_id": step.external_task_id, "units": step.cost.units, "pack": step.cost.pack, "usd": step.cost.usd,
+         "needs": list(step.job.needs), "reasons": list(step.reasons), "shared_with": step.shared_with or None}
+        for step in plan.steps
+    ]  # fmt: skip
+    return {"format_version": FORMAT_VERSION, "project": plan.project, "steps": steps, "totals": totals(plan.steps)}
+
+
+def plan_json(plan: Plan) -> str:
+    """`plan_form` as text."""
+    return json.dumps(plan_form(plan), ensure_ascii=False, indent=2)
