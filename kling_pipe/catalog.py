@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from kling_pipe.bodies import Body, filler, written
+from kling_pipe.conditions import compiled
 
 
 def schemas_folder() -> Path:
@@ -18,9 +22,12 @@ def schemas_folder() -> Path:
 
 @cache
 def table(name: str) -> Mapping[str, Any]:
-    """One shared table of `schemas/` by name: `errors`, `pricing`, `capabilities`, ..."""
-    text = (schemas_folder() / f"{name}.json").read_text(encoding="utf-8")
-    data: Mapping[str, Any] = json.loads(text)
+    """One shared table of `schemas/` by name: `errors`, `pricing`, `capabilities`, `media`, ..."""
+    return _read(schemas_folder() / f"{name}.json")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return data
 
 
@@ -28,7 +35,7 @@ def table(name: str) -> Mapping[str, Any]:
 class Operation:
     """One kind of API call, as `schemas/operations/<name>.json` describes it.
 
-    `schema` is the whole file (draft 2020-12 for the request body); `kling` is its `x-kling` object.
+    `schema` is the whole file with shared fields and rules put in: draft 2020-12 for the request body, and `x-kling`.
     """
 
     name: str
@@ -56,18 +63,119 @@ class Operation:
         data: Mapping[str, Any] = self.schema["properties"]
         return data
 
+    @property
+    def rules(self) -> list[Mapping[str, Any]]:
+        """The cross-field rules, shared ones included, in the order in which they are checked."""
+        data: list[Mapping[str, Any]] = self.kling["rules"]
+        return data
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The names of all operations, sorted."""
+    return tuple(sorted(path.stem for path in (schemas_folder() / "operations").glob("*.json")))
+
+
+@cache
+def load(name: str) -> Operation:
+    """One operation by its name; KeyError when there is none. Reads its file only."""
+    if name not in names():
+        raise KeyError(name)
+    raw = _read(schemas_folder() / "operations" / f"{name}.json")
+    schema: dict[str, Any] = _with_shared_fields(raw)
+    schema["x-kling"] = {**raw["x-kling"], "rules": _with_shared_rules(raw["x-kling"]["rules"])}
+    return Operation(name, schema)
+
 
 @cache
 def operations() -> Mapping[str, Operation]:
     """All operations by name, in the order of their names."""
-    found = {}
-    for path in sorted((schemas_folder() / "operations").glob("*.json")):
-        found[path.stem] = Operation(path.stem, json.loads(path.read_text(encoding="utf-8")))
-    return found
+    return {name: load(name) for name in names()}
 
 
 def find(name_or_path: str) -> Operation | None:
     """An operation by its name (`omni-video`) or its path (`/v1/videos/omni-video`, slash at the end or not)."""
     wanted = name_or_path.rstrip("/")
-    known = operations()
-    return known.get(wanted) or next((one for one in known.values() if one.path == wanted), None)
+    if wanted in names():
+        return load(wanted)
+    return next((one for one in operations().values() if one.path == wanted), None)
+
+
+def _with_shared_fields(value: Any) -> Any:
+    """Every `{"$ref": "../fields.json#/<name>"}` replaced by the field; keys beside the `$ref` win."""
+    if isinstance(value, list):
+        return [_with_shared_fields(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    own = {name: _with_shared_fields(inner) for name, inner in value.items() if name != "$ref"}
+    if "$ref" not in value:
+        return own
+    shared: Mapping[str, Any] = table("fields")[value["$ref"].removeprefix("../fields.json#/")]
+    return {**shared, **own}
+
+
+def _with_shared_rules(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    shared = table("rules")
+    flat = [rule for entry in entries for rule in (shared[entry["group"]] if "group" in entry else [entry])]
+    return [*flat, *shared["general"]]
+
+
+@cache
+def _fill(operation: Operation) -> Any:
+    return filler(operation.schema) or dict
+
+
+def as_read(operation: Operation, body: Mapping[str, Any]) -> Body:
+    """The body as Kling reads it: blank fields dropped, the vendor's defaults filled in."""
+    filled: Body = _fill(operation)(written(body))
+    return filled
+
+
+def output_count(operation: Operation, request: Mapping[str, Any]) -> int | None:
+    """How many outputs a request makes; None when only the result tells (`series_amount: auto`)."""
+    return _count(operation.kling["outputs"]["count"], as_read(operation, request))
+
+
+def weight(operation: Operation, request: Mapping[str, Any]) -> int:
+    """How many slots of its pool a request takes; at most as many as it could when that is not known before."""
+    return _count(operation.kling["pool"]["weight"], as_read(operation, request)) or 1
+
+
+def quota(operation: Operation, request: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The pool that a request takes its slots from: pack (`video`, `image`, None for no slot) and model (or `""`)."""
+    pool = operation.kling["pool"]
+    model = as_read(operation, request).get(pool["model"], "") if pool["model"] else ""
+    return pool["pack"], str(model)
+
+
+def _count(form: Any, body: Body) -> int | None:
+    """A count in the data: a number, `{field, default, unknown?}`, or cases `[{when?, count}]` of which the first holds."""
+    if isinstance(form, int):
+        return form
+    if isinstance(form, list):
+        case = next(one for one in form if "when" not in one or compiled(one["when"])(body))
+        return _count(case["count"], body)
+    found = body.get(form["field"], form["default"])
+    if isinstance(found, str) and found.isdecimal():
+        found = int(found)
+    return found if isinstance(found, int) and not isinstance(found, bool) else form.get("unknown")
+
+
+@cache
+def _error_rows() -> Mapping[int, Mapping[str, Any]]:
+    return {row["code"]: row for row in table("errors")["codes"]}
+
+
+def error(code: int) -> Mapping[str, Any]:
+    """What an answer's `code` means: its row of `schemas/errors.json`, or the one for codes that nobody knows."""
+    return _error_rows().get(code) or table("errors")["unknown"]
+
+
+@cache
+def _failure_patterns() -> list[tuple[str, re.Pattern[str]]]:
+    return [(row["class"], re.compile(row["pattern"])) for row in table("errors")["failures"]]
+
+
+def failure_class(message: str) -> str:
+    """What kind of failure a task's `task_status_msg` tells of: moderation, input, transient, or unknown."""
+    return next((kind for kind, pattern in _failure_patterns() if pattern.search(message)), "unknown")
