@@ -10,7 +10,7 @@ Filler = Callable[[Body], Body]
 
 
 def written(body: Mapping[str, Any]) -> Body:
-    """The fields that say something: without blank strings, null and `[]`, at any depth. List items keep their place."""
+    """The fields that say something: no blank strings, null or `[]`, at any depth. List items keep their place."""
     return {name: _inner(value) for name, value in body.items() if not _is_blank(value)}
 
 

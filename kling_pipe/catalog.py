@@ -149,7 +149,7 @@ def quota(operation: Operation, request: Mapping[str, Any]) -> tuple[str | None,
 
 
 def _count(form: Any, body: Body) -> int | None:
-    """A count in the data: a number, `{field, default, unknown?}`, or cases `[{when?, count}]` of which the first holds."""
+    """A count in the data: a number, `{field, default, unknown?}`, or a list of cases `{when?, count}`."""
     if isinstance(form, int):
         return form
     if isinstance(form, list):

@@ -44,6 +44,4 @@ def fixed(pattern: str) -> Pointer:
 def touches(pointer: Pointer, pattern: str) -> bool:
     """Whether a place is one that a pattern names, or encloses such places. What lies deeper does not touch it."""
     steps = parts(pattern)
-    return len(pointer) <= len(steps) and all(
-        step in ("*", place) for step, place in zip(steps, pointer, strict=False)
-    )
+    return len(pointer) <= len(steps) and all(step in ("*", place) for step, place in zip(steps, pointer, strict=False))

@@ -1,0 +1,63 @@
+"""Rules between fields, compiled from the data: condition, verb, sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from kling_pipe.catalog import Operation
+from kling_pipe.check.finding import Finding
+from kling_pipe.check.verbs import VERBS, Hit, Verb, View
+from kling_pipe.conditions import Condition, compiled, reads
+from kling_pipe.pointers import Pointer, touches
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of an operation, ready to run. `reads` are the patterns of all places that it depends on."""
+
+    data: Mapping[str, Any]
+    when: Condition
+    verb: Verb
+    reads: tuple[str, ...]
+
+    def is_blocked(self, faults: Sequence[Pointer]) -> bool:
+        """Whether a field that it depends on is already reported, so that it would only echo that."""
+        return any(touches(pointer, pattern) for pointer in faults for pattern in self.reads)
+
+    def findings(self, operation: Operation, view: View, *, strict: bool) -> Iterator[Finding]:
+        """What the rule has to say about a body."""
+        if self.when(view.read):
+            for hit in self.verb.hits(view):
+                yield self._finding(operation, view, hit, strict=strict)
+
+    def _finding(self, operation: Operation, view: View, hit: Hit, *, strict: bool) -> Finding:
+        data = self.data
+        words = {
+            "found": hit.found,
+            "allowed": hit.allowed,
+            "field": str(hit.pointer[-1]),
+            "model": str(view.read.get("model_name", "this model")),
+            "operation": operation.name,
+        }
+        message = str(data["say"])
+        for name, word in words.items():
+            message = message.replace(f"{{{name}}}", word)
+        level = data.get("strict", data["level"]) if strict else data["level"]
+        hint = data.get("hint", "") or (f"did you mean `{hit.near}`?" if hit.near else "")
+        return Finding(data["id"], level, hit.pointer, message, hit.found, hit.allowed, hit.near, hint, data["source"])
+
+
+@cache
+def rules(operation: Operation) -> tuple[Rule, ...]:
+    """The rules of an operation that a check can decide, in the order of its file."""
+    return tuple(_rule(data, operation) for data in operation.rules if data["level"] != "media")
+
+
+def _rule(data: Mapping[str, Any], operation: Operation) -> Rule:
+    when = data.get("when", {})
+    name = next(key for key in data if key in VERBS)
+    verb = VERBS[name](data[name], operation)
+    return Rule(data, compiled(when), verb, tuple(dict.fromkeys((*reads(when), *verb.reads))))

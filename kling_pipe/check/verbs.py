@@ -1,0 +1,277 @@
+"""What a rule can say: one function per verb. The set is closed; the meta schema lists it too.
+
+A verb takes its argument from the data and gives a function that finds the places where a body breaks the rule. Two
+views of the body are at hand: `read` is what Kling works with (the vendor's defaults filled in, `reference_type` added
+to elements of known kind); `written` is what the author wrote. A rule against a useless field looks at `written`, since
+a default that nobody wrote is no mistake; every other verb looks at `read`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from kling_pipe.bodies import Body
+from kling_pipe.catalog import Operation, table
+from kling_pipe.check.finding import choices, quoted
+from kling_pipe.check.tokens import prompts, tokens
+from kling_pipe.conditions import compiled, same
+from kling_pipe.nearest import nearest
+from kling_pipe.pointers import Pointer, fixed, parts, walk
+
+
+class View(NamedTuple):
+    """A body under check, as written and as read."""
+
+    read: Body
+    written: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A place where a rule is broken, with what the rule's sentence may quote."""
+
+    pointer: Pointer
+    found: str = ""
+    allowed: str = ""
+    near: str = ""
+
+
+class Verb(NamedTuple):
+    """A verb with its argument: how it looks for hits, and the patterns of the places that it depends on."""
+
+    hits: Callable[[View], Iterable[Hit]]
+    reads: tuple[str, ...]
+
+
+def _exists(body: Body, pattern: str) -> bool:
+    return any(True for _ in walk(body, pattern))
+
+
+def _require(patterns: Sequence[str], _: Operation) -> Verb:
+    """Fields that must be there."""
+    return Verb(
+        lambda view: [Hit(parts(pattern)) for pattern in patterns if not _exists(view.read, pattern)], tuple(patterns)
+    )
+
+
+def _require_any(patterns: Sequence[str], _: Operation) -> Verb:
+    """Fields of which at least one must be there."""
+    return Verb(
+        lambda view: [] if any(_exists(view.read, one) for one in patterns) else [Hit(parts(patterns[0]))],
+        tuple(patterns),
+    )
+
+
+def _forbid(patterns: Sequence[str], _: Operation) -> Verb:
+    """Fields that must not be written."""
+
+    def hits(view: View) -> Iterator[Hit]:
+        for pattern in patterns:
+            for pointer, value in walk(view.written, pattern):
+                yield Hit(pointer, found=quoted(value))
+
+    return Verb(hits, tuple(patterns))
+
+
+def _only(allowed: Mapping[str, list[Any]], _: Operation) -> Verb:
+    """Fields that, where they have a value, may have these values alone."""
+
+    def hits(view: View) -> Iterator[Hit]:
+        for pattern, values in allowed.items():
+            for pointer, value in walk(view.read, pattern):
+                if not any(same(value, one) for one in values):
+                    yield Hit(pointer, quoted(value), choices(values))
+
+    return Verb(hits, tuple(allowed))
+
+
+def _at_most_one(groups: Sequence[Sequence[str]], _: Operation) -> Verb:
+    """Groups of fields that exclude each other; each group beside the first that is there is a hit."""
+
+    def hits(view: View) -> Iterator[Hit]:
+        present = [one for group in groups if (one := next((p for p in group if _exists(view.read, p)), None))]
+        for other in present[1:]:
+            yield Hit(parts(other), other.strip("/"), f"`{present[0].strip('/')}`")
+
+    return Verb(hits, tuple(pattern for group in groups for pattern in group))
+
+
+def _count(limits: Mapping[str, Any], _: Operation) -> Verb:
+    """How many places there are (`of`), those that meet `where` alone: from `min` to `max`."""
+    where = compiled(limits.get("where", {}))
+    least, most, up = limits.get("min", 0), limits.get("max"), 1 if limits.get("at_parent") else 0
+
+    def hits(view: View) -> Iterator[Hit]:
+        places = [at for pattern in limits["of"] for at, value in walk(view.read, pattern) if where(value)]
+        if len(places) < least:
+            yield Hit(fixed(limits["of"][0]), str(len(places)), f"at least {least}")
+        elif most is not None and len(places) > most:
+            yield Hit(places[most][: len(places[most]) - up], str(len(places)), str(most))
+
+    return Verb(hits, tuple(limits["of"]))
+
+
+def _sum_equals(form: Mapping[str, str], _: Operation) -> Verb:
+    """Numbers (also as text) that must add up to another field."""
+
+    def hits(view: View) -> Iterator[Hit]:
+        total = next((int(value) for _, value in walk(view.read, form["total"])), None)
+        added = sum(int(value) for _, value in walk(view.read, form["of"]))
+        if total is not None and added != total:
+            there = _exists(view.written, form["total"])
+            yield Hit(parts(form["total"]) if there else fixed(form["of"]), str(added), str(total))
+
+    return Verb(hits, (form["of"], form["total"]))
+
+
+def _consecutive(form: Mapping[str, str], _: Operation) -> Verb:
+    """Numbers that count 1, 2, 3, ... in order. The first that does not is the hit."""
+
+    def hits(view: View) -> Iterator[Hit]:
+        for due, (pointer, value) in enumerate(walk(view.read, form["of"]), start=1):
+            if value != due:
+                yield Hit(pointer, quoted(value), str(due))
+                return
+
+    return Verb(hits, (form["of"],))
+
+
+def _capability(fields: Sequence[str], operation: Operation) -> Verb:
+    """Fields as far as the model has them, after `schemas/capabilities.json`. A model that is not listed passes."""
+    models = table("capabilities")["operations"].get(operation.name, {})
+
+    def hits(view: View) -> Iterator[Hit]:
+        able = models.get(view.read.get("model_name"), {})
+        for field in fields:
+            allowed = able.get(field, True)
+            if allowed is False and field in view.written:
+                yield Hit((field,), found=quoted(view.written[field]))
+            elif isinstance(allowed, list) and field in view.read and view.read[field] not in allowed:
+                yield Hit((field,), quoted(view.read[field]), choices(allowed))
+
+    return Verb(hits, ("/model_name", *(f"/{field}" for field in fields)))
+
+
+def _refs_within(lists: Mapping[str, Sequence[str]], operation: Operation) -> Verb:
+    """References in prompts that must have an input: `<<<image_3>>>` needs a third place in the image list."""
+    where = operation.kling["prompts"]
+
+    def hits(view: View) -> Iterator[Hit]:
+        counts = {kind: sum(1 for one in patterns for _ in walk(view.read, one)) for kind, patterns in lists.items()}
+        for pointer, text in prompts(view.read, where):
+            for kind, number in dict.fromkeys(tokens(text)):
+                if kind != "object" and not 1 <= number <= counts.get(kind, 0):
+                    yield Hit(pointer, f"<<<{kind}_{number}>>>", _stock(kind, counts))
+
+    return Verb(hits, tuple(one for patterns in lists.values() for one in patterns))
+
+
+def _stock(kind: str, counts: Mapping[str, int]) -> str:
+    if kind not in counts:
+        return f"this operation takes no {kind}"
+    number = counts[kind]
+    if not number:
+        return f"there is no {kind}"
+    return f"there {'is' if number == 1 else 'are'} only {number} {kind}{'' if number == 1 else 's'}"
+
+
+def _mentions(lists: Mapping[str, Mapping[str, Any]], operation: Operation) -> Verb:
+    """Inputs that some prompt should name by their number; those that meet `where` alone."""
+    conditions = {kind: compiled(form.get("where", {})) for kind, form in lists.items()}
+    where = operation.kling["prompts"]
+
+    def hits(view: View) -> Iterator[Hit]:
+        named = {token for _, text in prompts(view.read, where) for token in tokens(text)}
+        for kind, form in lists.items():
+            for number, (pointer, value) in enumerate(walk(view.read, form["of"]), start=1):
+                if (kind, number) not in named and conditions[kind](value):
+                    yield Hit(pointer, f"{kind} {number} (<<<{kind}_{number}>>>)")
+
+    return Verb(hits, tuple(form["of"] for form in lists.values()))
+
+
+def _avoid(form: Mapping[str, Any], operation: Operation) -> Verb:
+    """Text that must not match: in all `prompts`, or in every field that may hold `base64`."""
+    base64 = [one["at"] for one in operation.kling["media"] if one.get("base64")]
+    patterns = operation.kling["prompts"] if form["in"] == "prompts" else base64
+    text = str(form["pattern"])
+    # A base64 field holds megabytes: an anchored pattern must look at its start alone.
+    search = re.compile(text.removeprefix("^")).match if text.startswith("^") else re.compile(text).search
+
+    def hits(view: View) -> Iterator[Hit]:
+        for pointer, value in prompts(view.read, patterns):
+            found = search(value)
+            if found:
+                yield Hit(pointer, quoted(found[0]))
+
+    return Verb(hits, ())
+
+
+def _unlike(form: Mapping[str, str], _: Operation) -> Verb:
+    """Values that should differ from one other."""
+
+    def hits(view: View) -> Iterator[Hit]:
+        one = next((value for _, value in walk(view.read, form["one"])), None)
+        for pointer, value in walk(view.read, form["each"]):
+            if value == one:
+                yield Hit(pointer, quoted(value))
+
+    return Verb(hits, (form["one"], form["each"]))
+
+
+def _renamed(names: Mapping[str, str], _: Operation) -> Verb:
+    """Old names of fields: a hit when the old one is written and the new one is not."""
+
+    def hits(view: View) -> Iterator[Hit]:
+        for old, new in names.items():
+            if old in view.written and new not in view.written:
+                yield Hit((old,), quoted(view.written[old]), new, near=new)
+
+    return Verb(hits, ())
+
+
+def _known(_: bool, operation: Operation) -> Verb:
+    """Keys that the operation's schema does not list, at any depth."""
+    return Verb(lambda view: list(_unknown(operation.schema, view.written, ())), ())
+
+
+def _unknown(schema: Mapping[str, Any], value: Any, at: Pointer) -> Iterator[Hit]:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unknown(schema.get("items", {}), item, (*at, index))
+    elif isinstance(value, Mapping) and "properties" in schema:
+        known = schema["properties"]
+        for name, inner in value.items():
+            if name not in known:
+                yield Hit((*at, name), str(name), near=nearest(str(name), known))
+            elif isinstance(inner, list | Mapping):
+                yield from _unknown(known[name], inner, (*at, name))
+
+
+def _silent(_: Any, __: Operation) -> Verb:
+    """Said elsewhere: `coerce` when a body is coerced, `media` when a local file is probed. Data for the others."""
+    return Verb(lambda _: (), ())
+
+
+VERBS: Mapping[str, Callable[[Any, Operation], Verb]] = {
+    "require": _require,
+    "require_any": _require_any,
+    "forbid": _forbid,
+    "only": _only,
+    "at_most_one": _at_most_one,
+    "count": _count,
+    "sum_equals": _sum_equals,
+    "consecutive": _consecutive,
+    "capability": _capability,
+    "refs_within": _refs_within,
+    "mentions": _mentions,
+    "avoid": _avoid,
+    "unlike": _unlike,
+    "renamed": _renamed,
+    "known": _known,
+    "coerce": _silent,
+    "media": _silent,
+}

@@ -1,0 +1,96 @@
+"""What a request will cost, from `schemas/pricing.json` alone. Pure. An unknown price is None, never 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from kling_pipe.bodies import Body
+from kling_pipe.catalog import Operation, as_read, output_count, table
+from kling_pipe.conditions import Condition, compiled
+from kling_pipe.model import Cost
+
+_DECIMALS = 4  # 0.8 units x 3 s is 2.4, not 2.4000000000000004
+
+
+class _Row(NamedTuple):
+    when: Condition
+    data: Mapping[str, Any]
+
+
+def estimate(operation: Operation, request: Mapping[str, Any], *, input_seconds: float | None = None) -> Cost:
+    """The units and USD of one task that succeeds; a task that fails costs nothing.
+
+    `request` is a request body. `input_seconds` is the length of the video that is edited, where it is known. What has
+    no known price has `units` None and a note that says why.
+    """
+    body = as_read(operation, request)
+    row = next((one for one in _rows(operation.name) if one.when(body)), None)
+    if row is None:
+        return Cost(None, _pack(operation), None, f"no price is known for {_what(operation, body)}")
+    rate = _rate(row.data, body)
+    if rate is None:
+        at = ", ".join(f"{field} {body[field]}" for field in row.data["by"] if field in body)
+        return Cost(None, row.data["pack"], None, f"no price is known for {_what(operation, body)} at {at}")
+    times = _times(operation, row.data, body, input_seconds)
+    if times is None:
+        return Cost(None, row.data["pack"], None, _UNKNOWN_TIMES[row.data["per"]])
+    return _priced(rate * times, row.data)
+
+
+def price_date() -> str:
+    """The day of the price table, as `2026-09-20`."""
+    return str(table("pricing")["date"])
+
+
+def unit_price(pack: str) -> float:
+    """USD for one unit of a pack (`video` or `image`)."""
+    return float(table("pricing")["unit_usd"][pack])
+
+
+@cache
+def _rows(operation: str) -> tuple[_Row, ...]:
+    rows = table("pricing")["rows"]
+    return tuple(_Row(compiled(row.get("when", {})), row) for row in rows if operation in row["operations"])
+
+
+def _pack(operation: Operation) -> Any:
+    return operation.kling["pool"]["pack"]
+
+
+def _what(operation: Operation, body: Body) -> str:
+    return " ".join(filter(None, [str(body.get("model_name", "")), f"in {operation.name}"]))
+
+
+def _rate(row: Mapping[str, Any], body: Body) -> float | None:
+    units = row["units"]
+    for field in row.get("by", ()):
+        units = units.get(str(body.get(field)))
+        if units is None:
+            return None
+    return float(units)
+
+
+_UNKNOWN_TIMES = {
+    "second": "billed by the length of the video that goes in, which is not known before",
+    "image": "billed by the number of pictures, which Kling decides",
+}
+
+
+def _times(operation: Operation, row: Mapping[str, Any], body: Body, input_seconds: float | None) -> int | None:
+    """How often the rate is due; None when only the result tells."""
+    if row["per"] == "image":
+        return output_count(operation, body)
+    if row["per"] != "second":
+        return 1
+    if row.get("seconds") != "input":
+        return int(body["duration"]) if str(body["duration"]).isdecimal() else None
+    return None if input_seconds is None else math.floor(input_seconds + 0.5)  # the vendor rounds to the nearest
+
+
+def _priced(units: float, row: Mapping[str, Any]) -> Cost:
+    usd = units * unit_price(row["pack"]) if row["pack"] else 0.0
+    old = "an old price, no longer on the vendor's page" if row.get("old") else ""
+    return Cost(round(units, _DECIMALS), row["pack"], round(usd, _DECIMALS), row.get("note", "") or old)
