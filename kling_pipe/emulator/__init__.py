@@ -1,0 +1,13 @@
+"""A local Kling for anybody's client: `ensure` one in the background, or serve one with `kling-pipe emulator serve`.
+
+Light to import: the server, Pillow and PyAV come in only where they run.
+"""
+
+from __future__ import annotations
+
+from kling_pipe.emulator.accounts import Account, credentials
+from kling_pipe.emulator.daemon import ensure
+from kling_pipe.emulator.options import Options
+from kling_pipe.emulator.running import Running
+
+__all__ = ["Account", "Options", "Running", "credentials", "ensure"]

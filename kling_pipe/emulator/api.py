@@ -1,0 +1,152 @@
+"""Kling's endpoints: create, query, list for every operation of the schemas, element library, costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from kling_pipe.catalog import Operation
+from kling_pipe.emulator import elements, results
+from kling_pipe.emulator.answers import Answer, Refusal, success
+from kling_pipe.emulator.wire import Request
+from kling_pipe.emulator.world import PLAIN, Twist, World
+
+Handler = Callable[[Request, str], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a path leads: an operation (if any), and what kind of request it is. `name` is the id in the path."""
+
+    kind: str
+    pattern: str
+    operation: Operation | None = None
+    name: str = ""
+
+
+class Api:
+    """Answers requests in Kling's way. Plain functions: nothing here waits."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._operations = {operation.path: operation for operation in world.operations.values()}
+        self._presets = {
+            operation.kling["presets"]["path"]: operation
+            for operation in world.operations.values()
+            if "presets" in operation.kling
+        }
+        self._deletes = {
+            path: operation
+            for operation in world.operations.values()
+            for path in operation.kling.get("delete", {}).get("paths", ())
+        }
+
+    def route(self, method: str, path: str) -> Route:
+        """Where a request leads. Raises Refusal 1203 for an unknown path, 1202 for a wrong method."""
+        path = path[:-1] if path.endswith("/") and len(path) > 1 else path
+        if operation := self._operations.get(path):
+            kinds = {"POST": "create", "GET": "list"}
+            return Route(_kind(kinds, method), path, operation)
+        if operation := self._presets.get(path):
+            return Route(_kind({"GET": "presets"}, method), path, operation)
+        if operation := self._deletes.get(path):
+            return Route(_kind({"POST": "delete"}, method), path, operation)
+        if path == "/account/costs":
+            return Route(_kind({"GET": "costs"}, method), path)
+        parent, _, name = path.rpartition("/")
+        if (operation := self._operations.get(parent)) and name:
+            return Route(_kind({"GET": "get"}, method), f"{parent}/{{id}}", operation, name)
+        raise Refusal(1203, f"The requested path does not exist: {path[:200]}")
+
+    def answer(self, request: Request, route: Route, account: str, twist: Twist = PLAIN) -> Answer:
+        """Carry out a request of an account."""
+        if route.kind == "unknown":
+            self.route(request.method, request.path)
+        if self.world.options.strict:
+            _strict(request)
+        if route.operation is None:
+            return self._costs(request, account)
+        if route.kind == "create":
+            return self._create(request, route.operation, account, twist)
+        handlers: Mapping[str, Callable[[Request, Route, Operation, str], Answer]] = {
+            "get": self._get,
+            "list": self._list,
+            "presets": self._list_presets,
+            "delete": self._delete,
+        }
+        return handlers[route.kind](request, route, route.operation, account)
+
+    def _create(self, request: Request, operation: Operation, account: str, twist: Twist) -> Answer:
+        body = request.json()
+        if self.world.options.strict and (empty := [name for name, value in body.items() if value == ""]):
+            raise Refusal(1201, f"{empty[0]} value '' is invalid")
+        task = self.world.create(account, operation, body, twist, request.host)
+        return success(json.dumps(results.head(operation, task, task.created_at)))
+
+    def _get(self, _: Request, route: Route, operation: Operation, account: str) -> Answer:
+        now = self.world.advance()
+        task = self.world.index.find(account, operation.name, route.name, now)
+        return success(results.text(self.world, task, now))
+
+    def _list(self, request: Request, _: Route, operation: Operation, account: str) -> Answer:
+        now = self.world.advance()
+        number, size = _page(request, operation)
+        tasks = self.world.index.page(account, operation.name, number, size, now)
+        return success(f"[{','.join(results.text(self.world, task, now) for task in tasks)}]")
+
+    def _list_presets(self, request: Request, _: Route, operation: Operation, __: str) -> Answer:
+        number, size = _page(request, operation)
+        tasks = elements.preset_tasks(operation.kling["result"]["id"], 1_767_225_600_000)  # 2026-01-01
+        return success(json.dumps(tasks[(number - 1) * size : number * size]))
+
+    def _delete(self, request: Request, _: Route, operation: Operation, account: str) -> Answer:
+        now = self.world.advance()
+        given = request.json().get(operation.kling["delete"]["field"])
+        if self.world.options.strict and not isinstance(given, str):
+            raise Refusal(1201, f"{operation.kling['delete']['field']} value '{given}' is invalid")
+        task = elements.deletable(self.world.index, account, given, now)
+        self.world.delete(task)
+        return success(json.dumps({"task_id": task.task_id, "task_status": results.status(operation, task, now)}))
+
+    def _costs(self, request: Request, account: str) -> Answer:
+        query = parse_qs(request.query)
+        for name in ("start_time", "end_time"):
+            if not query.get(name, [""])[0].isdecimal():
+                raise Refusal(1201, f"{name} value '{query.get(name, [''])[0][:40]}' is invalid")
+        packs = self.world.packs(account)
+        return success(json.dumps({"code": 0, "msg": "success", "resource_pack_subscribe_infos": packs}))
+
+
+def _kind(kinds: Mapping[str, str], method: str) -> str:
+    kind = kinds.get("GET" if method == "HEAD" else method)
+    if kind is None:
+        raise Refusal(1202, f"The requested method is invalid: {method[:20]}")
+    return kind
+
+
+def _strict(request: Request) -> None:
+    """Refuse what the real API only tolerates: a Content-Type where there is no body, or another one than JSON."""
+    given = request.headers.get("content-type", "")
+    if request.method == "GET" and given:
+        raise Refusal(1200, "Content-Type is not allowed on GET")
+    if request.method == "POST" and given.partition(";")[0].strip().lower() != "application/json":
+        raise Refusal(1200, "Content-Type must be application/json")
+
+
+def _page(request: Request, operation: Operation) -> tuple[int, int]:
+    """`pageNum` and `pageSize` within the bounds that the schemas give."""
+    bounds: Mapping[str, Any] = operation.kling.get("list", {})
+    query = parse_qs(request.query)
+    number = _bounded(query, "pageNum", bounds.get("pageNum", {}).get("max", 1000), 1)
+    sizes = bounds.get("pageSize", {})
+    return number, _bounded(query, "pageSize", sizes.get("max", 500), sizes.get("default", 30))
+
+
+def _bounded(query: Mapping[str, list[str]], name: str, largest: int, default: int) -> int:
+    given = query.get(name, [str(default)])[0]
+    if not (given.isascii() and given.isdecimal() and len(given) < 10 and 1 <= int(given) <= largest):
+        raise Refusal(1201, f"{name} value '{given[:40]}' is invalid")
+    return int(given)

@@ -1,0 +1,149 @@
+"""The emulator's own endpoints under `/_emulator`: ledger, faults, clock, reset, health, inspector. Loopback only."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kling_pipe.emulator import inspector
+from kling_pipe.emulator.callbacks import is_loopback
+from kling_pipe.emulator.faults import Faults, RuleInvalid
+from kling_pipe.emulator.studio import Studio
+from kling_pipe.emulator.world import World
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+MODES = ("real", "scaled", "manual")
+
+
+def ledger(world: World, faults: Faults) -> dict[str, Any]:
+    """What was made, refused and billed since the last reset, and how it was asked for."""
+    now = world.advance()
+    tasks = world.index.all()
+    units: Counter[str] = Counter()
+    for packs in world.billed.values():
+        units.update(packs)
+    counted = world.tally.saved()
+    return {
+        "now": now,
+        "creates": dict(Counter(task.external_id or task.task_id for task in tasks)),
+        "tasks": len(tasks),
+        "in_flight": sum(1 for task in tasks if now < task.done_at),
+        "duplicates_refused": counted.pop("duplicates"),
+        "units": {pack: round(number, 6) for pack, number in units.items()},
+        "billed": world.billed,
+        "requests": {name: counted.pop(name) for name in ("routes", "kinds", "codes")},
+        **counted,
+        "slots": world.slots.report(),
+        "accounts": [account.name for account in world.accounts],
+        "rules": faults.report(),
+    }
+
+
+class Control:
+    """The endpoints as methods."""
+
+    def __init__(self, world: World, studio: Studio, faults: Faults) -> None:
+        self.world = world
+        self.studio = studio
+        self.faults = faults
+
+    async def page(self, request: Request) -> Response:
+        """The inspector."""
+        nonce, text = inspector.page(self.world)
+        policy = f"default-src 'none'; img-src 'self'; media-src 'self'; connect-src 'self'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'"
+        return HTMLResponse(text, headers={"content-security-policy": policy, "cache-control": "no-store"})
+
+    async def health(self, request: Request) -> Response:
+        """That it runs, as which process, on which folder. `version` grows with every change."""
+        version = self.world.version
+        return JSONResponse({"status": "ok", "pid": os.getpid(), "state": str(self.world.state), "version": version})
+
+    async def ledger(self, request: Request) -> Response:
+        """See `ledger`."""
+        return JSONResponse(ledger(self.world, self.faults))
+
+    async def get_faults(self, request: Request) -> Response:
+        """The rules with their counts."""
+        return JSONResponse(self.faults.report())
+
+    async def put_faults(self, request: Request) -> Response:
+        """Replace all rules."""
+        self.faults.replace(await request.json())
+        return JSONResponse(self.faults.report())
+
+    async def reset(self, request: Request) -> Response:
+        """Forget tasks, counts and fault rules."""
+        self.world.reset()
+        self.studio.clear()
+        self.faults.rules.clear()
+        return JSONResponse({"status": "ok"})
+
+    async def clock(self, request: Request) -> Response:
+        """`{"mode": real|scaled|manual, "rate": 10, "advance": 3600}`, all optional; answers with the new time."""
+        asked = await request.json()
+        mode, rate, seconds = asked.get("mode"), asked.get("rate", 1.0), asked.get("advance", 0)
+        if mode is not None and mode not in MODES:
+            raise ValueError(f"`mode` is one of {', '.join(MODES)}")
+        if not _positive(rate) or not (_positive(seconds) or seconds == 0):
+            raise ValueError("`rate` and `advance` are numbers, and time never goes back")
+        if mode is not None:
+            self.world.clock.set(mode, rate)
+        self.world.clock.advance(seconds)
+        self.world.storage.set("clock", self.world.clock.saved())
+        return JSONResponse({"mode": self.world.clock.mode, "now": self.world.advance()})
+
+
+def _positive(number: Any) -> bool:
+    return isinstance(number, (int, float)) and not isinstance(number, bool) and 0 < number < 1e12
+
+
+def build_control(world: World, studio: Studio, faults: Faults) -> ASGIApp:
+    """The application that serves `/_emulator`."""
+    control = Control(world, studio, faults)
+    routes = [
+        Route("/_emulator", control.page),
+        Route("/_emulator/", control.page),
+        Route("/_emulator/health", control.health),
+        Route("/_emulator/ledger", control.ledger),
+        Route("/_emulator/faults", control.get_faults, methods=["GET"]),
+        Route("/_emulator/faults", control.put_faults, methods=["PUT"]),
+        Route("/_emulator/reset", control.reset, methods=["POST"]),
+        Route("/_emulator/clock", control.clock, methods=["POST"]),
+    ]
+    wrong: dict[Any, Any] = {404: _error(404), 405: _error(405), RuleInvalid: _error(400), ValueError: _error(400)}
+    wrong |= {json.JSONDecodeError: _error(400), AttributeError: _error(400), 500: _error(500)}
+    return _loopback_only(Starlette(routes=routes, exception_handlers=wrong))
+
+
+def _error(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(_: Request, error: Exception) -> Response:
+        text = str(getattr(error, "detail", error)) if status < 500 else "an error of the emulator itself"
+        return JSONResponse({"code": status, "message": text}, status_code=status)
+
+    return answer
+
+
+def _loopback_only(app: ASGIApp) -> ASGIApp:
+    """Refuse other machines, and pages of other sites that reach this machine through a browser (by the Host header)."""
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        peer = (scope.get("client") or ("", 0))[0]
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"localhost").decode("latin-1").rsplit(":", 1)[0]
+        origin = headers.get(b"origin", b"").decode("latin-1").rpartition("//")[2].rsplit(":", 1)[0]
+        if is_loopback(peer) and is_loopback(host) and (not origin or is_loopback(origin)):
+            await app(scope, receive, send)
+            return
+        refusal = JSONResponse({"code": 403, "message": "only from this machine"}, status_code=403)
+        await refusal(scope, receive, send)
+
+    return guarded

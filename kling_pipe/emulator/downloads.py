@@ -1,0 +1,76 @@
+"""Serves results and the pictures of elements by signed URL, whole or by Range."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+from kling_pipe.emulator import links
+from kling_pipe.emulator.answers import Answer, Refusal
+from kling_pipe.emulator.studio import RenderFailed, Studio
+from kling_pipe.emulator.task import Task
+from kling_pipe.emulator.wire import Request
+from kling_pipe.emulator.world import World
+
+MEDIA_TYPES = {"mp4": "video/mp4", "png": "image/png", "jpg": "image/jpeg"}
+RANGE = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})$")
+
+
+class Downloads:
+    """Finds the bytes behind a URL."""
+
+    def __init__(self, world: World, studio: Studio) -> None:
+        self._world = world
+        self._studio = studio
+
+    def task(self, path: str) -> Task | None:
+        """The task whose result a path names."""
+        found = links.parts(path)
+        return self._world.index.by_task_id.get(found[0].partition("/")[0]) if found else None
+
+    async def answer(self, request: Request) -> Answer:
+        """The file, or a part of it. Raises Refusal with HTTP 403, 404 or 416."""
+        found = links.parts(request.path)
+        if found is None:
+            raise Refusal(1203, "There is no such file", http=404)
+        now = self._world.advance()
+        self._world.links.check(request.path, request.query, now)
+        content = await self._content(*found, now)
+        return _ranged(content, MEDIA_TYPES[found[1]], request.headers.get("range", ""))
+
+    async def _content(self, name: str, extension: str, now: int) -> bytes:
+        if name.startswith("blobs/"):
+            path = self._world.blobs / f"{name.removeprefix('blobs/')}.{extension}"
+            return await asyncio.to_thread(_read, path)
+        task_id, _, number = name.partition("/")
+        task = self._world.index.by_task_id.get(task_id)
+        if task is None or not task.succeeded(now) or not 1 <= int(number) <= task.outputs:
+            raise Refusal(1203, "There is no such file", http=404)
+        if self._world.options.media != "real":
+            return await self._studio.tiny(extension)
+        try:
+            return await asyncio.to_thread(_read, await self._studio.file(task, int(number)))
+        except RenderFailed as error:
+            raise Refusal(5000, f"The file could not be drawn: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise Refusal(1203, "There is no such file", http=404) from error
+
+
+def _ranged(content: bytes, media_type: str, wanted: str) -> Answer:
+    match = RANGE.match(wanted.replace(" ", ""))
+    if not match or match.group(1, 2) == ("", ""):  # several ranges, other units: answered whole, as RFC 9110 allows
+        return Answer(200, content, media_type, (("accept-ranges", "bytes"),))
+    first, last = match.group(1, 2)
+    size = len(content)
+    start = int(first) if first else max(0, size - int(last))
+    end = min(int(last), size - 1) if first and last else size - 1
+    if start > end:
+        return Answer(416, b"", media_type, (("content-range", f"bytes */{size}"),))
+    place = (("accept-ranges", "bytes"), ("content-range", f"bytes {start}-{end}/{size}"))
+    return Answer(206, content[start : end + 1], media_type, place)

@@ -1,0 +1,191 @@
+"""Every request to the emulated Kling: counted, delayed, struck by faults, answered. An ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from kling_pipe.emulator.answers import Answer, Refusal
+from kling_pipe.emulator.api import Api, Route
+from kling_pipe.emulator.auth import Gate
+from kling_pipe.emulator.downloads import Downloads
+from kling_pipe.emulator.faults import CREATE, DOWNLOAD, REQUEST, Faults, Rule, Subject
+from kling_pipe.emulator.studio import Studio
+from kling_pipe.emulator.wire import Receive, Request, Send, Wire
+from kling_pipe.emulator.world import PLAIN, World
+
+log = logging.getLogger("kling_pipe.emulator")
+
+GATEWAY_PAGE = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n"
+Handle = Callable[[], Awaitable[Answer]]
+Strike = Callable[["Gateway", Wire, Rule, Handle], Awaitable[str]]
+
+
+class Gateway:
+    """One emulated Kling behind HTTP."""
+
+    def __init__(self, world: World, studio: Studio, faults: Faults) -> None:
+        self.world = world
+        self.studio = studio
+        self.faults = faults
+        self.last_request = time.monotonic()
+        self._api = Api(world)
+        self._gate = Gate(world.accounts)
+        self._downloads = Downloads(world, studio)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        wire = Wire(scope, receive, send)
+        self.last_request = time.monotonic()
+        if self.world.options.latency:
+            await asyncio.sleep(self.world.options.latency)
+        try:
+            request = await wire.request(self.world.options.max_body)
+        except Refusal as refusal:
+            await wire.respond(refusal.answer)
+            return
+        except ConnectionAbortedError:
+            return
+        if request.path.startswith("/media/"):
+            await self._download(wire, request)
+        else:
+            await self._call(wire, request)
+
+    async def _call(self, wire: Wire, request: Request) -> None:
+        route = self._route(request)
+        rule = self.faults.strike(self._subject(REQUEST, request, route)) if self.faults.rules else None
+
+        async def handle() -> Answer:
+            account = self._gate.account(request.headers.get("authorization", ""), time.time())
+            twisted = self.faults.rules and route.kind == "create"
+            twist = self.faults.twist(self._subject(CREATE, request, route)) if twisted else PLAIN
+            answer = self._api.answer(request, route, account.name, twist)
+            self._begin(route)
+            return answer
+
+        await self._finish(wire, request, route, rule, handle)
+
+    def _route(self, request: Request) -> Route:
+        """Where a request leads. One that leads nowhere is counted, and refused once the caller has shown a key."""
+        try:
+            return self._api.route(request.method, request.path)
+        except Refusal:
+            return Route("unknown", "(unknown)")
+
+    def _begin(self, route: Route) -> None:
+        if route.kind == "create":
+            self.studio.begin(self.world.newest)
+
+    async def _download(self, wire: Wire, request: Request) -> None:
+        task = self._downloads.task(request.path)
+        operation, external_id = (task.operation, task.external_id) if task else ("", "")
+        route = Route("download", "/media")
+
+        def rule_for(scope: str) -> Rule | None:
+            subject = Subject(scope, request.method, request.path, operation, external_id)
+            return self.faults.strike(subject) if self.faults.rules else None
+
+        if (rule := rule_for(DOWNLOAD)) and rule.fault == "expired_url":
+            self.world.links.spoil(request.query)
+            if task:
+                task.cached = ("", 0, "")
+            rule = None
+        await self._finish(wire, request, route, rule or rule_for(REQUEST), lambda: self._downloads.answer(request))
+
+    async def _finish(self, wire: Wire, request: Request, route: Route, rule: Rule | None, handle: Handle) -> None:
+        """Answer, or do what a fault says; count what happened."""
+
+        async def guarded() -> Answer:
+            try:
+                return await handle()
+            except Refusal as refusal:
+                return refusal.answer
+            except Exception:
+                log.exception("an error of the emulator itself: %s %s", request.method, request.path)
+                return Refusal(5000).answer
+
+        tally = self.world.tally
+        tally.routes[f"{request.method} {route.pattern}"] += 1
+        tally.kinds[route.kind] += 1
+        if rule is None:
+            answer = await guarded()
+            tally.codes[str(answer.status)] += 1
+            await wire.respond(answer)
+            return
+        tally.faults[rule.fault] += 1
+        await STRIKES[rule.fault](wire, rule.values, guarded)
+
+    def _subject(self, scope: str, request: Request, route: Route) -> Subject:
+        external_id = route.name
+        if route.kind == "create":
+            try:
+                external_id = str(request.json().get("external_task_id") or "")
+            except Refusal:
+                external_id = ""
+        elif task := self.world.index.by_task_id.get(route.name):
+            external_id = task.external_id
+        operation = route.operation.name if route.operation else ""
+        return Subject(scope, request.method, request.path, operation, external_id)
+
+
+async def _reset_before(wire: Wire, _: Mapping[str, Any], __: Handle) -> None:
+    await wire.drop(reset=True)
+
+
+async def _answer_lost(wire: Wire, _: Mapping[str, Any], handle: Handle) -> None:
+    await handle()
+    await wire.drop()
+
+
+async def _reset_during(wire: Wire, _: Mapping[str, Any], handle: Handle) -> None:
+    await wire.respond(await handle(), share=0.5)
+    await wire.drop(reset=True)
+
+
+async def _timeout(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+    if values.get("created", False):
+        await handle()
+    try:
+        await asyncio.wait_for(wire.gone(), values.get("seconds", 60))
+    except TimeoutError:
+        await wire.drop()
+
+
+async def _delay(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+    await asyncio.sleep(values.get("seconds", 1))
+    await wire.respond(await handle())
+
+
+async def _error(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+    if values.get("created", False):
+        await handle()
+    answer = Refusal(values.get("code", 5000), values.get("message", ""), http=values.get("http", 0)).answer
+    wait = (("retry-after", str(values["retry_after"])),) if "retry_after" in values else ()
+    await wire.respond(Answer(answer.status, answer.body, answer.media_type, wait))
+
+
+async def _bad_gateway(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+    if values.get("created", False):
+        await handle()
+    await wire.respond(Answer(values.get("http", 502), GATEWAY_PAGE, "text/html"))
+
+
+async def _truncated(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+    await wire.respond(await handle(), share=min(0.999, values.get("share", 0.5)))
+    await wire.drop()
+
+
+STRIKES: Mapping[str, Callable[[Wire, Mapping[str, Any], Handle], Awaitable[None]]] = {
+    "reset_before": _reset_before,
+    "answer_lost": _answer_lost,
+    "reset_during": _reset_during,
+    "timeout": _timeout,
+    "delay": _delay,
+    "error": _error,
+    "bad_gateway": _bad_gateway,
+    "truncated": _truncated,
+}
+"""What each fault that strikes an exchange does with it."""

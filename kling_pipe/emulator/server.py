@@ -1,0 +1,144 @@
+"""Serves a state folder over HTTP: in the foreground, or in a thread of this process for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from kling_pipe import catalog
+from kling_pipe.emulator.accounts import Account
+from kling_pipe.emulator.app import build_app
+from kling_pipe.emulator.options import Options
+from kling_pipe.emulator.running import Running
+from kling_pipe.emulator.world import World, open_world
+from kling_pipe.errors import LocalStateError
+
+
+@dataclass(slots=True)
+class _Bound:
+    """A world behind a listening socket, not yet served."""
+
+    world: World
+    socket: socket.socket
+    server: uvicorn.Server
+    running: Running
+
+
+def _bind(state: Path, options: Options) -> _Bound:
+    world = open_world(state, options, catalog.operations())
+    try:
+        listener = _listener(options)
+    except OSError as error:
+        world.close()
+        raise LocalStateError(
+            f"cannot listen on {options.host}:{options.port}: {error.strerror}", hint="choose another --port"
+        ) from error
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    base_url = f"http://{host}:{listener.getsockname()[1]}"
+    stopping: list[uvicorn.Server] = []
+    app = build_app(world, on_idle=lambda: _stop(stopping))
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_level="warning",
+        ws="none",
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    stopping.append(server)
+    return _Bound(world, listener, server, Running.of(base_url, world.accounts[0], os.getpid()))
+
+
+def _stop(servers: list[uvicorn.Server]) -> None:
+    for server in servers:
+        server.should_exit = True
+
+
+def _listener(options: Options) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        if os.name != "nt":  # there it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((options.host, options.port))
+        listener.listen(2048)  # from here on clients may connect; they are answered when the server runs
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def environment_lines(base_url: str, account: Account) -> str:
+    """Shell lines that point any Kling client at an emulator."""
+    values = {
+        "KLING_BASE_URL": base_url,
+        "KLING_ACCESS_KEY": account.access_key,
+        "KLING_SECRET_KEY": account.secret_key,
+        "KLING_API_KEY": account.api_key,
+    }
+    return "\n".join(f"export {name}={value}" for name, value in values.items())
+
+
+def serve(state: Path | None = None, options: Options | None = None, *, quiet: bool = False) -> None:
+    """Serve until a signal or `idle_exit`. Prints the environment lines. Without a folder nothing is kept.
+
+    Raises LocalStateError when another emulator has the folder or the port is taken.
+    """
+    with _folder(state) as folder:
+        bound = _bind(folder, options or Options())
+        if not quiet:
+            print(environment_lines(bound.running.base_url, bound.world.accounts[0]), flush=True)
+            print(f"# inspector: {bound.running.base_url}/_emulator/", flush=True)
+        _publish(folder, bound.running)
+        try:
+            bound.server.run(sockets=[bound.socket])
+        finally:
+            (folder / "server.json").unlink(missing_ok=True)
+            bound.socket.close()
+
+
+def _publish(folder: Path, running: Running) -> None:
+    part = folder / f"server.{os.getpid()}.part"
+    part.write_text(json.dumps({"base_url": running.base_url, "pid": running.pid}), encoding="utf-8")
+    part.replace(folder / "server.json")
+
+
+@contextlib.contextmanager
+def running(state: Path | None = None, options: Options | None = None, **changes: Any) -> Iterator[Running]:
+    """An emulator in a thread of this process, on a free port. `changes` are single options (`speed=10`)."""
+    with _folder(state) as folder:
+        bound = _bind(folder, replace(options or Options(), **changes))
+        thread = threading.Thread(target=bound.server.run, kwargs={"sockets": [bound.socket]}, name="emulator")
+        thread.start()
+        try:
+            yield bound.running
+        finally:
+            bound.server.should_exit = True
+            thread.join()
+            bound.socket.close()
+
+
+@contextlib.contextmanager
+def _folder(state: Path | None) -> Iterator[Path]:
+    if state is not None:
+        yield state.absolute()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="kling-emulator-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

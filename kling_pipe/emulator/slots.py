@@ -1,0 +1,43 @@
+"""Parallel tasks per pool: who holds how many places, and how that went over time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from kling_pipe.emulator.answers import Refusal
+
+SAMPLES = 100_000
+
+
+class Slots:
+    """Counts the places of each pool (`account/pack` or `account/pack/model`). Limits are per pack type."""
+
+    def __init__(self, limits: Mapping[str, int], over_limit_http: int) -> None:
+        self._limits = limits
+        self._http = over_limit_http
+        self.used: dict[str, int] = {}
+        self.peak: dict[str, int] = {}
+        self.samples: deque[tuple[int, str, int]] = deque(maxlen=SAMPLES)
+
+    def take(self, pool: str, pack: str, weight: int, now: int) -> None:
+        """Hold places. Raises Refusal 1303 when there are not enough."""
+        if self.used.get(pool, 0) + weight > self._limits.get(pack, weight):
+            raise Refusal(1303, http=self._http)
+        self.restore(pool, weight, now)
+
+    def restore(self, pool: str, weight: int, now: int) -> None:
+        """Hold places that were granted before a restart."""
+        self.used[pool] = self.used.get(pool, 0) + weight
+        self.peak[pool] = max(self.peak.get(pool, 0), self.used[pool])
+        self.samples.append((now, pool, self.used[pool]))
+
+    def free(self, pool: str, weight: int, now: int) -> None:
+        """Give places back."""
+        self.used[pool] -= weight
+        self.samples.append((now, pool, self.used[pool]))
+
+    def report(self) -> dict[str, Any]:
+        """Use now, highest use, and every change as `[ms, pool, used]`."""
+        return {"limits": dict(self._limits), "used": self.used, "peak": self.peak, "samples": list(self.samples)}

@@ -1,0 +1,252 @@
+"""The state of the emulated Kling: its tasks, accounts, slots and clock. Knows no HTTP and no operation by name."""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kling_pipe.catalog import Operation
+from kling_pipe.emulator import blobs, elements, pace, purse, rules
+from kling_pipe.emulator.accounts import Account, accounts
+from kling_pipe.emulator.answers import Refusal
+from kling_pipe.emulator.clock import Clock
+from kling_pipe.emulator.index import Index
+from kling_pipe.emulator.links import Links
+from kling_pipe.emulator.options import Options
+from kling_pipe.emulator.slots import Slots
+from kling_pipe.emulator.storage import Storage
+from kling_pipe.emulator.tally import Tally
+from kling_pipe.emulator.task import Task
+from kling_pipe.emulator.timing import clip_seconds, input_seconds
+
+FIRST_TASK = 880_000_000_000_000_003
+FIRST_ELEMENT = 860_000_000_000_000_001
+STEP = 7_919
+"""Ids grow by this much: 18 digits, odd and far above 2**53, so that a float would lose them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Twist:
+    """What faults do to one task as it is created. Times in seconds."""
+
+    failure: str = ""
+    slow: float = 0.0
+    invisible: float = 0.0
+    refuses_duplicates: bool = True
+
+
+PLAIN = Twist()
+
+
+@dataclass(slots=True)
+class World:
+    """One emulator's state. `state` is its folder; use `open_world`."""
+
+    state: Path
+    options: Options
+    operations: Mapping[str, Operation]
+    storage: Storage
+    clock: Clock
+    accounts: tuple[Account, ...]
+    links: Links
+    index: Index
+    slots: Slots
+    tally: Tally = field(default_factory=Tally)
+    billed: dict[str, dict[str, float]] = field(default_factory=dict)
+    changes: deque[tuple[Task, int]] = field(default_factory=deque)
+    due: list[tuple[int, int, Task]] = field(default_factory=list)
+    version: int = 0
+    next_seq: int = 1
+    newest: Task = field(init=False)
+
+    @property
+    def blobs(self) -> Path:
+        """Where pictures that came inside requests are kept."""
+        return self.state / "blobs"
+
+    def create(
+        self, account: str, operation: Operation, body: dict[str, Any], twist: Twist = PLAIN, host: str = ""
+    ) -> Task:
+        """Accept a request, or raise Refusal. The task is stored when this returns."""
+        now = self.advance()
+        rules.validate(operation, body, self._element_kinds(account, operation, body), strict=self.options.strict)
+        kept = blobs.taken_out(self.blobs, operation, body)
+        elements.must_exist(self.index, account, operation, kept, now)
+        self._must_be_new(account, str(kept.get("external_task_id") or ""), now)
+        task = self._task(account, operation, kept, twist, now, host)
+        self._must_be_paid_for(task)
+        if task.slot:
+            self.slots.take(task.slot, task.pack, task.weight, now)
+        self.storage.put(task)
+        self.next_seq += 1
+        self._take_in(task)
+        self._tell(task, now)
+        return task
+
+    def delete(self, task: Task) -> None:
+        """Delete the element that a task made."""
+        task.deleted_at, task.cached = self.clock.now(), ("", 0, "")
+        self.storage.put(task)
+        self.version += 1
+
+    def advance(self) -> int:
+        """Let everything happen that is due by now; the present moment in ms."""
+        now = self.clock.now()
+        while self.due and self.due[0][0] <= now:
+            moment, _, task = heapq.heappop(self.due)
+            if moment >= task.done_at:
+                self._end(task, moment)
+            self._tell(task, moment)
+            self.version += 1
+        return now
+
+    def next_due(self) -> int | None:
+        """When something happens next (ms), or None."""
+        return self.due[0][0] if self.due else None
+
+    def packs(self, account: str) -> list[dict[str, Any]]:
+        """The account's resource packs as the costs endpoint lists them."""
+        return purse.packs(self.options, self.billed.get(account, {}), self.clock.now())
+
+    def reset(self) -> None:
+        """Forget every task, count and change; keys, options and the clock stay, and ids are never used again."""
+        self.storage.clear()
+        self.storage.set("next_seq", self.next_seq)
+        self.index, self.tally = Index(), Tally()
+        self.slots = Slots(self.options.slots, self.options.over_limit_http)
+        self.billed.clear()
+        self.changes.clear()
+        self.due.clear()
+        self.links.spoiled.clear()
+        self.version += 1
+
+    def close(self) -> None:
+        """Store the counts and free the folder."""
+        self.storage.set("tally", self.tally.saved())
+        self.storage.close()
+
+    def load(self) -> None:
+        """Take in what the folder holds."""
+        self.next_seq = self.storage.get("next_seq") or 1
+        for task in self.storage.tasks():
+            self.next_seq = task.seq + 1
+            self._take_in(task, back=True)
+
+    def _tell(self, task: Task, moment: int) -> None:
+        if task.body.get("callback_url"):
+            self.changes.append((task, moment))
+
+    def _take_in(self, task: Task, *, back: bool = False) -> None:
+        now = self.clock.now()
+        self.index.add(task)
+        self.newest = task
+        self.version += 1
+        if back and now >= task.done_at:
+            self._bill(task)
+            return
+        if back and task.slot:
+            self.slots.restore(task.slot, task.weight, now)
+        for moment in (task.started_at, task.done_at):
+            heapq.heappush(self.due, (moment, task.seq, task))
+
+    def _end(self, task: Task, moment: int) -> None:
+        if task.slot:
+            self.slots.free(task.slot, task.weight, moment)
+        self._bill(task)
+
+    def _bill(self, task: Task) -> None:
+        if task.pack and not task.failure:
+            packs = self.billed.setdefault(task.account, {})
+            packs[task.pack] = round(packs.get(task.pack, 0.0) + float(task.units), 6)
+
+    def _must_be_new(self, account: str, external_id: str, now: int) -> None:
+        owner = self.index.owner(account, external_id)
+        if owner is None:
+            return
+        if self.options.reuse_failed_ids and owner.failure and now >= owner.done_at:
+            return
+        if owner.visible_at > now and not owner.refuses_duplicates:
+            return
+        self.tally.duplicates[external_id] += 1
+        raise Refusal(1201, f"external_task_id value '{external_id}' is invalid: a task with it already exists")
+
+    def _must_be_paid_for(self, task: Task) -> None:
+        """Refusal 1102 when the pack could not pay for this task beside those that still run."""
+        if task.pack not in self.options.packs:
+            return
+        running = sum(float(other.units) for _, _, other in self._running(task.account, task.pack))
+        spent = self.billed.get(task.account, {}).get(task.pack, 0.0)
+        if spent + running + float(task.units) > self.options.packs[task.pack]:
+            raise Refusal(1102)
+
+    def _running(self, account: str, pack: str) -> list[tuple[int, int, Task]]:
+        ends = (entry for entry in self.due if entry[0] == entry[2].done_at and not entry[2].failure)
+        return [entry for entry in ends if entry[2].account == account and entry[2].pack == pack]
+
+    def _element_kinds(self, account: str, operation: Operation, body: dict[str, Any]) -> dict[int, str]:
+        return elements.kinds(self.index, account, operation, body)
+
+    def _task(
+        self, account: str, operation: Operation, body: dict[str, Any], twist: Twist, now: int, host: str
+    ) -> Task:
+        pool = operation.kling.get("pool") or {}
+        pack = str(pool.get("pack") or "")
+        model = f"/{body.get(pool.get('model', ''), '')}" if self.options.slots_per_model else ""
+        task_id = str(FIRST_TASK + self.next_seq * STEP * 2)
+        external_id = str(body.get("external_task_id") or "")
+        seconds = pace.task_seconds(operation.kind, external_id or task_id, self.options) + twist.slow
+        given = input_seconds(self.index, operation, body)
+        return Task(
+            seq=self.next_seq,
+            account=account,
+            operation=operation.name,
+            task_id=task_id,
+            external_id=external_id,
+            body=body,
+            created_at=now,
+            started_at=now + int(seconds * pace.QUEUED * 1000),
+            done_at=now + int(seconds * 1000),
+            outputs=rules.outputs(operation, body),
+            failure=twist.failure or self._own_failure(operation, body),
+            units=f"{rules.units(operation, body, given):g}",
+            pack=pack,
+            slot=f"{account}/{pack}{model}" if pack else "",
+            weight=rules.weight(operation, body) if pack else 0,
+            seconds=clip_seconds(operation, body, given),
+            element_id=FIRST_ELEMENT + self.next_seq * STEP * 2 if "id" in operation.kling["result"] else 0,
+            visible_at=now + int(twist.invisible * 1000),
+            refuses_duplicates=twist.refuses_duplicates,
+            host=host,
+        )
+
+    def _own_failure(self, operation: Operation, body: dict[str, Any]) -> str:
+        return elements.picture_failure(self.blobs, operation, body)
+
+
+def open_world(state: Path, options: Options, operations: Mapping[str, Operation], clock: Clock | None = None) -> World:
+    """The world that a folder holds, made on first use. Raises LocalStateError when another server has it."""
+    storage = Storage(state)
+    key = storage.get("key") or secrets.token_hex(32)
+    storage.set("key", key)
+    clock = clock or Clock()
+    if saved := storage.get("clock"):
+        clock.restore(saved)
+    world = World(
+        state=state,
+        options=options,
+        operations=operations,
+        storage=storage,
+        clock=clock,
+        accounts=accounts(state, options.keys),
+        links=Links(bytes.fromhex(key), set()),
+        index=Index(),
+        slots=Slots(options.slots, options.over_limit_http),
+    )
+    world.tally.restore(storage.get("tally") or {})
+    world.load()
+    return world
