@@ -73,15 +73,16 @@ def probe(path: Path) -> ImageFacts | None:
 
 
 def findings(path: Path, limits: Mapping[str, Any]) -> list[MediaFinding]:
-    """Which of `limits` (one entry of `schemas/media.json`) a local picture breaks.
+    """Which of `limits` (one entry of `schemas/media.json`) a local picture breaks. Raises OSError.
 
-    Keys that count: `formats`, `max_mb`, `min_px` (each side), `max_ratio` (either way). Raises OSError.
+    Keys that count: `formats`, `max_megabytes` (10^6 bytes), `min_pixels` and `max_pixels` (each side), `min_ratio`
+    and `max_ratio` (width to height).
     """
     facts = probe(path)
     formats = [str(name).lower() for name in limits.get("formats", ())]
     if facts is None:
         return [MediaFinding("the file is not a picture", path.suffix or "no suffix", ", ".join(formats))]
-    return [finding for finding in _broken(facts, limits, formats) if finding]
+    return list(_broken(facts, limits, formats))
 
 
 def base64_pieces(path: Path) -> Iterator[bytes]:
@@ -96,18 +97,18 @@ def base64_length(size: int) -> int:
     return 4 * ((size + 2) // 3)
 
 
-def _broken(facts: ImageFacts, limits: Mapping[str, Any], formats: list[str]) -> Iterator[MediaFinding | None]:
-    found = {"jpeg": {"jpeg", "jpg"}}.get(facts.format.lower(), {facts.format.lower()})
-    if formats and not found & set(formats):
+def _broken(facts: ImageFacts, limits: Mapping[str, Any], formats: list[str]) -> Iterator[MediaFinding]:
+    names = {"jpeg", "jpg"} if facts.format == "JPEG" else {facts.format.lower()}
+    if formats and not names & set(formats):
         yield MediaFinding("the picture's format is not accepted", facts.format, ", ".join(formats))
-    max_mb = limits.get("max_mb")
-    if max_mb is not None and facts.size > max_mb * 1024 * 1024:
-        yield MediaFinding("the picture is too large", f"{facts.size / 1024 / 1024:.1f} MB", f"up to {max_mb} MB")
-    min_px = limits.get("min_px")
-    if min_px is not None and min(facts.width, facts.height) < min_px:
-        size = f"{facts.width} x {facts.height} px"
-        yield MediaFinding("the picture is too small", size, f"at least {min_px} px on each side")
-    max_ratio = limits.get("max_ratio")
-    if max_ratio is not None and max(facts.ratio, 1 / facts.ratio) > max_ratio:
-        found_ratio = f"{facts.width}:{facts.height}"
-        yield MediaFinding("the picture is too narrow", found_ratio, f"between 1:{max_ratio} and {max_ratio}:1")
+    if facts.size > limits.get("max_megabytes", facts.size) * 1_000_000:
+        found = f"{facts.size / 1_000_000:.1f} MB"
+        yield MediaFinding("the picture is too large", found, f"up to {limits['max_megabytes']} MB")
+    sides = f"{facts.width} x {facts.height} px"
+    if min(facts.width, facts.height) < limits.get("min_pixels", 0):
+        yield MediaFinding("the picture is too small", sides, f"at least {limits['min_pixels']} px on each side")
+    if max(facts.width, facts.height) > limits.get("max_pixels", facts.width + facts.height):
+        yield MediaFinding("the picture has too many pixels", sides, f"at most {limits['max_pixels']} px on each side")
+    low, high = limits.get("min_ratio", 0), limits.get("max_ratio", facts.ratio)
+    if not low <= facts.ratio <= high:
+        yield MediaFinding("the picture's sides differ too much", f"{facts.ratio:.2f} : 1", f"{low} : 1 to {high} : 1")

@@ -85,8 +85,8 @@ class Client:
     async def get(self, operation: Operation, task: str) -> Found | NotFound | Refused | InDoubt:
         """One task by its id or its external id."""
         answer = await self._read(f"{operation.path}/{quote(task, safe='')}")
-        # Kling says 400/1201 for an unknown id, as for any bad value; a GET has no other value than the id.
-        if isinstance(answer, Refused) and answer.row.family == "params":
+        # Kling answers an unknown id like any bad value; a GET has no other value than the id.
+        if isinstance(answer, Refused) and answer.row.read == "not_found":
             return NotFound()
         if not isinstance(answer, _Envelope):
             return answer
@@ -123,7 +123,7 @@ class Client:
         wait = _FIRST_WAIT
         for _ in range(_READ_TRIES - 1):
             answer = await self._signed("GET", path)
-            if isinstance(answer, _Envelope) or (isinstance(answer, Refused) and not answer.row.retry_read):
+            if isinstance(answer, _Envelope) or (isinstance(answer, Refused) and answer.row.read != "retry"):
                 return answer
             await self._sleep(answer.retry_after or wait)
             wait *= 2
@@ -131,7 +131,7 @@ class Client:
 
     async def _signed(self, method: str, path: str, body: Body | None = None) -> _Envelope | Refused | InDoubt:
         answer = await self._once(method, path, body)
-        expired = isinstance(answer, Refused) and answer.row.on_create == "sign_again"
+        expired = isinstance(answer, Refused) and answer.row.create == "resign"
         if expired and self._signer.renew():
             return await self._once(method, path, body)
         return answer

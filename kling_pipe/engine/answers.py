@@ -8,12 +8,8 @@ from typing import Any, cast
 
 from kling_pipe.catalog import Operation
 from kling_pipe.client import TaskState, task_failure
-from kling_pipe.errors import KlingPipeError
+from kling_pipe.engine.reasons import UnknownStatusError
 from kling_pipe.model import Output, Record, State
-
-
-class UnknownStatusError(KlingPipeError):
-    """Kling names a status that this version does not know: no reason to keep waiting."""
 
 
 def state_of(operation: Operation, task: TaskState) -> State:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from kling_pipe.catalog import Operation
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState
 from kling_pipe.engine.durations import Durations
+from kling_pipe.engine.reasons import LostError
 from kling_pipe.engine.stops import stop_for
 from kling_pipe.errors import KlingPipeError, Unreachable
 
@@ -164,7 +165,7 @@ class Poller:
         elif isinstance(answer, NotFound):
             # A task that was just created may take a while to be seen.
             if self._clock() - watch.since > self._patience and not watch.done.done():
-                watch.done.set_exception(LookupError(watch.task_id))
+                watch.done.set_exception(LostError(f"Kling does not know task {watch.task_id} (any more)"))
         else:
             return self._failed(answer)
         return True
@@ -179,7 +180,7 @@ class Poller:
             watch.done.set_result(task)
 
     def _failed(self, answer: Refused | InDoubt) -> bool:
-        if isinstance(answer, Refused) and not answer.row.retry_read:
+        if isinstance(answer, Refused) and answer.row.read != "retry":
             raise stop_for(answer) or Unreachable(f"Kling refuses to say how tasks are: {answer.code} {answer.message}")
         return False
 

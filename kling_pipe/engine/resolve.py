@@ -6,12 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.model import FileRef, Json, Output, OutputRef, Record
-
-
-class UnusableInputError(Exception):
-    """An upstream result cannot be handed to Kling. The text is the reason, as a sentence."""
-
 
 Upstream = Callable[[str], Record | None]
 Renew = Callable[[Record], Awaitable[Record | None]]
@@ -84,6 +80,6 @@ def _saved(output: Output, wanted: OutputRef, object_path: Callable[[str], Path]
     if path is None or not path.is_file():
         raise UnusableInputError(f"`{wanted.address}` has neither a URL nor a saved file any more")
     if output.size > inline_bytes:
-        limit = inline_bytes // 1024 // 1024
+        limit = inline_bytes // 1_000_000
         raise UnusableInputError(f"`{wanted.address}` has no URL any more, and its file is larger than {limit} MB")
     return FileRef(str(path), output.sha256, output.size, wanted.kind)

@@ -27,6 +27,6 @@ class Settings:
     timeout: float | None = None
     settle: float = 5.0
     patience: float = 300.0
-    inline_bytes: int = 10 * 1024 * 1024
+    inline_bytes: int = 10_000_000
     url_seconds: float = 3600.0
     grace: float = 1.0

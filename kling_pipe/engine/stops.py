@@ -46,9 +46,9 @@ class Stops:
 
 def stop_for(answer: Refused) -> CredentialsError | None:
     """The error for a refusal that stops more than its job, else None."""
-    if answer.row.scope in ("request", "job"):
+    if answer.row.stops in ("nothing", "job"):
         return None
     text = f"Kling refuses: {answer.message} (code {answer.code})"
     if answer.row.family == "auth":
-        return CredentialsError(text, hint="check the access key and its secret, or the API key")
-    return StoppedError(text, answer.row.scope, hint=answer.row.meaning)
+        return CredentialsError(text, hint=answer.row.hint)
+    return StoppedError(text, answer.row.stops, hint=answer.row.hint)

@@ -1,0 +1,43 @@
+"""What the core needs to work on a job: everything is passed in, nothing is global."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kling_pipe.client import Client
+from kling_pipe.engine.durations import Durations
+from kling_pipe.engine.events import Event, EventType, OnEvent, ignore
+from kling_pipe.engine.poll import Poller
+from kling_pipe.engine.settings import Settings
+from kling_pipe.engine.slots import Slots
+from kling_pipe.engine.stops import Stops
+from kling_pipe.ledger import Store
+from kling_pipe.model import Record
+from kling_pipe.outputs import LocalOutputs
+
+
+@dataclass(slots=True)
+class Context:
+    """One run's parts. `upstream` gives the record of what an address made; `out` is the output folder's name."""
+
+    client: Client
+    store: Store
+    outputs: LocalOutputs
+    slots: Slots
+    poller: Poller
+    durations: Durations
+    settings: Settings
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    upstream: Callable[[str], Record | None]
+    out: str = "out"
+    emulated: bool = False
+    on_event: OnEvent = ignore
+    stops: Stops = field(default_factory=Stops)
+
+    def tell(self, type_: EventType, record: Record, **data: Any) -> None:
+        """Report what happened to a record's job."""
+        facts = {"external_task_id": record.external_task_id, "task_id": record.task_id, "attempt": record.attempt}
+        self.on_event(Event(type_, record.address, self.clock(), {**facts, **data}))

@@ -1,0 +1,142 @@
+"""The core: one job from whatever state it is in to files on the disk. Knows nothing of who calls it.
+
+    read record -> saved: done
+                -> made: save
+                -> at Kling: wait, save
+                -> intent, or nothing: submit, wait, save
+    a transient failure -> the next attempt, up to `retries`
+
+It may be called again at any point, by any process: every step is written down before the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from kling_pipe.catalog import Operation
+from kling_pipe.catalog import load as operation_named
+from kling_pipe.client import TaskState
+from kling_pipe.engine.answers import told
+from kling_pipe.engine.context import Context
+from kling_pipe.engine.durations import sort_of
+from kling_pipe.engine.resolve import resolved
+from kling_pipe.engine.save import renewed, saved
+from kling_pipe.engine.slots import Want
+from kling_pipe.engine.submit import Submission
+from kling_pipe.keys import external_id
+from kling_pipe.model import Job, Record
+
+_FOLLOW_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class Holding:
+    """The slots that a job holds, given back once."""
+
+    context: Context
+    want: Want
+    held: bool = True
+
+    def release(self) -> None:
+        """The task has ended."""
+        if self.held:
+            self.held = False
+            self.context.slots.release(self.want)
+
+
+async def run_job(job: Job, attempt: int, context: Context, want: Want) -> Record:
+    """Bring one job to its end. Slots for `want` are held already and given back as soon as the task ends.
+
+    Returns the record: `succeed` with saved files, `failed`, or (when the run detaches) still under way. Raises
+    UnusableInputError, LostError and the errors of the family `KlingPipeError`.
+    """
+    operation = operation_named(job.operation)
+    holding = Holding(context, want)
+    last = attempt + job.retries
+    try:
+        while True:
+            record = await _attempt(job, attempt, operation, context, holding)
+            if record.failure != "transient" or attempt >= last:
+                return record
+            attempt += 1
+            context.tell("retrying", record, reason=record.message, seconds=0)
+            await context.slots.take(want)
+            holding = Holding(context, want)
+    finally:
+        holding.release()
+
+
+async def _attempt(job: Job, attempt: int, operation: Operation, context: Context, holding: Holding) -> Record:
+    name = external_id(job.project, job.key, job.take, attempt)
+    while not context.store.claim(name, dict(holding.want.pools)):
+        # Another process works on this very task: its record is ours.
+        await context.sleep(_FOLLOW_SECONDS)
+    try:
+        record = await _submitted(job, attempt, context, holding.want)
+        if record.state in ("submitted", "processing") and not context.settings.detach:
+            record = await _waited(job, operation, context, record)
+        if record.state in ("succeed", "failed"):
+            holding.release()
+        if record.state == "succeed":
+            record = await saved(context, job, operation, record)
+        elif record.state == "failed":
+            context.tell("failed", record, message=record.message, failure=record.failure)
+        return record
+    finally:
+        context.store.release(name)
+
+
+async def _submitted(job: Job, attempt: int, context: Context, want: Want) -> Record:
+    """The record of a task that exists, or that Kling refused."""
+    operation, name = operation_named(job.operation), external_id(job.project, job.key, job.take, attempt)
+    known = context.store.get(name)
+    if known is not None and known.state != "intent" and known.failure != "refused":
+        return replace(known, address=job.address)
+    doubt_at = known.updated_at / 1000 if known is not None and known.state == "intent" else None
+    request = await _request(job, context)
+    record = Record(
+        external_task_id=name,
+        project=job.project,
+        key=job.key,
+        take=job.take,
+        attempt=attempt,
+        operation=job.operation,
+        account=context.store.account,
+        state="intent",
+        address=job.address,
+    )
+    return await Submission(context, operation, request, want, record).run(doubt_at=doubt_at)
+
+
+async def _request(job: Job, context: Context) -> dict[str, object]:
+    async def renew(record: Record) -> Record | None:
+        return await renewed(context, operation_named(record.operation), record)
+
+    return await resolved(
+        job.request,
+        context.upstream,
+        renew,
+        context.outputs.object_path,
+        now=context.clock(),
+        url_seconds=context.settings.url_seconds,
+        inline_bytes=context.settings.inline_bytes,
+    )
+
+
+async def _waited(job: Job, operation: Operation, context: Context, record: Record) -> Record:
+    """The record once its task has ended."""
+    sort = sort_of(operation, job)
+
+    def on_status(task: TaskState) -> None:
+        if task.status in operation.kling["states"]["pending"]:
+            context.tell("processing", record, status=task.status)
+
+    # Kling's clock may differ from ours: a task cannot be younger than nothing.
+    age = max(0.0, context.clock() - record.created_at / 1000) if record.created_at else 0.0
+    task = await context.poller.finished(operation, record.task_id, sort, age, on_status)
+    ended = told(record, operation, task, context.clock())
+    context.store.put(ended)
+    if ended.state == "succeed" and task.updated_at > task.created_at:
+        context.durations.add(sort, (task.updated_at - task.created_at) / 1000)
+        context.tell("succeeded", ended, units=ended.units)
+    return ended

@@ -1,0 +1,23 @@
+"""Why one job cannot go on, while the rest of the run can."""
+
+from __future__ import annotations
+
+from kling_pipe.errors import KlingPipeError
+
+
+class JobError(KlingPipeError):
+    """Ends one job. The text is the reason, as a sentence."""
+
+    exit_code = 1
+
+
+class UnusableInputError(JobError):
+    """An upstream result cannot be handed to Kling."""
+
+
+class UnknownStatusError(JobError):
+    """Kling names a status that this version does not know: no reason to keep waiting."""
+
+
+class LostError(JobError):
+    """A result that was made and paid is nowhere any more: not here, not at its URL, not in the account."""

@@ -1,0 +1,116 @@
+"""From URLs to files: download, check, keep by checksum, give the name, write the sidecar."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from kling_pipe.catalog import Operation
+from kling_pipe.client import Downloaded, Found, Gone, InDoubt, NotFound, Refused
+from kling_pipe.engine.answers import told
+from kling_pipe.engine.context import Context
+from kling_pipe.engine.reasons import LostError
+from kling_pipe.engine.stops import stop_for
+from kling_pipe.errors import Unreachable
+from kling_pipe.model import Job, Output, OutputRef, Record
+from kling_pipe.outputs import Stored, output_path, sidecar_form
+
+_TRIES = 5
+_LARGE = 1 << 20
+
+
+async def saved(context: Context, job: Job, operation: Operation, record: Record) -> Record:
+    """Every file of a finished task at its name. Written to the ledger. Raises LostError and LocalStateError."""
+    done = []
+    for index in [output.index for output in record.outputs]:
+        output = record.outputs[index - 1]
+        if job.place and output.element_id is None:
+            record, output = await _one(context, job, operation, record, output)
+        done.append(output)
+    record = replace(record, outputs=tuple(done), source="ledger")
+    context.store.put(record)
+    _write_sidecars(context, job, record)
+    context.tell("saved", record, paths=[output.path for output in done if output.path])
+    return record
+
+
+async def renewed(context: Context, operation: Operation, record: Record) -> Record | None:
+    """The record with fresh URLs; None when Kling no longer knows the task."""
+    answer = await context.client.get(operation, record.task_id or record.external_task_id)
+    if isinstance(answer, Found):
+        fresh = told(record, operation, answer.task, context.clock())
+        context.store.put(fresh)
+        return fresh
+    if isinstance(answer, NotFound):
+        return None
+    if isinstance(answer, Refused):
+        raise stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
+    raise Unreachable(f"Kling does not answer ({answer.reason})", hint="run again to go on")
+
+
+async def _one(
+    context: Context, job: Job, operation: Operation, record: Record, output: Output
+) -> tuple[Record, Output]:
+    if not (output.sha256 and context.outputs.whole(output.sha256)):
+        record, stored, url = await _fetched(context, operation, record, output)
+        output = replace(output, sha256=stored.sha256, size=stored.size, url=url)
+    extension = PurePosixPath(output.path).suffix.lstrip(".") or str(operation.kling["result"]["extension"])
+    path = f"{context.out}/{output_path(job.place, output.index, output.url, extension)}"
+    context.outputs.place(output.sha256, path)
+    return record, replace(output, path=path)
+
+
+async def _fetched(
+    context: Context, operation: Operation, record: Record, output: Output
+) -> tuple[Record, Stored, str]:
+    """Download an output; an expired or missing URL is asked for again."""
+    reason, wait = "", 0.5
+    for _ in range(_TRIES):
+        if not output.url:
+            fresh = await renewed(context, operation, record)
+            if fresh is None or len(fresh.outputs) < output.index or not fresh.outputs[output.index - 1].url:
+                raise LostError(f"the result of task {record.task_id} is gone from Kling, and no copy is here")
+            record, output = fresh, replace(output, url=fresh.outputs[output.index - 1].url)
+        answer, stored = await _download(context, output.url)
+        if stored is not None:
+            if output.sha256 and stored.sha256 != output.sha256:
+                reason = "the file differs from the one recorded"
+            else:
+                return record, stored, output.url
+        elif isinstance(answer, InDoubt):
+            reason = answer.reason
+            await context.sleep(wait)
+            wait *= 2
+        output = replace(output, url="")
+    raise Unreachable(f"task {record.task_id}: the result cannot be fetched ({reason})", hint="run again to go on")
+
+
+async def _download(context: Context, url: str) -> tuple[Downloaded | Gone | InDoubt, Stored | None]:
+    with context.outputs.incoming() as incoming:
+        answer = await context.client.download(url, incoming.write)
+        if not isinstance(answer, Downloaded) or not incoming.size:
+            return answer, None
+        if incoming.size > _LARGE:  # a large file's fsync must not hold up everybody
+            return answer, await asyncio.to_thread(context.outputs.keep, incoming)
+        return answer, context.outputs.keep(incoming)
+
+
+def _write_sidecars(context: Context, job: Job, record: Record) -> None:
+    sources = {}
+    for address in _references(job.request):
+        upstream = context.upstream(address)
+        sources[address] = upstream.external_task_id if upstream else ""
+    for output in record.outputs:
+        if output.path:
+            form = sidecar_form(job, record, output, sources, emulated=context.emulated)
+            context.outputs.write(f"{output.path}.json", json.dumps(form, ensure_ascii=False, indent=2) + "\n")
+
+
+def _references(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [address for item in value.values() for address in _references(item)]
+    if isinstance(value, list | tuple):
+        return [address for item in value for address in _references(item)]
+    return [value.address] if isinstance(value, OutputRef) else []

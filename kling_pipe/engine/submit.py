@@ -1,0 +1,226 @@
+"""The submit protocol: one task per external id, whatever happens.
+
+intent (durable) -> POST once -> answer        -> record
+                              -> in doubt      -> look up -> found     -> adopt
+                                                          -> not found -> settle, look up, POST the same id again
+                              -> no room       -> wait for a slot, POST the same id again
+                              -> refused       -> the job fails; what stops more than the job is raised
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kling_pipe.catalog import Operation
+from kling_pipe.client import Created, Found, InDoubt, Listed, NotFound, Refused, TaskState
+from kling_pipe.engine.answers import told
+from kling_pipe.engine.context import Context
+from kling_pipe.engine.slots import Want
+from kling_pipe.engine.stops import stop_for
+from kling_pipe.errors import Unreachable
+from kling_pipe.model import Failure, Record
+
+_SETTLES_AFTER_REFUSED_ID = 3
+"""How often a settle time is waited for a task whose id is refused and which is not to be seen."""
+
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
+
+
+@dataclass(slots=True)
+class Submission:
+    """One external id on its way to a task. `record` is what the ledger holds: an intent, until Kling answers."""
+
+    context: Context
+    operation: Operation
+    request: Mapping[str, Any]
+    want: Want
+    record: Record
+    began: float = 0.0
+    waits: int = 0
+    doubt_at: float | None = None
+    resent: bool = False
+
+    async def run(self, *, doubt_at: float | None) -> Record:
+        """From the intent to a record that Kling knows, or that Kling refused (state `failed`).
+
+        `doubt_at` (seconds): when an intent that was found had been sent, None for a new one. Raises Unreachable and
+        what `stop_for` gives.
+        """
+        self.began, self.doubt_at = self.context.clock(), doubt_at
+        while True:
+            if self.doubt_at is not None:
+                if task := await self._look_up_settled(self.doubt_at):
+                    return self._adopted(task)
+                if self.operation.kling["lookup"] == "none":
+                    return self._undecidable()
+            record = await self._post()
+            if record is not None:
+                return record
+
+    async def _post(self) -> Record | None:
+        """One POST and what follows from its answer; None: send again."""
+        self._intend()
+        answer = await self._send()
+        if isinstance(answer, Created):
+            self.context.slots.accepted(self.want)
+            return self._known(answer.task, "submitted")
+        if isinstance(answer, InDoubt):
+            self.doubt_at = self.context.clock() if answer.sent else self.doubt_at
+            await self._back_off(answer.reason, answer.retry_after)
+            return None
+        return await self._refused(answer)
+
+    async def _send(self) -> Created | Refused | InDoubt:
+        """The POST. When the run is stopped meanwhile, an answer that is on its way is worth a moment."""
+        create = self.context.client.create(self.operation, self.request, self.record.external_task_id)
+        sending = asyncio.ensure_future(create)
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await asyncio.wait({sending}, timeout=self.context.settings.grace)
+            if not sending.done():
+                sending.cancel()
+            elif not sending.cancelled() and sending.exception() is None:
+                self._note_late(sending.result())
+            raise
+
+    def _note_late(self, answer: Created | Refused | InDoubt) -> None:
+        if isinstance(answer, Created):
+            self._known(answer.task, "submitted")
+        elif isinstance(answer, Refused) and answer.row.create != "lookup":
+            self._forget_unless_unknown()
+
+    async def _refused(self, answer: Refused) -> Record | None:
+        if answer.row.create == "back_off":
+            await self._back_off(answer.message, answer.retry_after)
+            return None
+        if answer.row.create == "wait_slot":
+            await self._wait_for_slot()
+            return None
+        if answer.row.create == "lookup":
+            return await self._after_lookup_refusal(answer)
+        self._forget_unless_unknown()
+        if stop := stop_for(answer):
+            raise stop
+        return self._failed(answer)
+
+    async def _after_lookup_refusal(self, answer: Refused) -> Record | None:
+        """A code that may mean that the task exists: the look-up decides, never the message."""
+        if answer.row.family == "server":
+            self.doubt_at = self.context.clock()
+            await self._back_off(answer.message, answer.retry_after)
+            return None
+        # An id that was sent before and is refused now most likely exists and is not to be seen yet.
+        settles = _SETTLES_AFTER_REFUSED_ID if self.resent else 1
+        for _ in range(settles):
+            if task := await self.look_up():
+                return self._adopted(task)
+            await self.context.sleep(self.context.settings.settle)
+        last = await self.look_up()
+        return self._adopted(last) if last else self._failed(answer)
+
+    async def _look_up_settled(self, doubt_at: float) -> TaskState | None:
+        """Look up after a doubt; when nothing is found, once more after the settle time."""
+        task = await self.look_up()
+        rest = doubt_at + self.context.settings.settle - self.context.clock()
+        if task is None and rest > 0:
+            await self.context.sleep(rest)
+            task = await self.look_up()
+        self.doubt_at, self.resent = None, True
+        return task
+
+    async def look_up(self) -> TaskState | None:
+        """The task with this external id, or None. How to ask is data. Raises Unreachable."""
+        how = str(self.operation.kling["lookup"])
+        began = self.context.clock()
+        wait = _FIRST_WAIT
+        while True:
+            answer = await self._ask(how)
+            if isinstance(answer, Found):
+                return answer.task
+            if isinstance(answer, NotFound):
+                return None
+            if isinstance(answer, Refused) and answer.row.read != "retry":
+                raise stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
+            if self.context.clock() - began > self.context.settings.patience:
+                raise Unreachable(f"Kling does not answer ({_reason(answer)})", hint="run again to go on")
+            await self.context.sleep(answer.retry_after or wait)
+            wait = min(_LONGEST_WAIT, wait * 2)
+
+    async def _ask(self, how: str) -> Found | NotFound | Refused | InDoubt:
+        if how == "path":
+            return await self.context.client.get(self.operation, self.record.external_task_id)
+        if how == "none":
+            return NotFound()
+        size = int(self.operation.kling["list"]["pageSize"]["max"])
+        for page in range(1, 1 + int(self.operation.kling["list"]["pageNum"]["max"])):
+            answer = await self.context.client.list(self.operation, page, size)
+            if not isinstance(answer, Listed):
+                return answer
+            for task in answer.tasks:
+                if task.external_task_id == self.record.external_task_id:
+                    return Found(task)
+            if not answer.full:
+                break
+        return NotFound()
+
+    def _intend(self) -> None:
+        """Write down, durably, that a POST is about to be sent: before its first byte."""
+        now = int(self.context.clock() * 1000)
+        self.record = replace(self.record, state="intent", message="", failure="", updated_at=now)
+        self.context.store.put(self.record)
+
+    def _known(self, task: TaskState, event: str) -> Record:
+        self.record = told(self.record, self.operation, task, self.context.clock())
+        self.context.store.put(self.record)
+        self.context.tell("submitted" if event == "submitted" else "adopted", self.record)
+        return self.record
+
+    def _adopted(self, task: TaskState) -> Record:
+        self.context.slots.accepted(self.want)
+        return self._known(task, "adopted")
+
+    def _failed(self, answer: Refused) -> Record:
+        family: Failure = "moderation" if answer.row.family == "policy" else "refused"
+        message = f"{answer.message} (code {answer.code})"
+        self.record = replace(
+            self.record, state="failed", failure=family, message=message, updated_at=int(self.context.clock() * 1000)
+        )
+        self.context.store.put(self.record)
+        return self.record
+
+    def _undecidable(self) -> Record:
+        message = "the answer to the create was lost, and this operation's tasks cannot be looked up"
+        now = int(self.context.clock() * 1000)
+        self.record = replace(self.record, state="failed", failure="unknown", message=message, updated_at=now)
+        self.context.store.put(self.record)
+        return self.record
+
+    def _forget_unless_unknown(self) -> None:
+        """Nothing was created: no need to look it up should the run end here."""
+        if self.doubt_at is None:
+            self.context.store.forget(self.record.external_task_id, expected="intent")
+
+    async def _wait_for_slot(self) -> None:
+        pool, limit, seconds = self.context.slots.refused(self.want)
+        data = {"pool": pool, "limit": limit, "seconds": seconds}
+        self.context.tell("cooldown", self.record, **data)
+        self._forget_unless_unknown()
+        await self.context.slots.take(self.want)
+
+    async def _back_off(self, reason: str, retry_after: float | None) -> None:
+        if self.context.clock() - self.began > self.context.settings.patience:
+            raise Unreachable(f"Kling does not accept tasks ({reason})", hint="run again to go on; nothing is lost")
+        seconds = retry_after or min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(self.waits, 10))
+        # The first doubt is looked into at once: most often the task exists.
+        seconds = 0.0 if self.doubt_at is not None and self.waits == 0 else seconds
+        self.waits += 1
+        self.context.tell("retrying", self.record, reason=reason, seconds=seconds)
+        await self.context.sleep(seconds)
+
+
+def _reason(answer: Refused | InDoubt) -> str:
+    return answer.reason if isinstance(answer, InDoubt) else f"{answer.code} {answer.message}"
