@@ -1,0 +1,29 @@
+"""What every test stands on: a clean environment, a home of its own, no network beyond loopback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+GROUND = Path(__file__).resolve().parent / "ground"
+pytest_plugins = ("needs", "pytester")
+import_module("loopback_only")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No credentials, no settings, a home that is empty: what a newcomer's machine looks like. Children inherit it."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.upper().startswith(("KLING", "XDG_"))]:
+            patch.delenv(name)
+        for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
+            patch.setenv(name, str(home))
+        for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "PYTHONWARNINGS"):
+            patch.delenv(name, raising=False)
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(GROUND), os.environ.get("PYTHONPATH", "")))))
+        yield home
