@@ -192,8 +192,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every job with an action and the reasons for it, in an order that respects every dependency."""
+    """Every job with an action and the reasons for it, in an order that respects every dependency.
+
+    `others` are jobs outside of the selection that are made: steps may use them, nothing is done to them.
+    """
 
     project: str
     steps: tuple[Step, ...]
     warnings: tuple[Problem, ...] = ()
+    others: tuple[Step, ...] = ()

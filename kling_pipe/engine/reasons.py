@@ -21,3 +21,7 @@ class UnknownStatusError(JobError):
 
 class LostError(JobError):
     """A result that was made and paid is nowhere any more: not here, not at its URL, not in the account."""
+
+
+class NoRoomError(JobError):
+    """A run that does not wait found no free slot: the job is for the next run."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from kling_pipe.catalog import Operation
 from kling_pipe.client import Downloaded, Found, Gone, InDoubt, NotFound, Refused
@@ -56,8 +55,7 @@ async def _one(
     if not (output.sha256 and context.outputs.whole(output.sha256)):
         record, stored, url = await _fetched(context, operation, record, output)
         output = replace(output, sha256=stored.sha256, size=stored.size, url=url)
-    extension = PurePosixPath(output.path).suffix.lstrip(".") or str(operation.kling["result"]["extension"])
-    path = f"{context.out}/{output_path(job.place, output.index, output.url, extension)}"
+    path = f"{context.out}/{output_path(job.place, output, str(operation.kling['result']['extension']))}"
     context.outputs.place(output.sha256, path)
     return record, replace(output, path=path)
 

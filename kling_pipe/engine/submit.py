@@ -18,6 +18,7 @@ from kling_pipe.catalog import Operation
 from kling_pipe.client import Created, Found, InDoubt, Listed, NotFound, Refused, TaskState
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
+from kling_pipe.engine.reasons import NoRoomError
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import stop_for
 from kling_pipe.errors import Unreachable
@@ -205,6 +206,9 @@ class Submission:
             self.context.store.forget(self.record.external_task_id, expected="intent")
 
     async def _wait_for_slot(self) -> None:
+        if self.context.settings.detach:
+            self._forget_unless_unknown()
+            raise NoRoomError("Kling has no free slot now")
         pool, limit, seconds = self.context.slots.refused(self.want)
         data = {"pool": pool, "limit": limit, "seconds": seconds}
         self.context.tell("cooldown", self.record, **data)

@@ -5,22 +5,24 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from kling_pipe.model import Output
+
 MEDIA_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".mp4", ".mov", ".webm", ".mp3", ".wav", ".m4a"})
 
 
-def output_path(place: str, index: int, url: str, extension: str) -> str:
-    """The path of output `index` (from 1) of a job at `place`, relative to the output folder.
+def output_path(place: str, output: Output, extension: str) -> str:
+    """The path of an output of a job at `place`, relative to the output folder.
 
-    `place` may end in a media suffix of its own (`save_as`). Otherwise the suffix is that of the URL if it is one of a
-    media file, else `extension`. From the second output on the index stands before the suffix: `sheet.2.png`.
+    `place` may end in a media suffix of its own (`save_as`). Otherwise the suffix is the one it was saved with, else
+    that of its URL, else `extension`. From the second output on the index stands before the suffix: `sheet.2.png`.
     """
     own = PurePosixPath(place).suffix
     stem = place
     if own.lower() in MEDIA_SUFFIXES:
         stem = place[: -len(own)]
     else:
-        own = suffix_of(url) or f".{extension}"
-    return f"{stem}{'' if index == 1 else f'.{index}'}{own}"
+        own = PurePosixPath(output.path).suffix or suffix_of(output.url) or f".{extension}"
+    return f"{stem}{'' if output.index == 1 else f'.{output.index}'}{own}"
 
 
 def suffix_of(url: str) -> str:

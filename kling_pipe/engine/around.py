@@ -1,0 +1,79 @@
+"""What a run asks the account before it plans: only what neither lock nor ledger can say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from kling_pipe.client import Client
+from kling_pipe.engine.lookup import lookup
+from kling_pipe.graph import ancestors
+from kling_pipe.model import Job, Plan
+from kling_pipe.plan import Snapshot
+
+Planner = Callable[[Snapshot], Plan]
+
+
+async def looked_around(
+    jobs: Sequence[Job],
+    snapshot: Snapshot,
+    planner: Planner,
+    client: Client,
+    clock: Callable[[], float],
+    *,
+    everything: bool = False,
+) -> Snapshot:
+    """The snapshot with the account's answers.
+
+    Asked for: jobs that nobody here knows, results that are nowhere here, and elements that a job about to be created
+    uses; with `everything` each job. Raises Unreachable, CredentialsError.
+    """
+    asked = jobs if everything else _doubtful(jobs, planner(snapshot))
+    snapshot = await _asked(asked, snapshot, client, clock)
+    if not everything:
+        elements = _elements_in_use(jobs, planner(snapshot), snapshot)
+        snapshot = await _asked(elements, snapshot, client, clock)
+    return snapshot
+
+
+def _doubtful(jobs: Sequence[Job], plan: Plan) -> list[Job]:
+    """Jobs that seem new, replaced or gone: the account may know better."""
+    steps = {step.job.address: step for step in (*plan.steps, *plan.others)}
+    wanted = []
+    for job in jobs:
+        step = steps[job.address]
+        unknown = step.record is None and step.action in ("create", "blocked")
+        replaced = step.action in ("create", "retry")
+        if unknown or replaced or step.action == "lost":
+            wanted.append(job)
+    return wanted
+
+
+def _elements_in_use(jobs: Sequence[Job], plan: Plan, snapshot: Snapshot) -> list[Job]:
+    needs = {job.address: job.needs for job in jobs}
+    new = [step.job.address for step in plan.steps if step.action in ("create", "retry")]
+    used = ancestors(needs, new)
+    steps = (*plan.steps, *plan.others)
+    return [
+        step.job
+        for step in steps
+        if step.job.address in used
+        and step.action in ("reuse", "frozen")
+        and step.record is not None
+        and any(output.element_id is not None for output in step.record.outputs)
+        and step.job.identity not in snapshot.looked_up
+    ]
+
+
+async def _asked(jobs: Iterable[Job], snapshot: Snapshot, client: Client, clock: Callable[[], float]) -> Snapshot:
+    wanted = list(jobs)
+    if not wanted:
+        return snapshot
+    # As many attempts as anybody here knows of: a gap in the account must not end the walk early.
+    found = await lookup(wanted, client, snapshot.account, clock, attempts=snapshot.highest_attempt)
+    return replace(
+        snapshot,
+        account_records={**snapshot.account_records, **found.records},
+        looked_up=snapshot.looked_up | found.asked,
+        deleted_elements=snapshot.deleted_elements | found.deleted_elements,
+    )

@@ -1,0 +1,52 @@
+"""What goes into the lock while a run is under way: gathered, and written now and then as a whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from kling_pipe.lock import Block, Lock, LockFile, failed_block, made_block
+from kling_pipe.model import Job, Record
+from kling_pipe.plan import field_digests
+
+_SECONDS = 2.0
+_SHARE = 20
+"""A write that took t seconds is followed by a pause of at least so many t."""
+
+
+class LockJournal:
+    """Changes to the lock. `jobs` are all jobs by address: digests of references need their keys."""
+
+    def __init__(self, file: LockFile, lock: Lock, jobs: Mapping[str, Job], profile: str, account: str) -> None:
+        self._file = file
+        self._lock = lock
+        self._jobs = jobs
+        self._profile = profile
+        self._account = account
+        self._changes: dict[str, Block] = {}
+        self._due = 0.0
+
+    def made(self, job: Job, record: Record) -> None:
+        """A job's result is saved. Nothing to do where the lock says just that."""
+        block = made_block(record, field_digests(job, self._key_at))
+        standing = self._lock.find(job.address, self._profile, self._account)
+        if standing is None or any(standing.get(name) != value for name, value in block.items()):
+            self._changes[job.address] = block
+
+    def failed(self, job: Job, record: Record) -> None:
+        """A job failed for a reason that the next run must know without a ledger: content rules."""
+        if record.failure == "moderation":
+            standing = self._lock.find(job.address, self._profile, self._account)
+            self._changes[job.address] = failed_block(record, standing)
+
+    def write(self, *, now: bool = False) -> None:
+        """Write what changed, if it is time. Raises LocalStateError."""
+        started = time.monotonic()
+        if self._changes and (now or started >= self._due):
+            self._file.update((address, self._profile, block) for address, block in self._changes.items())
+            self._changes.clear()
+            ended = time.monotonic()
+            self._due = ended + max(_SECONDS, _SHARE * (ended - started))
+
+    def _key_at(self, address: str) -> str:
+        return self._jobs[address].key

@@ -1,0 +1,8 @@
+"""Jobs and what is known of them -> a plan: every job with an action and the reasons for it. Pure."""
+
+from kling_pipe.plan.budget import Totals, check_budget, totals
+from kling_pipe.plan.make import make_plan
+from kling_pipe.plan.snapshot import Snapshot
+from kling_pipe.plan.why import FieldChange, field_digests, why
+
+__all__ = ["FieldChange", "Snapshot", "Totals", "check_budget", "field_digests", "make_plan", "totals", "why"]

@@ -1,0 +1,81 @@
+"""What a plan costs, and whether that is within the budget. Video and image units are never added up. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kling_pipe.model import Cost, Plan, Problem, Step
+
+PAYING = frozenset({"create", "retry"})
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Units by pack type and USD of what a plan sends; `unknown` are the addresses without a price."""
+
+    video: float = 0.0
+    image: float = 0.0
+    usd: float = 0.0
+    unknown: tuple[str, ...] = ()
+
+
+def pays(step: Step) -> bool:
+    """Whether a step sends something that costs."""
+    return step.action in PAYING and not step.shared_with
+
+
+def totals(plan: Plan) -> Totals:
+    """The sums over everything that the plan sends."""
+    paying = [step for step in plan.steps if pays(step)]
+    return Totals(
+        video=_sum(step.cost.units for step in paying if step.cost.pack == "video"),
+        image=_sum(step.cost.units for step in paying if step.cost.pack == "image"),
+        usd=_sum(step.cost.usd for step in paying),
+        unknown=tuple(step.job.address for step in paying if step.cost.usd is None),
+    )
+
+
+def check_budget(plan: Plan, budget: Mapping[str, Any], *, allow_unknown: bool = False) -> list[Problem]:
+    """What breaks `{usd, video, image, per_job: {usd, video, image}}`; empty when all is within."""
+    if not budget:
+        return []
+    found = [*_over("the plan", totals(plan), budget, "")]
+    for step in plan.steps:
+        if pays(step):
+            address = step.job.address
+            found += _over(f"`{address}`", _one(step.cost, address), budget.get("per_job") or {}, address)
+    unknown = totals(plan).unknown
+    if unknown and not allow_unknown:
+        some = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
+        hint = "pass --allow-unknown-cost to go on"
+        found.append(Problem("KP402", "error", f"the price of {some} is not known", address=unknown[0], hint=hint))
+    return found
+
+
+def _one(cost: Cost, address: str) -> Totals:
+    units = cost.units or 0.0
+    video, image = (units if cost.pack == pack else 0.0 for pack in ("video", "image"))
+    return Totals(video, image, cost.usd or 0.0, () if cost.usd is not None else (address,))
+
+
+def _over(what: str, cost: Totals, budget: Mapping[str, Any], address: str) -> Iterator[Problem]:
+    for name, sign, unit in (("usd", "$", ""), ("video", "", " video units"), ("image", "", " image units")):
+        allowed = budget.get(name)
+        found = getattr(cost, name)
+        if allowed is not None and found > float(allowed) + 1e-9:
+            texts = (f"{sign}{found:g}{unit}", f"{sign}{float(allowed):g}{unit}")
+            yield Problem(
+                "KP401",
+                "error",
+                f"{what} costs {texts[0]}, the budget allows {texts[1]}",
+                address=address,
+                found=texts[0],
+                allowed=texts[1],
+                hint="raise `budget`, or select less with -s",
+            )
+
+
+def _sum(values: Iterator[float | None] | Any) -> float:
+    return round(sum(value or 0.0 for value in values), 6)

@@ -1,0 +1,230 @@
+"""The decision for each job: create, resume, reuse, download, retry, blocked, frozen or lost, and why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from kling_pipe.catalog import load as operation_named
+from kling_pipe.cost import estimate
+from kling_pipe.graph import order
+from kling_pipe.keys import external_id
+from kling_pipe.model import Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
+from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
+from kling_pipe.plan.why import why
+
+_FREE = Cost(0.0, None, 0.0)
+_KEPT_MS = 30 * 24 * 3600 * 1000
+"""How long Kling keeps results (general information page, 2026-03)."""
+
+
+def make_plan(
+    jobs: Sequence[Job],
+    snapshot: Snapshot,
+    *,
+    replace_addresses: Iterable[str] = (),
+    retry_addresses: Iterable[str] = (),
+    selection: Iterable[str] | None = None,
+) -> Plan:
+    """Every selected job with an action, in an order that respects every dependency.
+
+    `replace_addresses` get a new attempt on purpose, with all jobs that share their key; `retry_addresses` get one if
+    they failed. Jobs outside of `selection` are not touched, only used where they are made.
+    """
+    by_address = {job.address: job for job in jobs}
+    replaced = {by_address[address].identity for address in replace_addresses}
+    planner = _Planner(by_address, snapshot, replaced, frozenset(retry_addresses))
+    chosen = set(by_address) if selection is None else set(selection)
+    for address in order({job.address: job.needs for job in jobs}):
+        planner.step(by_address[address], selected=address in chosen)
+    steps = tuple(step for address, step in planner.steps.items() if address in chosen)
+    others = tuple(step for address, step in planner.steps.items() if address not in chosen)
+    project = jobs[0].project if jobs else ""
+    return Plan(project, steps, tuple(_same_key_elsewhere(jobs)), others)
+
+
+@dataclass(slots=True)
+class _Planner:
+    jobs: dict[str, Job]
+    snapshot: Snapshot
+    replaced: set[tuple[str, str, int]]
+    retried: frozenset[str]
+    steps: dict[str, Step] = field(default_factory=dict)
+    makers: dict[tuple[str, str, int], str] = field(default_factory=dict)
+
+    def step(self, job: Job, *, selected: bool) -> None:
+        """Decide on one job; those that it needs are decided already."""
+        step = self._frozen(job) if job.frozen else self._of_record(job)
+        if not selected and step.action not in ("reuse", "download", "frozen", "lost"):
+            step = replace(step, action="blocked", reasons=("it is not made, and not selected",), cost=_FREE)
+        self.steps[job.address] = step
+        if step.action != "blocked":
+            self.makers.setdefault(job.identity, job.address)
+
+    def _of_record(self, job: Job) -> Step:
+        maker = self.makers.get(job.identity)
+        if maker and self.steps[maker].action in ("create", "retry", "resume"):
+            step = self.steps[maker]
+            return replace(
+                step, job=job, shared_with=maker, cost=_FREE, reasons=(f"asks for the same as `{maker}`: one task",)
+            )
+        record = self.snapshot.known(job)
+        if job.identity in self.replaced and not (record and record.state in IN_FLIGHT):
+            highest = self.snapshot.highest_attempt(job)
+            return self._send(job, "create", highest + 1, ("a new attempt, as asked for with --replace",), record)
+        if record is None:
+            return self._send(job, "create", 1, tuple(self._news(job)), None)
+        if record.state in IN_FLIGHT:
+            return self._resume(job, record)
+        if record.state == "failed":
+            return self._failed(job, record)
+        return self._made(job, record, "reuse")
+
+    def _frozen(self, job: Job) -> Step:
+        record = self.snapshot.frozen(job)
+        if record is None:
+            return self._step(job, "blocked", 1, ("it is frozen, and the lock records no result",))
+        step = self._made(job, record, "frozen")
+        return replace(step, reasons=("frozen: the recorded result is used whatever changed", *step.reasons))
+
+    def _resume(self, job: Job, record: Record) -> Step:
+        if record.state == "intent":
+            reason = "it was about to be sent when the last run ended: it will be looked up first"
+            if blocked := self._blocked_by(job):
+                return self._step(job, "blocked", record.attempt, (blocked,), record)
+        else:
+            reason = f"task {record.task_id} is under way"
+        return self._step(job, "resume", record.attempt, (reason,), record)
+
+    def _failed(self, job: Job, record: Record) -> Step:
+        told = f"attempt {record.attempt} failed: {record.message or 'no reason given'}"
+        attempt = record.attempt + 1
+        if job.address in self.retried:
+            return self._send(job, "retry", attempt, (told, "a new attempt, as asked for"), record)
+        if record.failure == "refused":
+            return self._send(job, "create", record.attempt, (f"it was refused: {record.message}",), record)
+        if record.failure == "transient" and record.attempt <= job.retries:
+            return self._send(job, "retry", attempt, (told, f"`retries: {job.retries}` allows another"), record)
+        hint = f"change it, or run `kling-pipe retry {job.address}`"
+        if record.failure == "moderation":
+            told = f"Kling's content rules refused it: {record.message}"
+        return self._step(job, "blocked", record.attempt, (told, hint), record)
+
+    def _made(self, job: Job, record: Record, action: Action) -> Step:
+        if any(output.element_id in self.snapshot.deleted_elements for output in record.outputs if output.element_id):
+            attempt = self.snapshot.highest_attempt(job) + 1
+            return self._send(job, "create", attempt, ("its element was deleted at Kling",), record)
+        paths = self.snapshot.paths(job, record)
+        missing = [(output, path) for output, path in paths if not self._in_place(output.size, output.sha256, path)]
+        if not missing:
+            reasons = () if record.attempt == 1 else (f"attempt {record.attempt} counts",)
+            return self._step(job, action, record.attempt, reasons or ("made, and nothing changed",), record)
+        if all(self.snapshot.kept(output.sha256, output.size) for output, _ in missing):
+            reason = f"`{missing[0][1]}` is missing; the saved object gets its name again"
+        elif self._is_lost(record):
+            return self._lost(job, record)
+        else:
+            reason = f"`{missing[0][1]}` is missing; it is fetched again, without a new task"
+        return self._step(job, "download", record.attempt, (reason,), record)
+
+    def _in_place(self, size: int, sha256: str, path: str) -> bool:
+        return bool(sha256) and self.snapshot.stands(path, size)
+
+    def _is_lost(self, record: Record) -> bool:
+        """Kling does not have it any more: it was asked and does not know, or the result's days are over."""
+        asked = record.identity in self.snapshot.looked_up
+        found = any(one.attempt == record.attempt for one in self.snapshot.account_records.get(record.identity, ()))
+        old = bool(record.created_at and self.snapshot.now) and self.snapshot.now - record.created_at > _KEPT_MS
+        return (asked and not found) or old
+
+    def _lost(self, job: Job, record: Record) -> Step:
+        cost = self._cost(job)
+        price = f"${cost.usd:g}" if cost.usd is not None else "an unknown price"
+        return self._step(
+            job,
+            "lost",
+            record.attempt,
+            ("file, URL and remote record are gone", f"remaking it costs {price}: --replace {job.address}"),
+            record,
+        )
+
+    def _send(self, job: Job, action: Action, attempt: int, reasons: tuple[str, ...], record: Record | None) -> Step:
+        if blocked := self._blocked_by(job):
+            return self._step(job, "blocked", attempt, (blocked, *reasons), record)
+        return replace(self._step(job, action, attempt, reasons, record), cost=self._cost(job))
+
+    def _blocked_by(self, job: Job) -> str:
+        for need in job.needs:
+            step = self.steps.get(need)
+            if step is not None and step.action in ("blocked", "lost"):
+                return f"it needs `{need}`: {step.reasons[0]}"
+        return ""
+
+    def _news(self, job: Job) -> Iterator[str]:
+        """Why a job without a record is to be made."""
+        block = self.snapshot.block(job)
+        changes = [change for change in why(job, block, self._key_at) if change.change != "same"]
+        if changes:
+            yield "changed since it was made: " + ", ".join(map(str, changes))
+        elif block is not None and "outputs" in block:
+            yield "it asks for something else than what was made"
+        else:
+            yield "it was not made yet"
+        if job.identity not in self.snapshot.looked_up:
+            yield "the account is asked before anything is sent"
+
+    def _cost(self, job: Job) -> Cost:
+        return estimate(operation_named(job.operation), job.request, input_seconds=self._input_seconds(job))
+
+    def _input_seconds(self, job: Job) -> float | None:
+        """How long a clip that the job takes in is, where that is known."""
+        for wanted in _references(job.request):
+            step = self.steps.get(wanted.address)
+            if wanted.kind == "video" and step and step.record:
+                for output in step.record.outputs:
+                    if output.index == wanted.output and output.duration:
+                        return float(output.duration)
+        return None
+
+    def _key_at(self, address: str) -> str:
+        return self.jobs[address].key
+
+    def _step(
+        self, job: Job, action: Action, attempt: int, reasons: tuple[str, ...], record: Record | None = None
+    ) -> Step:
+        name = record.external_task_id if record and record.attempt == attempt else ""
+        return Step(
+            job=job,
+            action=action,
+            external_task_id=name or external_id(job.project, job.key, job.take, attempt),
+            attempt=attempt,
+            reasons=reasons,
+            cost=_FREE,
+            record=record,
+        )
+
+
+def _references(value: object) -> Iterator[OutputRef]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _references(item)
+    elif isinstance(value, OutputRef):
+        yield value
+
+
+def _same_key_elsewhere(jobs: Sequence[Job]) -> Iterator[Problem]:
+    """The same request in two projects is two tasks: worth a word, since both are paid."""
+    seen: dict[tuple[str, int], Job] = {}
+    for job in jobs:
+        other = seen.setdefault((job.key, job.take), job)
+        if other.project != job.project:
+            yield Problem(
+                "KP403",
+                "warn",
+                f"`{job.address}` asks for the same as `{other.address}` of project `{other.project}`: two tasks",
+                position=job.position,
+                address=job.address,
+                hint="use the other job's result instead, if one is enough",
+            )

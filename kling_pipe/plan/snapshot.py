@@ -1,0 +1,129 @@
+"""What is known before a plan is made, and who is believed: the lock, then the ledger, then the account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from kling_pipe.catalog import load as operation_named
+from kling_pipe.ledger import RecordIndex
+from kling_pipe.lock import Block, Lock, failed_record, made_record
+from kling_pipe.model import Job, Output, Record
+from kling_pipe.outputs import output_path
+
+Identity = tuple[str, str, int]
+IN_FLIGHT = frozenset({"intent", "submitted", "processing"})
+
+
+def _nothing() -> RecordIndex:
+    return RecordIndex((), lambda row: row[0])
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that a plan is made from, besides the jobs.
+
+    `account_records` are those that a look-up found, and `looked_up` the identities that were asked for.
+    `stands(path, size)` says whether a file is at a name, `kept(sha256, size)` whether an object is here.
+    `out` is the output folder's name, profile included. `now` is in ms.
+    """
+
+    account: str = ""
+    profile: str = ""
+    out: str = "out"
+    lock: Lock = field(default_factory=Lock)
+    ledger: RecordIndex = field(default_factory=_nothing)
+    account_records: Mapping[Identity, tuple[Record, ...]] = field(default_factory=dict)
+    looked_up: frozenset[Identity] = frozenset()
+    deleted_elements: frozenset[int] = frozenset()
+    stands: Callable[[str, int], bool] = lambda _path, _size: False
+    kept: Callable[[str, int], bool] = lambda _sha256, _size: False
+    now: int = 0
+
+    @cached_property
+    def made(self) -> Mapping[Identity, Record]:
+        """What the lock says was made, by identity."""
+        return self.lock.made(self.account)
+
+    def block(self, job: Job) -> Block | None:
+        """The lock's block for a job's address, whatever the job asked for then."""
+        return self.lock.find(job.address, self.profile, self.account)
+
+    def attempts(self, job: Job) -> tuple[Record, ...]:
+        """Everything that ledger and account know of a job's attempts, oldest attempt first."""
+        known = {record.attempt: record for record in self.account_records.get(job.identity, ())}
+        for record in self.ledger.of(job.identity):
+            told = known.get(record.attempt)
+            # The account is newer where the ledger only waits, the ledger knows the saved files.
+            if told is None or record.state not in IN_FLIGHT:
+                known[record.attempt] = record
+        return tuple(known[attempt] for attempt in sorted(known))
+
+    def known(self, job: Job) -> Record | None:
+        """The record that counts for a job, or None."""
+        made = self._made(job)
+        attempts = self.attempts(job)
+        if made is not None:
+            newer = [record for record in attempts if record.attempt > made.attempt and _unfinished(record)]
+            return newer[-1] if newer else _with_urls(made, attempts)
+        if attempts:
+            return _last_that_counts(attempts)
+        block = self.block(job)
+        failed = failed_record(block, job.address) if block else None
+        return failed if failed and failed.identity == job.identity else None
+
+    def highest_attempt(self, job: Job) -> int:
+        """The number of the last attempt that anybody knows of; 0 for none."""
+        made = self._made(job)
+        return max([record.attempt for record in self.attempts(job)] + [made.attempt if made else 0])
+
+    def frozen(self, job: Job) -> Record | None:
+        """What the lock records for a job's address, whatever it asked for."""
+        block = self.block(job)
+        return made_record(block, job.address) if block and "outputs" in block else None
+
+    def paths(self, job: Job, record: Record) -> list[tuple[Output, str]]:
+        """The files that a record should have at this job's place."""
+        if not job.place:
+            return []
+        extension = str(operation_named(job.operation).kling["result"].get("extension", ""))
+        return [
+            (output, f"{self.out}/{output_path(job.place, output, extension)}")
+            for output in record.outputs
+            if output.element_id is None
+        ]
+
+    def _made(self, job: Job) -> Record | None:
+        block = self.block(job)
+        if block and "outputs" in block and (block["project"], block["key"], block["take"]) == job.identity:
+            return made_record(block, job.address)
+        return self.made.get(job.identity)
+
+
+def _unfinished(record: Record) -> bool:
+    """Under way, or made and not yet saved."""
+    saved = all(output.sha256 or output.element_id is not None for output in record.outputs)
+    return record.state in IN_FLIGHT or (record.state == "succeed" and not saved)
+
+
+def _last_that_counts(attempts: tuple[Record, ...]) -> Record:
+    """The newest if it is under way, else the last that succeeded, else the newest."""
+    if attempts[-1].state in IN_FLIGHT:
+        return attempts[-1]
+    return next((record for record in reversed(attempts) if record.state == "succeed"), attempts[-1])
+
+
+def _with_urls(made: Record, attempts: tuple[Record, ...]) -> Record:
+    """What the lock says, with the URLs that ledger or account know."""
+    same = next((record for record in attempts if record.attempt == made.attempt and record.outputs), None)
+    if same is None:
+        return made
+    urls = {output.index: output for output in same.outputs}
+    outputs = tuple(
+        replace(output, url=urls[output.index].url, url_at=urls[output.index].url_at)
+        if output.index in urls
+        else output
+        for output in made.outputs
+    )
+    return replace(made, outputs=outputs)

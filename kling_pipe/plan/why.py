@@ -1,0 +1,55 @@
+"""Which fields of a request changed since it was made. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from kling_pipe.keys import fields_digest
+from kling_pipe.lock import Block
+from kling_pipe.model import Job, OutputRef
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One API field, then and now. `upstream` are the addresses that it refers to."""
+
+    field: str
+    change: Literal["same", "changed", "added", "removed"]
+    upstream: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        below = f" (from {', '.join(self.upstream)})" if self.upstream and self.change == "changed" else ""
+        return f"`{self.field}` {'is the same' if self.change == 'same' else self.change}{below}"
+
+
+def field_digests(job: Job, key_at: Callable[[str], str]) -> dict[str, str]:
+    """A short digest by API field, as the lock keeps it."""
+    return fields_digest(job.request, key_at)
+
+
+def why(job: Job, block: Block | None, key_at: Callable[[str], str]) -> list[FieldChange]:
+    """Field by field against what the lock recorded; empty when it recorded nothing."""
+    then = (block or {}).get("fields")
+    if not then:
+        return []
+    now = field_digests(job, key_at)
+    return [
+        FieldChange(name, _change(then.get(name), now.get(name)), tuple(_upstream(job.request.get(name))))
+        for name in sorted({*then, *now})
+    ]
+
+
+def _change(then: str | None, now: str | None) -> Literal["same", "changed", "added", "removed"]:
+    if then == now:
+        return "same"
+    return "added" if then is None else "removed" if now is None else "changed"
+
+
+def _upstream(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [address for item in value.values() for address in _upstream(item)]
+    if isinstance(value, list | tuple):
+        return [address for item in value for address in _upstream(item)]
+    return [value.address] if isinstance(value, OutputRef) else []

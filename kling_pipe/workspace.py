@@ -1,0 +1,180 @@
+"""Where a campaign lives: its folder, its state, its account. One value, opened by every verb."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kling_pipe.auth import AccessKey, Credentials, account_id, credentials_from, missing_credentials
+from kling_pipe.effects import Effects
+from kling_pipe.errors import LocalStateError
+from kling_pipe.ledger import RecordIndex, SqliteStore
+from kling_pipe.lock import Lock, LockFile, parse
+from kling_pipe.outputs import LocalOutputs
+from kling_pipe.plan import Snapshot
+
+DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
+"""The host outside mainland China (vendor pages, 2026-03); accounts made there use https://api-beijing.klingai.com."""
+
+STATE_FOLDER = ".kling-pipe"
+LOCK_NAME = "kling-pipe.lock"
+_EMULATOR_HOST = "http://127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A campaign's folder and account. Paths are absolute; `out` is the output folder's name, profile included.
+
+    `account` is "" when there are no credentials and the lock does not tell either.
+    """
+
+    root: Path
+    state: Path
+    lock_path: Path
+    out: str
+    base_url: str
+    credentials: Credentials | None
+    account: str
+    profile: str = ""
+    emulated: bool = False
+    emulator_state: Path | None = None
+    emulator_options: Mapping[str, Any] | None = None
+
+    @property
+    def ledger_path(self) -> Path:
+        """The ledger's file."""
+        return self.state / "ledger.sqlite"
+
+    def connection(self) -> tuple[str, Credentials]:
+        """Base URL and credentials; starts or joins the emulator if it is wanted. Raises CredentialsError."""
+        if self.emulator_state is not None:
+            from kling_pipe import emulator
+
+            server = emulator.ensure(self.emulator_state, **(self.emulator_options or {}))
+            return server.base_url, AccessKey(server.access_key, server.secret_key)
+        if self.credentials is None:
+            raise missing_credentials()
+        return self.base_url, self.credentials
+
+    def store(self, effects: Effects | None = None) -> SqliteStore:
+        """The ledger, made if it is not there. Close it after use."""
+        self._make_state()
+        return SqliteStore(self.ledger_path, self.account, effects=effects)
+
+    def lock_file(self, store: SqliteStore, effects: Effects | None = None) -> LockFile:
+        """The lock for reading and writing."""
+        return LockFile(self.lock_path, effects or Effects(), store.alone)
+
+    def read_lock(self) -> Lock:
+        """The lock as it stands. Raises LocalStateError."""
+        return _read_lock(self.lock_path)
+
+    def outputs(self, effects: Effects | None = None) -> LocalOutputs:
+        """The output folder with its objects."""
+        return LocalOutputs(self.root, self.state / "objects", effects or Effects())
+
+    def snapshot(self, lock: Lock | None = None, store: SqliteStore | None = None) -> Snapshot:
+        """What is known here, without asking Kling. A ledger is read only if there is one."""
+        outputs = self.outputs()
+        return Snapshot(
+            account=self.account,
+            profile=self.profile,
+            out=self.out,
+            lock=self.read_lock() if lock is None else lock,
+            ledger=self._records(store),
+            stands=outputs.stands,
+            kept=outputs.has,
+            now=int(time.time() * 1000),
+        )
+
+    def _records(self, store: SqliteStore | None) -> RecordIndex:
+        if store is not None:
+            return store.records()
+        if not self.ledger_path.exists():
+            return RecordIndex((), lambda row: row[0])
+        opened = self.store()
+        try:
+            return opened.records()
+        finally:
+            opened.close()
+
+    def _make_state(self) -> None:
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            ignore = self.root / STATE_FOLDER / ".gitignore"
+            if not ignore.exists():
+                ignore.parent.mkdir(parents=True, exist_ok=True)
+                ignore.write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            raise LocalStateError(
+                f"`{self.state}` cannot be written: {error.strerror or error}", hint="make the folder writable"
+            ) from error
+
+
+def open_workspace(
+    root: Path,
+    *,
+    environ: Mapping[str, str],
+    emulator: bool = False,
+    emulator_state: Path | None = None,
+    emulator_options: Mapping[str, Any] | None = None,
+    profile: str = "",
+    base_url: str = "",
+) -> Workspace:
+    """The workspace of the manifest in `root`. Needs no network, no credentials, and writes nothing.
+
+    With `emulator` everything but the manifest is apart: ledger and lock in `.kling-pipe/emulator/`, files in
+    `out-emulator/`; the local Kling keeps its own state in `emulator_state`. Raises CredentialsError for half a pair.
+    """
+    root = root.resolve()
+    suffix = f"/{profile}" if profile else ""
+    if emulator:
+        from kling_pipe.emulator.accounts import credentials
+
+        state = root / STATE_FOLDER / "emulator"
+        server_state = (emulator_state or state / "server").resolve()
+        key = credentials(server_state)
+        return Workspace(
+            root=root,
+            state=state,
+            lock_path=state / LOCK_NAME,
+            out=f"out-emulator{suffix}",
+            base_url=_EMULATOR_HOST,
+            credentials=AccessKey(key.access_key, key.secret_key),
+            account=account_id(_EMULATOR_HOST, key.access_key),
+            profile=profile,
+            emulated=True,
+            emulator_state=server_state,
+            emulator_options=emulator_options,
+        )
+    url = base_url or environ.get("KLING_BASE_URL") or environ.get("KLINGAI_BASE_URL") or DEFAULT_BASE_URL
+    found = credentials_from(environ)
+    workspace = Workspace(
+        root=root,
+        state=root / STATE_FOLDER,
+        lock_path=root / LOCK_NAME,
+        out=f"out{suffix}",
+        base_url=url,
+        credentials=found,
+        account=account_id(url, found.key_id) if found else "",
+        profile=profile,
+    )
+    return workspace if found else replace(workspace, account=_only_account(workspace.lock_path))
+
+
+def _only_account(lock_path: Path) -> str:
+    """Without credentials nothing is sent; to show something, the one account of the lock is taken as ours."""
+    accounts = {block["account"] for block in _read_lock(lock_path).blocks.values()}
+    return str(accounts.pop()) if len(accounts) == 1 else ""
+
+
+def _read_lock(path: Path) -> Lock:
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        return Lock()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LocalStateError(f"`{path}` cannot be read: {error}") from error
