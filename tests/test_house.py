@@ -1,0 +1,336 @@
+"""The house rules: who may import whom, what waits, how large a file gets, where effects and API names may stand."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import pytest
+from house import Source, circle, effect, sources
+
+ROOT = Path(__file__).resolve().parent.parent
+
+LADDER = (
+    ("model", "nearest", "pointers", "slug"),
+    ("errors", "effects", "conditions", "bodies", "keys"),
+    ("graph", "ledger", "lock", "outputs", "auth"),
+    ("media", "catalog"),
+    ("source", "prompts", "select"),
+    ("report",),
+    ("check", "cost"),
+    ("client", "emulator"),
+    ("manifest", "problems"),
+    ("plan", "editor", "apidocs"),
+    ("workspace",),
+    ("engine",),
+    ("api",),
+    ("top",),
+    ("cli",),
+    ("__main__",),
+)
+"""Floors, the ground first: a part imports from lower floors only. `top` is `kling_pipe/__init__.py`."""
+
+FLOOR = {name: number for number, names in enumerate(LADDER) for name in names}
+
+HOMES = {
+    "httpx": {"client"},
+    "httpx2": {"client"},
+    "jinja2": {"prompts"},
+    "yaml": {"source"},
+    "jsonschema": {"check"},
+    "jsonschema_rs": {"check"},
+    "PIL": {"media", "emulator"},
+    "av": {"media", "emulator"},
+    "jwt": {"auth", "emulator"},
+    "starlette": {"emulator"},
+    "uvicorn": {"emulator"},
+    "sqlite3": {"effects", "ledger", "emulator"},
+    "rich": {"report", "cli"},
+    "click": {"report", "cli"},
+    "stamina": {"client", "engine"},
+    "platformdirs": {"workspace", "cli"},
+    "uvloop": {"api", "engine", "emulator"},
+}
+"""Which part of the house may import a package. What is not listed here may not be imported at all."""
+
+MAIN = "from kling_pipe.cli import main; main"
+
+HEAVY = {*HOMES, "asyncio"} - {"click"}
+"""What `import kling_pipe`, `--version` and `--help` must not wait for."""
+
+EFFECTS = {
+    "effects": "the seam itself",
+    "emulator": "plays Kling: its disk is not ours, and its own tests kill it",
+    "lock.file": "writes a .part, which nobody sees before effects.replace",
+    "outputs.local": "writes a .part, which nobody sees before effects.replace or effects.link",
+    "cli.boundary": "a bug's report, in the folder for temporary files",
+    "cli.project": "init writes a first manifest, never over one that stands there",
+    "workspace": "the .gitignore of a state folder",
+    "apidocs": "a generator: writes documentation in a checkout",
+    "editor": "a generator: writes the editor's schema in a checkout",
+    "problems": "a generator: writes documentation in a checkout",
+}
+"""Where files may be changed without the seam, and why that is safe for money and results."""
+
+NAMES_THE_API = {"manifest.words": "the operation that a kind means when `api:` is absent"}
+
+
+@cache
+def house() -> tuple[Source, ...]:
+    return tuple(sources(ROOT / "kling_pipe"))
+
+
+@cache
+def committed() -> dict[str, str]:
+    """Every text file that git carries, by path: what is there and is not named in .gitignore."""
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split() if line != "#"]
+    found = {}
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if name != ".git" and not any(fnmatch(name, one) for one in ignored)]
+        for path in (Path(folder, name) for name in files if not any(fnmatch(name, one) for one in ignored)):
+            data = path.read_bytes()
+            if b"\0" not in data:
+                found[path.relative_to(ROOT).as_posix()] = data.decode()
+    return found
+
+
+def within(name: str, places: dict[str, str]) -> bool:
+    return any(f"{name}.".startswith(f"kling_pipe.{place}.") for place in places)
+
+
+def inner_imports(source: Source, *, at_start: bool = False) -> Iterator[str]:
+    """Modules of our own house that a source imports; with `at_start` only those that load together with it."""
+    known = {one.name for one in house()}
+    for one in source.imports():
+        if one.name.split(".")[0] == "kling_pipe" and (one.at_start or not at_start):
+            yield one.name if one.name in known else one.name.rpartition(".")[0]
+
+
+def room(module: str) -> str:
+    return [*module.split("."), "top"][1]
+
+
+def test_every_part_of_the_house_stands_on_one_floor() -> None:
+    """A new module says where it belongs before it is used, and a floor names nothing that is gone."""
+    assert Counter(name for floor in LADDER for name in floor) == Counter({one.room for one in house()})
+
+
+def test_imports_point_down() -> None:
+    """A part of the house knows only what is below it."""
+    upward = [
+        f"{source.name} -> {module}"
+        for source in house()
+        for module in inner_imports(source)
+        if room(module) != source.room and FLOOR[room(module)] >= FLOOR[source.room]
+    ]
+
+    assert upward == []
+
+
+def test_no_circle_at_import_time() -> None:
+    """Modules load one after the other, in some order that works."""
+    edges = {one.name: set(inner_imports(one, at_start=True)) for one in house()}
+
+    assert circle(edges) == []
+
+
+@pytest.mark.parametrize(("part", "stranger"), [("emulator", "client"), ("emulator", "engine"), ("client", "emulator")])
+def test_client_and_emulator_are_strangers(part: str, stranger: str) -> None:
+    """What one misreads, the other must not misread in the same way by sharing its code."""
+    met = [one.name for one in house() if one.room == part and stranger in map(room, inner_imports(one))]
+
+    assert met == []
+
+
+def test_other_peoples_packages_are_imported_where_they_live() -> None:
+    """Each package has one home or two, so that it can be replaced there."""
+    strays = [
+        f"{source.name} imports {top}"
+        for source in house()
+        for top in sorted({one.name.split(".")[0] for one in source.imports()})
+        if top in HOMES or top not in {*sys.stdlib_module_names, "kling_pipe"}
+        if source.room not in HOMES.get(top, ())
+    ]
+
+    assert strays == []
+
+
+def test_files_stay_small() -> None:
+    """A file is one idea."""
+    lines = {one.name: one.text.count("\n") for one in house() if one.text.strip()}
+
+    assert {name: count for name, count in lines.items() if count > 400} == {}
+    assert statistics.median(lines.values()) < 120
+
+
+def test_no_operation_is_special_in_code() -> None:
+    """What is odd about an operation is a field of its data: no code names one, nor a path of the API."""
+    operations = {path.stem for path in (ROOT / "schemas" / "operations").glob("*.json")}
+    named = [
+        source.line(node)
+        for source in house()
+        if not within(source.name, NAMES_THE_API)
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.expr) and names_the_api(node, operations)
+    ]
+
+    assert named == []
+
+
+def names_the_api(node: ast.expr, operations: set[str]) -> bool:
+    """A string that is an operation's name or a path, or a comparison of an operation with a string."""
+    if isinstance(node, ast.Compare):
+        about = re.fullmatch(r"(.*\.)?operation(\.name)?", ast.unparse(node.left))
+        return bool(about) and any(isinstance(getattr(one, "value", None), str) for one in node.comparators)
+    value = node.value if isinstance(node, ast.Constant) else None
+    # `element` is a word of the manifest language too.
+    return isinstance(value, str) and (value in operations - {"element"} or value.startswith("/v1/"))
+
+
+def test_effects_pass_the_seam() -> None:
+    """Durable writes go through `kling_pipe.effects`, where the fault tests stop the process at each of them."""
+    loose = [
+        source.line(call)
+        for source in house()
+        if not within(source.name, EFFECTS)
+        for call in source.calls()
+        if effect(call)
+    ]
+
+    assert loose == []
+
+
+@pytest.mark.parametrize("call", ["import kling_pipe", f"{MAIN}(['--version'])", f"{MAIN}(['--help'])"])
+def test_nothing_heavy_is_loaded_at_the_start(call: str) -> None:
+    """A person who asks for help does not wait for a YAML parser."""
+    words = [sys.executable, "-X", "importtime", "-c", call]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+    assert "kling_pipe" in loaded
+    assert sorted(HEAVY & loaded) == []
+
+
+def test_public_names_are_documented() -> None:
+    """Every module, and every public class and function of it, says what it is."""
+    bare = [one.name for one in house() if not ast.get_docstring(one.tree)]
+    for source in house():
+        for node in source.tree.body:
+            named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            if named and not node.name.startswith("_") and not ast.get_docstring(node):
+                bare.append(f"{source.name}.{node.name}")
+
+    assert bare == []
+
+
+def test_no_tool_word_is_an_api_field() -> None:
+    """A word of the manifest language can never be shadowed by a field that Kling has."""
+    from kling_pipe.catalog import operations
+    from kling_pipe.manifest.words import RECIPE
+
+    words = {*RECIPE, *(word for one in operations().values() for word in one.kling.get("sugar", ()))}
+    fields = {field for one in operations().values() for field in one.schema["properties"]}
+
+    assert sorted(words & fields) == []
+
+
+def test_nothing_of_a_persons_machine_is_committed() -> None:
+    """No home folder, no private index: a clone builds anywhere."""
+    places = ("/ro,ot/", "/wo,rk/", "/ho,me/", "C:\\U,sers", "/op,t/", "../sha,red")
+    indexes = ("pypi,.org", "files.python,hosted", "index-,url", "find-,links", "trusted-,host")
+    pattern = re.compile("|".join(re.escape(one.replace(",", "")) for one in (*places, *indexes)))
+
+    assert lines_that_match(pattern, committed()) == []
+
+
+def lines_that_match(pattern: re.Pattern[str], files: dict[str, str]) -> list[str]:
+    return [
+        f"{name}:{number}: {line.strip()[:80]}"
+        for name, text in files.items()
+        for number, line in enumerate(text.splitlines(), start=1)
+        if pattern.search(line)
+    ]
+
+
+def test_committed_json_parses_and_text_ends_in_a_newline() -> None:
+    """The small things that a review should not have to see."""
+    for name, text in committed().items():
+        if name.endswith(".json") and not re.search(r"tests/.*(bad|broken|invalid)", name):
+            json.loads(text)
+        assert not text or text.endswith("\n") or name.startswith("tests/cases/"), name
+
+
+def test_tests_use_real_parts() -> None:
+    """No mocks, no patched attributes, nothing skipped: a seam is passed in, or it is missing."""
+    mocks = r"unittest\.mock|import mock|mocker|\.setattr\("
+    skips = r"mark\.(skip|xfail)|pytest\.(skip|xfail|importorskip)\("
+    tests = {name: text for name, text in committed().items() if re.match(r"tests/.*\.py$", name)}
+    del tests["tests/test_house.py"]
+
+    assert lines_that_match(re.compile(f"{mocks}|{skips}"), tests) == []
+
+
+def test_tests_say_what_they_prove() -> None:
+    """A test's docstring is a sentence; without one its name has to be."""
+    mute = []
+    for name, text in committed().items():
+        tree = ast.parse(text) if re.match(r"tests/(.*/)?test_\w+\.py$", name) else ast.Module([], [])
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                said = (ast.get_docstring(node) or "").rstrip()
+                if not said.endswith((".", "?")) if said else node.name.count("_") < 4:
+                    mute.append(f"{name}::{node.name}")
+
+    assert mute == []
+
+
+@pytest.mark.parametrize(
+    ("code", "caught"),
+    [
+        ("path.write_text('x')", True),
+        ("open(path, 'w')", True),
+        ("path.open(mode='ab')", True),
+        ("os.replace(a, b)", True),
+        ("part.replace(target)", True),
+        ("connection.commit()", True),
+        ("shutil.copy(a, b)", True),
+        ("path.open('rb')", False),
+        ("open(path)", False),
+        ("text.replace('a', 'b')", False),
+        ("dataclasses.replace(value, state='w')", False),
+        ("self._effects.commit(connection)", False),
+        ("path.read_text(encoding='utf-8')", False),
+    ],
+)
+def test_an_effect_is_told_from_a_reading(code: str, caught: bool) -> None:
+    """The finder that the house rule on effects rests on sees what it should, and only that."""
+    call = ast.parse(code, mode="eval").body
+
+    assert isinstance(call, ast.Call)
+    assert effect(call) is caught
+
+
+def test_imports_are_read_with_their_time() -> None:
+    """Lazy imports, relative imports and imports for type checkers are told apart."""
+    lines = ["import os", "from . import c", "from ..d import e", "if TYPE_CHECKING: import f", "def g(): import h"]
+    source = Source("kling_pipe.a.b", "\n".join(lines))
+
+    found = [(one.name, one.at_start) for one in source.imports()]
+
+    assert found == [("os", True), ("kling_pipe.a.c", True), ("kling_pipe.d.e", True), ("h", False)]
+
+
+def test_a_circle_is_found_and_told() -> None:
+    """The finder names the circle, not only that there is one."""
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}}) == []
