@@ -31,7 +31,7 @@ class Context:
     settings: Settings
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
-    upstream: Callable[[str], Record | None]
+    upstream: Callable[[str], Record | None] = lambda _: None
     out: str = "out"
     emulated: bool = False
     on_event: OnEvent = ignore

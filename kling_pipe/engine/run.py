@@ -1,0 +1,164 @@
+"""The verbs of the engine: `run`, `pull`, `refresh`. Each puts the parts together, works, and closes them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kling_pipe.client import Client
+from kling_pipe.effects import Effects
+from kling_pipe.engine.around import Planner, looked_around
+from kling_pipe.engine.context import Context
+from kling_pipe.engine.durations import Durations
+from kling_pipe.engine.events import OnEvent, ignore
+from kling_pipe.engine.journal import LockJournal
+from kling_pipe.engine.poll import Poller
+from kling_pipe.engine.result import Result
+from kling_pipe.engine.runner import LocalRunner
+from kling_pipe.engine.settings import DEFAULT_SLOTS, Settings
+from kling_pipe.engine.slots import Pool, Slots
+from kling_pipe.ledger import SqliteStore
+from kling_pipe.model import Job, Plan
+from kling_pipe.plan import Snapshot
+from kling_pipe.workspace import Workspace
+
+_FILES_AT_ONCE = 16
+_LESSON_SECONDS = 24 * 3600
+"""A learned slot limit is believed for a day: packs are bought and run out."""
+
+Note = Callable[[Mapping[str, Any]], None]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """What a test or a caller may replace: effects, the clock (seconds since 1970), sleep, network, request log."""
+
+    effects: Effects | None = None
+    clock: Callable[[], float] = time.time
+    sleep: Sleep = asyncio.sleep
+    transport: Any = None
+    http: Any = None
+    note: Note | None = None
+
+
+async def refresh(
+    jobs: Sequence[Job],
+    workspace: Workspace,
+    planner: Planner,
+    *,
+    everything: bool = False,
+    snapshot: Snapshot | None = None,
+    seams: Seams | None = None,
+) -> Snapshot:
+    """What is known here, completed by the account: see `looked_around`. Asks nothing when nothing is in doubt."""
+    seams = seams or Seams()
+    known = snapshot or workspace.snapshot()
+    if not everything and not _in_doubt(planner(known)):
+        return known
+    async with _client(workspace, seams) as client:
+        return await looked_around(jobs, known, planner, client, seams.clock, everything=everything)
+
+
+async def run(
+    plan: Plan,
+    workspace: Workspace,
+    *,
+    settings: Settings | None = None,
+    seams: Seams | None = None,
+    on_event: OnEvent = ignore,
+    stop: asyncio.Event | None = None,
+    create: bool = True,
+) -> Result:
+    """Carry out a plan: submit, wait, save, write ledger and lock.
+
+    `stop` ends the run early with all state saved. With `create=False` only what is made already is fetched. Raises
+    CredentialsError and LocalStateError when it cannot begin; what happens later is in the Result.
+    """
+    settings, seams = settings or Settings(), seams or Seams()
+    store = workspace.store(seams.effects)
+    try:
+        async with _client(workspace, seams) as client:
+            context = _context(workspace, store, client, settings, seams)
+            context.on_event = on_event
+            runner = _runner(plan, workspace, store, context, seams)
+            runner.create = create
+            return await runner.run(stop or asyncio.Event())
+    finally:
+        store.close()
+
+
+def _in_doubt(plan: Plan) -> bool:
+    """Whether the account could say more about a plan than what is known here."""
+    return any(step.action in ("create", "retry", "lost", "blocked") for step in (*plan.steps, *plan.others))
+
+
+@contextlib.asynccontextmanager
+async def _client(workspace: Workspace, seams: Seams) -> AsyncIterator[Client]:
+    base_url, credentials = await asyncio.to_thread(workspace.connection)
+    client = Client(
+        base_url,
+        credentials,
+        transport=seams.transport,
+        http=seams.http,
+        clock=seams.clock,
+        sleep=seams.sleep,
+        effects=seams.effects,
+        note=seams.note,
+    )
+    async with client:
+        yield client
+
+
+def _context(workspace: Workspace, store: SqliteStore, client: Client, settings: Settings, seams: Seams) -> Context:
+    durations = Durations(store.learned())
+    return Context(
+        client=client,
+        store=store,
+        outputs=workspace.outputs(seams.effects),
+        slots=Slots(_pools(settings, store, seams.clock()), others=store.slots_of_others),
+        poller=Poller(client, durations, clock=time.monotonic, patience=settings.patience),
+        durations=durations,
+        settings=settings,
+        clock=seams.clock,
+        sleep=seams.sleep,
+        out=workspace.out,
+        emulated=workspace.emulated,
+    )
+
+
+def _runner(plan: Plan, workspace: Workspace, store: SqliteStore, context: Context, seams: Seams) -> LocalRunner:
+    jobs = {step.job.address: step.job for step in (*plan.steps, *plan.others)}
+    file = workspace.lock_file(store, seams.effects)
+    runner = LocalRunner(plan, context, LockJournal(file, file.read(), jobs, workspace.profile, workspace.account))
+    context.upstream = runner.upstream
+    return runner
+
+
+def _pools(settings: Settings, store: SqliteStore, now: float) -> Callable[[str], Pool]:
+    """How wide each pool is at first: as told, else as learned, else as the smallest pack."""
+    learned = {pool: limit for pool, (limit, at) in store.limits().items() if now - at < _LESSON_SECONDS}
+
+    def pool(name: str) -> Pool:
+        if name == "files":
+            return Pool(_FILES_AT_ONCE, _FILES_AT_ONCE)
+        if name == "jobs":
+            most = settings.jobs or 1_000_000
+            return Pool(most, most)
+        told = settings.limits.get(name)
+        pack, _, model = name.partition("/")
+        if told is None and not model:
+            return Pool(1_000_000, 1_000_000)
+        if told is None:
+            told = settings.limits.get(pack)
+        first = learned.get(name) or DEFAULT_SLOTS.get(pack, 5)
+        return Pool(first) if told is None else Pool(min(told, learned.get(name, told)), told)
+
+    return pool
+
+
+__all__ = ["Seams", "refresh", "run"]

@@ -1,0 +1,304 @@
+"""Carries out a plan on this machine: who is ready starts, the most urgent first; a failure stops what needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass, field
+
+from kling_pipe import graph
+from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog import quota, weight
+from kling_pipe.engine.context import Context
+from kling_pipe.engine.durations import sort_of
+from kling_pipe.engine.events import Event
+from kling_pipe.engine.job import run_job
+from kling_pipe.engine.journal import LockJournal
+from kling_pipe.engine.reasons import JobError, NoRoomError
+from kling_pipe.engine.result import Ending, Outcome, Result
+from kling_pipe.engine.save import saved
+from kling_pipe.engine.slots import Want
+from kling_pipe.errors import CredentialsError, KlingPipeError
+from kling_pipe.ledger.processes import BEAT
+from kling_pipe.model import Plan, Record, Step
+
+_WORKING = ("create", "retry", "resume")
+
+
+@dataclass(slots=True)
+class LocalRunner:
+    """One run of a plan, in one event loop."""
+
+    plan: Plan
+    context: Context
+    journal: LockJournal
+    create: bool = True
+    steps: dict[str, Step] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    active: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
+    children: dict[str, list[str]] = field(default_factory=dict)
+    urgency: dict[str, float] = field(default_factory=dict)
+    units: dict[str, float] = field(default_factory=dict)
+    ended: deque[Outcome] = field(default_factory=deque)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    error: KlingPipeError | None = None
+    bug: BaseException | None = None
+    settling: bool = False
+
+    async def run(self, stop: asyncio.Event) -> Result:
+        """Until every step has ended, `stop` is set, or the time is over. Raises only for bugs."""
+        self._prepare()
+        beating = asyncio.create_task(self._beat())
+        try:
+            stopped = await self._until_done(stop)
+        finally:
+            beating.cancel()
+            await self._tidy_up()
+        if self.bug is not None:
+            raise self.bug
+        return self._result(stopped)
+
+    def upstream(self, address: str) -> Record | None:
+        """The record of what an address made, for jobs that use it."""
+        return self.records.get(address)
+
+    def _prepare(self) -> None:
+        self.steps = {step.job.address: step for step in self.plan.steps}
+        for step in (*self.plan.steps, *self.plan.others):
+            if step.record is not None and step.record.state == "succeed":
+                self.records[step.job.address] = step.record
+        needs = {address: _needs(step) for address, step in self.steps.items()}
+        self.children = graph.children(needs)
+        self.waiting = {address: sum(need in self.steps for need in set(wanted)) for address, wanted in needs.items()}
+        working = {address: step for address, step in self.steps.items() if step.action in _WORKING}
+        self.urgency = graph.longest_from(needs, {address: self._expected(step) for address, step in working.items()})
+        for address, step in self.steps.items():
+            self.context.on_event(Event("planned", address, self.context.clock(), {"action": step.action}))
+        for address in [address for address, count in self.waiting.items() if count == 0]:
+            self._start(self.steps[address])
+        self._settle()
+
+    async def _until_done(self, stop: asyncio.Event) -> str:
+        deadline = self.context.settings.timeout
+        ends_at = None if deadline is None else time.monotonic() + deadline
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while len(self.outcomes) < len(self.steps) and self.bug is None:
+                if stop.is_set():
+                    return "interrupted"
+                if self._nothing_can_go_on():
+                    return ""
+                self.changed.clear()
+                changing = asyncio.create_task(self.changed.wait())
+                left = None if ends_at is None else max(0.0, ends_at - time.monotonic())
+                done, _ = await asyncio.wait({stopping, changing}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                changing.cancel()
+                if not done:
+                    return "timeout"
+            return ""
+        finally:
+            stopping.cancel()
+
+    def _nothing_can_go_on(self) -> bool:
+        """Nobody works, and those that queue will not be let in: the run was told not to wait, or must not submit."""
+        return not self.active and (self.context.settings.detach or not self.context.slots.open)
+
+    def _start(self, step: Step) -> None:
+        """A step whose needs have ended."""
+        address = step.job.address
+        if failed := self._failed_need(step):
+            self._end(step, failed.ending, None, f"it needs `{failed.address}`: {failed.message}")
+        elif step.action == "blocked":
+            self._end(step, "failed", step.record, step.reasons[0])
+        elif step.action == "lost":
+            self._end(step, "failed", step.record, "; ".join(step.reasons))
+        elif step.shared_with or step.action == "download":
+            self.context.slots.ask(Want((("files", 1),)), lambda: self._spawn(step, self._fetch(step)))
+        elif step.action in ("reuse", "frozen"):
+            self._end(step, "reused", step.record, "")
+        elif not self.create:
+            self._end(step, "waiting", None, "nothing is created here")
+        else:
+            want = self._want(step)
+            if step.action == "resume":
+                self.context.slots.force(want)
+                self._spawn(step, self._work(step, want))
+            else:
+                self.context.slots.ask(want, lambda: self._spawn(step, self._work(step, want)))
+        self.waiting.pop(address, None)
+
+    def _failed_need(self, step: Step) -> Outcome | None:
+        """What keeps a step from being worked on. A made file may be fetched whatever became of its inputs."""
+        sends = step.action in ("create", "retry") or (step.record is not None and step.record.state == "intent")
+        if not (sends or step.shared_with):
+            return None
+        outcomes = (self.outcomes.get(need) for need in _needs(step))
+        return next((one for one in outcomes if one is not None and one.ending in ("failed", "waiting")), None)
+
+    def _want(self, step: Step) -> Want:
+        operation = operation_named(step.job.operation)
+        pack, model = quota(operation, step.job.request)
+        slots = weight(operation, step.job.request)
+        packs = ((pack, slots), (f"{pack}/{model}", slots)) if pack else ()
+        return Want((*packs, ("jobs", 1)), self.urgency[step.job.address])
+
+    def _expected(self, step: Step) -> float:
+        operation = operation_named(step.job.operation)
+        return self.context.durations.expected(operation, sort_of(operation, step.job))
+
+    def _spawn(self, step: Step, work: Awaitable[None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                self.bug = self.bug or error
+            finally:
+                self.active.pop(step.job.address, None)
+                self.changed.set()
+
+        self.active[step.job.address] = asyncio.create_task(guarded())
+
+    async def _work(self, step: Step, want: Want) -> None:
+        operation = operation_named(step.job.operation)
+        pack, model = quota(operation, step.job.request)
+        if stop := self.context.stops.against(pack or "", model):
+            self.context.slots.release(want)
+            self._end(step, "failed", None, stop.message)
+            return
+        try:
+            record = await run_job(step.job, step.attempt, self.context, want)
+        except NoRoomError as error:
+            self._end(step, "waiting", None, error.message)
+        except JobError as error:
+            self._end(step, "failed", self.context.store.get(step.external_task_id), error.message)
+        except CredentialsError as error:
+            self.context.stops.add(error, pack or "", model)
+            self.error = self.context.stops.first()
+            self._end(step, "failed", None, error.message)
+        except KlingPipeError as error:
+            self._halt(error)
+            self._end(step, "waiting", self.context.store.get(step.external_task_id), error.message)
+        else:
+            self._worked(step, record, pack)
+
+    def _worked(self, step: Step, record: Record, pack: str | None) -> None:
+        if record.state == "succeed":
+            if pack and record.units:
+                self.units[pack] = self.units.get(pack, 0.0) + float(record.units)
+            self._end(step, "made", record, "")
+        elif record.state == "failed":
+            self._end(step, "failed", record, record.message)
+        else:
+            self.context.tell("waiting", record)
+            self._end(step, "waiting", record, f"task {record.task_id} is under way")
+
+    async def _fetch(self, step: Step) -> None:
+        """A made result whose files are not in place here."""
+        record = self.records[step.shared_with] if step.shared_with else step.record
+        assert record is not None
+        try:
+            placed = await saved(self.context, step.job, operation_named(step.job.operation), record)
+        except JobError as error:
+            self._end(step, "failed", record, error.message)
+        except KlingPipeError as error:
+            self._halt(error)
+            self._end(step, "waiting", None, error.message)
+        else:
+            self._end(step, "reused", placed, "")
+        finally:
+            self.context.slots.release(Want((("files", 1),)))
+
+    def _end(self, step: Step, ending: Ending, record: Record | None, message: str) -> None:
+        self.ended.append(Outcome(step, ending, record, message))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Write down what ended, and start what waited for it. Flat, because chains may be 10,000 long."""
+        if self.settling:
+            return
+        self.settling = True
+        while self.ended:
+            outcome = self.ended.popleft()
+            self._note(outcome)
+            for child in self.children.get(outcome.address, ()):
+                self.waiting[child] -= 1
+                if self.waiting[child] == 0:
+                    self._start(self.steps[child])
+        self.settling = False
+        self.changed.set()
+
+    def _note(self, outcome: Outcome) -> None:
+        step, record = outcome.step, outcome.record
+        self.outcomes[outcome.address] = outcome
+        if outcome.ending in ("made", "reused") and record is not None:
+            self.records[outcome.address] = record
+            if not (record.source == "lock" and record.address == outcome.address):
+                self.journal.made(step.job, record)
+        if outcome.ending == "failed":
+            if record is not None and record.state == "failed":
+                self.journal.failed(step.job, record)
+            if self.context.settings.fail_fast:
+                self.context.slots.stop()
+        if outcome.ending in ("reused", "failed") and step.action not in _WORKING:
+            data = {"message": outcome.message} if outcome.message else {}
+            self.context.on_event(Event(outcome.ending, outcome.address, self.context.clock(), data))
+        try:
+            self.journal.write()
+        except KlingPipeError as error:
+            self._halt(error)
+
+    def _halt(self, error: KlingPipeError) -> None:
+        """Submit nothing more; what is under way goes on as far as it can."""
+        self.error = self.error or error
+        self.context.slots.stop()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            self.context.store.beat()
+            self._keep_lessons()
+            self.journal.write()
+
+    def _keep_lessons(self) -> None:
+        if self.context.durations.changed:
+            self.context.store.learn(self.context.durations.changed)
+            self.context.durations.changed = {}
+        for pool, limit in self.context.slots.learned().items():
+            self.context.store.keep_limit(pool, limit)
+
+    async def _tidy_up(self) -> None:
+        """Stop what still works, and write everything down."""
+        self.context.slots.stop()
+        tasks = list(self.active.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.context.poller.close()
+        try:
+            self._keep_lessons()
+            self.journal.write(now=True)
+        except KlingPipeError as error:
+            self.error = self.error or error
+
+    def _result(self, stopped: str) -> Result:
+        outcomes = tuple(self.outcomes.get(address) or self._unfinished(step) for address, step in self.steps.items())
+        kind = stopped if stopped in ("interrupted", "timeout") else ""
+        return Result(outcomes, dict(self.units), kind, self.error)  # type: ignore[arg-type]  # narrowed above
+
+    def _unfinished(self, step: Step) -> Outcome:
+        record = None
+        with contextlib.suppress(KlingPipeError):
+            record = self.context.store.get(step.external_task_id)
+        at_kling = record if record and record.state in ("intent", "submitted", "processing") else None
+        return Outcome(step, "waiting", at_kling, "" if at_kling else "not begun")
+
+
+def _needs(step: Step) -> Iterable[str]:
+    return (*step.job.needs, step.shared_with) if step.shared_with else step.job.needs
