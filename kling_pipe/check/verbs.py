@@ -222,12 +222,12 @@ def _unlike(form: Mapping[str, str], _: Operation) -> Verb:
     return Verb(hits, (form["one"], form["each"]))
 
 
-def _renamed(names: Mapping[str, str], _: Operation) -> Verb:
+def _renamed(names: Mapping[str, str], operation: Operation) -> Verb:
     """Old names of fields: a hit when the old one is written and the new one is not."""
 
     def hits(view: View) -> Iterator[Hit]:
         for old, new in names.items():
-            if old in view.written and new not in view.written:
+            if new in operation.fields and old in view.written and new not in view.written:
                 yield Hit((old,), quoted(view.written[old]), new, near=new)
 
     return Verb(hits, ())
