@@ -11,8 +11,9 @@ from urllib.parse import parse_qs
 from kling_pipe.catalog import Operation
 from kling_pipe.emulator import elements, results
 from kling_pipe.emulator.answers import Answer, Refusal, success
+from kling_pipe.emulator.fate import PLAIN, Extra
 from kling_pipe.emulator.wire import Request
-from kling_pipe.emulator.world import PLAIN, Twist, World
+from kling_pipe.emulator.world import World
 
 Handler = Callable[[Request, str], Answer]
 
@@ -56,12 +57,12 @@ class Api:
             return Route(_kind({"POST": "delete"}, method), path, operation)
         if path == "/account/costs":
             return Route(_kind({"GET": "costs"}, method), path)
-        parent, _, name = path.rpartition("/")
-        if (operation := self._operations.get(parent)) and name:
-            return Route(_kind({"GET": "get"}, method), f"{parent}/{{id}}", operation, name)
+        for parent, operation in self._operations.items():
+            if path.startswith(f"{parent}/"):
+                return Route(_kind({"GET": "get"}, method), f"{parent}/{{id}}", operation, path[len(parent) + 1 :])
         raise Refusal(1203, f"The requested path does not exist: {path[:200]}")
 
-    def answer(self, request: Request, route: Route, account: str, twist: Twist = PLAIN) -> Answer:
+    def answer(self, request: Request, route: Route, account: str, extra: Extra = PLAIN) -> Answer:
         """Carry out a request of an account."""
         if route.kind == "unknown":
             self.route(request.method, request.path)
@@ -70,7 +71,7 @@ class Api:
         if route.operation is None:
             return self._costs(request, account)
         if route.kind == "create":
-            return self._create(request, route.operation, account, twist)
+            return self._create(request, route.operation, account, extra)
         handlers: Mapping[str, Callable[[Request, Route, Operation, str], Answer]] = {
             "get": self._get,
             "list": self._list,
@@ -79,11 +80,11 @@ class Api:
         }
         return handlers[route.kind](request, route, route.operation, account)
 
-    def _create(self, request: Request, operation: Operation, account: str, twist: Twist) -> Answer:
+    def _create(self, request: Request, operation: Operation, account: str, extra: Extra) -> Answer:
         body = request.json()
         if self.world.options.strict and (empty := [name for name, value in body.items() if value == ""]):
             raise Refusal(1201, f"{empty[0]} value '' is invalid")
-        task = self.world.create(account, operation, body, twist, request.host)
+        task = self.world.create(account, operation, body, extra)
         return success(json.dumps(results.head(operation, task, task.created_at)))
 
     def _get(self, _: Request, route: Route, operation: Operation, account: str) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -55,7 +56,10 @@ class Gate:
             if account is None:
                 raise Refusal(1002, "access key not found")
             claims = _signed_claims(token, account)
-            return account, float(claims.get("nbf", 0)), float(claims["exp"])
+            times = float(claims.get("nbf", 0)), float(claims["exp"])
+            if not all(map(math.isfinite, times)):
+                raise Refusal(1002)
+            return account, *times
         except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError) as error:
             raise Refusal(1002) from error
 

@@ -26,7 +26,7 @@ def taken_out(folder: Path, operation: Operation, body: dict[str, Any]) -> dict[
     inline = [entry["at"] for entry in operation.kling.get("media", ()) if entry["kind"] == "image"]
     found = {path: value for at in inline for path, value in leaves.values(body, at) if isinstance(value, str)}
     marks = {path: _kept(folder, value) for path, value in found.items() if not is_url(value)}
-    return leaves.replaced(body, lambda path, leaf: marks.get(path, leaf)) if marks else body
+    return leaves.replaced(body, marks.get) if marks else body
 
 
 def is_url(value: str) -> bool:

@@ -26,11 +26,11 @@ class Clock:
     since: float = 0.0
 
     def now(self) -> int:
-        """This clock's time in ms."""
+        """The time in ms."""
         return int(self.exact())
 
     def exact(self) -> float:
-        """This clock's time in ms, with fractions."""
+        """The time in ms, with fractions."""
         return self.base + (self.system() - self.since) * self.rate
 
     def __post_init__(self) -> None:

@@ -16,11 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kling_pipe.emulator import inspector
 from kling_pipe.emulator.callbacks import is_loopback
-from kling_pipe.emulator.faults import Faults, RuleInvalid
+from kling_pipe.emulator.faults import Faults, RuleError
 from kling_pipe.emulator.studio import Studio
 from kling_pipe.emulator.world import World
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; connect-src 'self'"
 MODES = ("real", "scaled", "manual")
 
 
@@ -56,22 +57,22 @@ class Control:
         self.studio = studio
         self.faults = faults
 
-    async def page(self, request: Request) -> Response:
+    async def page(self, _: Request) -> Response:
         """The inspector."""
         nonce, text = inspector.page(self.world)
-        policy = f"default-src 'none'; img-src 'self'; media-src 'self'; connect-src 'self'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'"
+        policy = f"{POLICY}; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'"
         return HTMLResponse(text, headers={"content-security-policy": policy, "cache-control": "no-store"})
 
-    async def health(self, request: Request) -> Response:
+    async def health(self, _: Request) -> Response:
         """That it runs, as which process, on which folder. `version` grows with every change."""
         version = self.world.version
         return JSONResponse({"status": "ok", "pid": os.getpid(), "state": str(self.world.state), "version": version})
 
-    async def ledger(self, request: Request) -> Response:
+    async def ledger(self, _: Request) -> Response:
         """See `ledger`."""
         return JSONResponse(ledger(self.world, self.faults))
 
-    async def get_faults(self, request: Request) -> Response:
+    async def get_faults(self, _: Request) -> Response:
         """The rules with their counts."""
         return JSONResponse(self.faults.report())
 
@@ -80,7 +81,7 @@ class Control:
         self.faults.replace(await request.json())
         return JSONResponse(self.faults.report())
 
-    async def reset(self, request: Request) -> Response:
+    async def reset(self, _: Request) -> Response:
         """Forget tasks, counts and fault rules."""
         self.world.reset()
         self.studio.clear()
@@ -119,7 +120,7 @@ def build_control(world: World, studio: Studio, faults: Faults) -> ASGIApp:
         Route("/_emulator/reset", control.reset, methods=["POST"]),
         Route("/_emulator/clock", control.clock, methods=["POST"]),
     ]
-    wrong: dict[Any, Any] = {404: _error(404), 405: _error(405), RuleInvalid: _error(400), ValueError: _error(400)}
+    wrong: dict[Any, Any] = {404: _error(404), 405: _error(405), RuleError: _error(400), ValueError: _error(400)}
     wrong |= {json.JSONDecodeError: _error(400), AttributeError: _error(400), 500: _error(500)}
     return _loopback_only(Starlette(routes=routes, exception_handlers=wrong))
 
@@ -133,7 +134,7 @@ def _error(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
 
 
 def _loopback_only(app: ASGIApp) -> ASGIApp:
-    """Refuse other machines, and pages of other sites that reach this machine through a browser (by the Host header)."""
+    """Refuse other machines, and pages of other sites that a browser on this machine shows (Host, Origin)."""
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         peer = (scope.get("client") or ("", 0))[0]

@@ -69,20 +69,11 @@ def _health(base_url: str) -> dict[str, Any]:
 
 
 def _start(state: Path, options: Options) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "kling_pipe.emulator",
-        "--state",
-        str(state),
-        "--quiet",
-        "--options",
-        options.to_json(),
-    ]
     path = os.pathsep.join(filter(None, (str(PACKAGE_PARENT), os.environ.get("PYTHONPATH", ""))))
+    told = options.to_json()
     with (state / "server.log").open("ab") as log:
-        return subprocess.Popen(
-            command,
+        return subprocess.Popen(  # noqa: S603  this very interpreter and package
+            [sys.executable, "-m", "kling_pipe.emulator", "--quiet", "--state", str(state), "--options", told],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kling_pipe.emulator import links
 from kling_pipe.emulator.answers import Answer, Refusal
-from kling_pipe.emulator.studio import RenderFailed, Studio
+from kling_pipe.emulator.studio import RenderError, Studio
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.wire import Request
 from kling_pipe.emulator.world import World
@@ -51,7 +51,7 @@ class Downloads:
             return await self._studio.tiny(extension)
         try:
             return await asyncio.to_thread(_read, await self._studio.file(task, int(number)))
-        except RenderFailed as error:
+        except RenderError as error:
             raise Refusal(5000, f"The file could not be drawn: {error}") from error
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kling_pipe.emulator.world import Twist
+from kling_pipe.emulator.fate import Extra
 
 REQUEST, CREATE, DOWNLOAD, CALLBACK = "request", "create", "download", "callback"
 
@@ -56,7 +56,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
-class RuleInvalid(ValueError):
+class RuleError(ValueError):
     """A fault rule says something that does not exist; the message names it."""
 
 
@@ -113,17 +113,17 @@ class Rule:
 
 
 def read(data: Any) -> Rule:
-    """A rule from JSON. Raises RuleInvalid."""
+    """A rule from JSON. Raises RuleError."""
     if not isinstance(data, dict):
-        raise RuleInvalid("a rule is an object with `fault` and, if it is not to strike everything, `match`")
-    name, match = data.get("fault"), data.get("match", {})
+        raise RuleError("a rule is an object with `fault` and, if it is not to strike everything, `match`")
+    name, match = str(data.get("fault")), data.get("match", {})
     values = {
         key: value for key, value in data.items() if key not in {"fault", "match", "times", "probability", "seed"}
     }
     if name in NAMED_ERRORS:
         name, values = "error", {"code": NAMED_ERRORS[name], **values}
     if name not in FAULTS:
-        raise RuleInvalid(f"there is no fault `{name}`; there are {', '.join([*FAULTS, *NAMED_ERRORS])}")
+        raise RuleError(f"there is no fault `{name}`; there are {', '.join([*FAULTS, *NAMED_ERRORS])}")
     _check(data, match, values, FAULTS[name][1], name)
     chance = random.Random(str(data.get("seed", 0)))  # noqa: S311  reproducible on purpose
     return Rule(name, match, values, data.get("times"), float(data.get("probability", 1.0)), chance)
@@ -131,16 +131,19 @@ def read(data: Any) -> Rule:
 
 def _check(data: Any, match: Any, values: Mapping[str, Any], allowed: frozenset[str], name: str) -> None:
     if not isinstance(match, dict) or set(match) - MATCHES:
-        raise RuleInvalid(f"`match` takes {', '.join(sorted(MATCHES))}")
+        raise RuleError(f"`match` takes {', '.join(sorted(MATCHES))}")
     if not all(isinstance(value, str) for key, value in match.items() if key != "nth"):
-        raise RuleInvalid("what `match` compares with is text, with * and ? as wildcards")
+        raise RuleError("what `match` compares with is text, with * and ? as wildcards")
+    nth = match.get("nth", 1)
+    if not all(type(number) is int for number in (nth if isinstance(nth, list) else [nth])):
+        raise RuleError("`nth` is a number or a list of numbers, counted from 1")
     if unknown := set(values) - allowed:
-        raise RuleInvalid(
+        raise RuleError(
             f"`{name}` does not take {', '.join(sorted(unknown))}; it takes {', '.join(sorted(allowed)) or 'nothing'}"
         )
     for key, types in TYPES.items():
         if key in data and (not isinstance(data[key], types) or (bool not in types and isinstance(data[key], bool))):
-            raise RuleInvalid(f"`{key}` is of the wrong type")
+            raise RuleError(f"`{key}` is of the wrong type")
 
 
 @dataclass(slots=True)
@@ -150,21 +153,21 @@ class Faults:
     rules: list[Rule] = field(default_factory=list)
 
     def replace(self, data: Any) -> None:
-        """Put other rules in force; all or none. Raises RuleInvalid."""
+        """Put other rules in force; all or none. Raises RuleError."""
         if not isinstance(data, list):
-            raise RuleInvalid("faults are a list of rules")
+            raise RuleError("faults are a list of rules")
         self.rules = [read(entry) for entry in data]
 
     def strike(self, subject: Subject) -> Rule | None:
         """The first rule that strikes, or None."""
         return next((rule for rule in self.rules if rule.strikes(subject)), None)
 
-    def twist(self, subject: Subject) -> Twist:
-        """What all rules together do to a task that is about to be created."""
-        changes: dict[str, Any] = {}
+    def changes(self, subject: Subject, host: str) -> Extra:
+        """What all rules together do to a task that is about to be created; `host` passes through."""
+        values: dict[str, Any] = {}
         for rule in [rule for rule in self.rules if rule.strikes(subject)]:
-            changes.update(_TWISTS[rule.fault](rule.values))
-        return Twist(**changes)
+            values.update(_CHANGES[rule.fault](rule.values))
+        return Extra(host=host, **values)
 
     def report(self) -> list[dict[str, Any]]:
         """The rules with how often they matched and struck."""
@@ -181,7 +184,7 @@ class Faults:
         ]
 
 
-_TWISTS: Mapping[str, Any] = {
+_CHANGES: Mapping[str, Any] = {
     "invisible": lambda values: {
         "invisible": float(values.get("seconds", 1)),
         "refuses_duplicates": values.get("refuse_duplicates", True),

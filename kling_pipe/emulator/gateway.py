@@ -12,16 +12,17 @@ from kling_pipe.emulator.answers import Answer, Refusal
 from kling_pipe.emulator.api import Api, Route
 from kling_pipe.emulator.auth import Gate
 from kling_pipe.emulator.downloads import Downloads
+from kling_pipe.emulator.fate import Extra
 from kling_pipe.emulator.faults import CREATE, DOWNLOAD, REQUEST, Faults, Rule, Subject
 from kling_pipe.emulator.studio import Studio
 from kling_pipe.emulator.wire import Receive, Request, Send, Wire
-from kling_pipe.emulator.world import PLAIN, World
+from kling_pipe.emulator.world import World
 
 log = logging.getLogger("kling_pipe.emulator")
 
-GATEWAY_PAGE = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n"
+GATEWAY_PAGE = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>502 Bad Gateway</body>\r\n</html>\r\n"
 Handle = Callable[[], Awaitable[Answer]]
-Strike = Callable[["Gateway", Wire, Rule, Handle], Awaitable[str]]
+Strike = Callable[[Wire, Mapping[str, Any], Handle], Awaitable[None]]
 
 
 class Gateway:
@@ -60,9 +61,7 @@ class Gateway:
 
         async def handle() -> Answer:
             account = self._gate.account(request.headers.get("authorization", ""), time.time())
-            twisted = self.faults.rules and route.kind == "create"
-            twist = self.faults.twist(self._subject(CREATE, request, route)) if twisted else PLAIN
-            answer = self._api.answer(request, route, account.name, twist)
+            answer = self._api.answer(request, route, account.name, self._extra(request, route))
             self._begin(route)
             return answer
 
@@ -74,6 +73,11 @@ class Gateway:
             return self._api.route(request.method, request.path)
         except Refusal:
             return Route("unknown", "(unknown)")
+
+    def _extra(self, request: Request, route: Route) -> Extra:
+        if self.faults.rules and route.kind == "create":
+            return self.faults.changes(self._subject(CREATE, request, route), request.host)
+        return Extra(host=request.host)
 
     def _begin(self, route: Route) -> None:
         if route.kind == "create":
@@ -178,7 +182,7 @@ async def _truncated(wire: Wire, values: Mapping[str, Any], handle: Handle) -> N
     await wire.drop()
 
 
-STRIKES: Mapping[str, Callable[[Wire, Mapping[str, Any], Handle], Awaitable[None]]] = {
+STRIKES: Mapping[str, Strike] = {
     "reset_before": _reset_before,
     "answer_lost": _answer_lost,
     "reset_during": _reset_during,

@@ -6,6 +6,7 @@ import html
 import json
 import secrets
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,35 +15,7 @@ from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.world import World
 
 SHOWN = 100
-
-STYLE = """
-:root { color-scheme: light dark; --ink: light-dark(#1b1e26, #e8eaf0); --soft: light-dark(#667, #99a);
-  --ground: light-dark(#f4f5f8, #14161c); --card: light-dark(#fff, #1d2029); --line: light-dark(#dde0e8, #2c303c);
-  --accent: #ffc43d; --good: light-dark(#17803d, #5bd08a); --bad: light-dark(#b3261e, #ff8a80); }
-* { box-sizing: border-box } body { margin: 0; font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground) }
-main { max-width: 62rem; margin: 0 auto; padding: 2rem 1rem 4rem } h1 { font-size: 1.4rem; margin: 0 }
-header { display: flex; gap: 1rem; align-items: center; flex-wrap: wrap; margin-bottom: 1.5rem }
-.pill { background: var(--accent); color: #14161c; border-radius: 99px; padding: .1rem .8rem; font-weight: 700; font-size: .8rem }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .8rem; margin-bottom: 1.5rem }
-.fact, article { background: var(--card); border: 1px solid var(--line); border-radius: 12px }
-.fact { padding: .7rem 1rem } .fact b { display: block; font-size: 1.3rem } .fact span, .when { color: var(--soft); font-size: .85rem }
-article { padding: 1rem; margin-bottom: .8rem } .row { display: flex; gap: .8rem; align-items: baseline; flex-wrap: wrap }
-.state { font-weight: 600 } .succeed { color: var(--good) } .failed { color: var(--bad) } .id { font-family: ui-monospace, monospace; font-size: .85rem }
-.media { display: flex; gap: .6rem; flex-wrap: wrap; margin-top: .7rem } .media > * { max-height: 11rem; max-width: 100%; border-radius: 8px }
-progress { width: 8rem; accent-color: var(--accent) } summary { cursor: pointer; color: var(--soft); font-size: .85rem; margin-top: .5rem }
-pre { overflow: auto; background: var(--ground); border-radius: 8px; padding: .8rem; font-size: .8rem; margin: .5rem 0 0 } .units { margin-left: auto }
-"""
-
-# Reload when something changed, unless the reader has a request open or a clip playing.
-SCRIPT = """
-const seen = document.body.dataset.version;
-setInterval(async () => {
-  const busy = document.querySelector('details[open]') || [...document.querySelectorAll('video')].some(clip => !clip.paused);
-  if (busy || document.hidden) return;
-  const now = await fetch('/_emulator/health').then(answer => answer.json()).catch(() => null);
-  if (now && String(now.version) !== seen) location.reload();
-}, 1000);
-"""
+HERE = Path(__file__).parent
 
 
 def page(world: World) -> tuple[str, str]:
@@ -50,13 +23,21 @@ def page(world: World) -> tuple[str, str]:
     nonce, now = secrets.token_urlsafe(16), world.advance()
     tasks = world.index.all()[: -SHOWN - 1 : -1]
     cards = "".join(_task(world, task, now) for task in tasks) or "<p>Nothing has been asked for yet.</p>"
-    return nonce, (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Emulated Kling</title>'
-        f'<meta name="viewport" content="width=device-width"><style nonce="{nonce}">{STYLE}</style>'
-        f'<body data-version="{world.version}"><main><header><span class="pill">EMULATED</span><h1>Kling on this machine</h1>'
-        f'<span class="when">{_time(now)} · clock: {world.clock.mode} · {html.escape(str(world.state))}</span></header>'
-        f'<section class="facts">{_facts(world, now)}</section>{cards}</main><script nonce="{nonce}">{SCRIPT}</script></body></html>'
+    head = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Emulated Kling</title>'
+        f'<meta name="viewport" content="width=device-width"><style nonce="{nonce}">{_asset("inspector.css")}</style>'
     )
+    title = (
+        '<header><span class="pill">EMULATED</span><h1>Kling on this machine</h1><span class="when">'
+        f"{_time(now)} · clock: {world.clock.mode} · {html.escape(str(world.state))}</span></header>"
+    )
+    body = f'{title}<section class="facts">{_facts(world, now)}</section>{cards}'
+    script = f'<script nonce="{nonce}">{_asset("inspector.js")}</script>'
+    return nonce, f'{head}<body data-version="{world.version}"><main>{body}</main>{script}</body></html>'
+
+
+def _asset(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
 
 
 def _facts(world: World, now: int) -> str:
@@ -84,12 +65,14 @@ def _task(world: World, task: Task, now: int) -> str:
     message = f'<span class="failed">{html.escape(task.failure)}</span>' if task.failure and now >= task.done_at else ""
     progress = "" if now >= task.done_at else f'<progress value="{done:.3f}"></progress>'
     request = html.escape(json.dumps(task.body, indent=2, ensure_ascii=False))
-    return (
-        f'<article><div class="row"><b>{html.escape(task.operation)}</b><span class="state {html.escape(state)}">{html.escape(state)}</span>'
-        f'{progress}{message}<span class="when">{_time(task.created_at)}</span><span class="units">{units}</span></div>'
-        f'<div class="id">{html.escape(task.external_id)} {task.task_id}</div>{_media(world, task, now)}'
-        f"<details><summary>request</summary><pre>{request}</pre></details></article>"
+    shown = html.escape(state)
+    row = (
+        f'<b>{html.escape(task.operation)}</b><span class="state {shown}">{shown}</span>{progress}{message}'
+        f'<span class="when">{_time(task.created_at)}</span><span class="units">{html.escape(units)}</span>'
     )
+    ids = f'<div class="id">{html.escape(task.external_id)} {task.task_id}</div>'
+    details = f"<details><summary>request</summary><pre>{request}</pre></details>"
+    return f'<article><div class="row">{row}</div>{ids}{_media(world, task, now)}{details}</article>'
 
 
 def _media(world: World, task: Task, now: int) -> str:

@@ -14,7 +14,7 @@ def values(body: Any, pattern: str) -> Iterator[tuple[Pointer, Any]]:
 
 
 def replaced(body: Any, change: Callable[[Pointer, Any], Any], path: Pointer = ()) -> Any:
-    """A copy with every leaf passed through `change(path, leaf)`."""
+    """A copy with every leaf replaced by `change(path, leaf)`."""
     if isinstance(body, dict):
         return {name: replaced(value, change, (*path, name)) for name, value in body.items()}
     if isinstance(body, list):

@@ -1,4 +1,4 @@
-"""Serves a state folder over HTTP: in the foreground, or in a thread of this process for tests."""
+"""Serves a state folder over HTTP in the foreground."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import os
 import shutil
 import socket
 import tempfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
 from kling_pipe import catalog
 from kling_pipe.emulator.accounts import Account
-from kling_pipe.emulator.app import build_app
+from kling_pipe.emulator.asgi import build_app
 from kling_pipe.emulator.options import Options
 from kling_pipe.emulator.running import Running
 from kling_pipe.emulator.world import World, open_world
@@ -26,7 +24,7 @@ from kling_pipe.errors import LocalStateError
 
 
 @dataclass(slots=True)
-class _Bound:
+class Bound:
     """A world behind a listening socket, not yet served."""
 
     world: World
@@ -35,7 +33,8 @@ class _Bound:
     running: Running
 
 
-def _bind(state: Path, options: Options) -> _Bound:
+def bind(state: Path, options: Options) -> Bound:
+    """Open the folder and the port. Raises LocalStateError when one of them is taken."""
     world = open_world(state, options, catalog.operations())
     try:
         listener = _listener(options)
@@ -59,7 +58,7 @@ def _bind(state: Path, options: Options) -> _Bound:
     )
     server = uvicorn.Server(config)
     stopping.append(server)
-    return _Bound(world, listener, server, Running.of(base_url, world.accounts[0], os.getpid()))
+    return Bound(world, listener, server, Running.of(base_url, world.accounts[0], os.getpid()))
 
 
 def _stop(servers: list[uvicorn.Server]) -> None:
@@ -98,8 +97,8 @@ def serve(state: Path | None = None, options: Options | None = None, *, quiet: b
 
     Raises LocalStateError when another emulator has the folder or the port is taken.
     """
-    with _folder(state) as folder:
-        bound = _bind(folder, options or Options())
+    with folder_of(state) as folder:
+        bound = bind(folder, options or Options())
         if not quiet:
             print(environment_lines(bound.running.base_url, bound.world.accounts[0]), flush=True)
             print(f"# inspector: {bound.running.base_url}/_emulator/", flush=True)
@@ -118,22 +117,8 @@ def _publish(folder: Path, running: Running) -> None:
 
 
 @contextlib.contextmanager
-def running(state: Path | None = None, options: Options | None = None, **changes: Any) -> Iterator[Running]:
-    """An emulator in a thread of this process, on a free port. `changes` are single options (`speed=10`)."""
-    with _folder(state) as folder:
-        bound = _bind(folder, replace(options or Options(), **changes))
-        thread = threading.Thread(target=bound.server.run, kwargs={"sockets": [bound.socket]}, name="emulator")
-        thread.start()
-        try:
-            yield bound.running
-        finally:
-            bound.server.should_exit = True
-            thread.join()
-            bound.socket.close()
-
-
-@contextlib.contextmanager
-def _folder(state: Path | None) -> Iterator[Path]:
+def folder_of(state: Path | None) -> Iterator[Path]:
+    """The state folder; a temporary one, removed at the end, when none is given."""
     if state is not None:
         yield state.absolute()
         return

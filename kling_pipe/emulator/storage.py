@@ -7,8 +7,8 @@ goes out (synchronous=NORMAL; only a power cut could lose it, and emulated money
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +21,7 @@ VERSION = 1
 def lock_file(file: IO[Any]) -> bool:
     """Lock a whole file for this process without waiting; False when another process has it. Freed on close."""
     try:
-        if os.name == "nt":
+        if sys.platform == "win32":
             import msvcrt
 
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -23,7 +23,7 @@ from kling_pipe.emulator.world import World
 PACKAGE_PARENT = Path(__file__).parent.parent.parent
 
 
-class RenderFailed(Exception):
+class RenderError(Exception):
     """A file could not be drawn; the message says why."""
 
 
@@ -56,7 +56,7 @@ class Studio:
                 self._started(task, number)
 
     async def file(self, task: Task, number: int) -> Path:
-        """The file of a result, drawn if it is not there yet. Raises RenderFailed."""
+        """The file of a result, drawn if it is not there yet. Raises RenderError."""
         return await asyncio.shield(self._started(task, number))
 
     async def tiny(self, extension: str) -> bytes:
@@ -111,7 +111,7 @@ class Studio:
         return target
 
     async def _drawn_if_possible(self, task: Task, number: int) -> None:
-        with contextlib.suppress(RenderFailed):  # a swatch stands for what could not be drawn
+        with contextlib.suppress(RenderError):  # a swatch stands for what could not be drawn
             await self.file(task, number)
 
     async def _tiny_clip(self) -> bytes:
@@ -125,7 +125,7 @@ class Studio:
         job = {"card": asdict(card), "clip": clip, "target": str(target), "comment": comment}
         answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, job)
         if answer["error"]:
-            raise RenderFailed(answer["error"])
+            raise RenderError(answer["error"])
 
     def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
         """In a thread of the pool: hand one job to the process that belongs to this thread."""

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog import Operation
-from kling_pipe.emulator import blobs, elements, pace, purse, rules
+from kling_pipe.emulator import blobs, elements, purse, rules
 from kling_pipe.emulator.accounts import Account, accounts
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.clock import Clock
+from kling_pipe.emulator.fate import PLAIN, Extra, Order, settled
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.links import Links
 from kling_pipe.emulator.options import Options
@@ -22,25 +23,6 @@ from kling_pipe.emulator.slots import Slots
 from kling_pipe.emulator.storage import Storage
 from kling_pipe.emulator.tally import Tally
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.timing import clip_seconds, input_seconds
-
-FIRST_TASK = 880_000_000_000_000_003
-FIRST_ELEMENT = 860_000_000_000_000_001
-STEP = 7_919
-"""Ids grow by this much: 18 digits, odd and far above 2**53, so that a float would lose them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Twist:
-    """What faults do to one task as it is created. Times in seconds."""
-
-    failure: str = ""
-    slow: float = 0.0
-    invisible: float = 0.0
-    refuses_duplicates: bool = True
-
-
-PLAIN = Twist()
 
 
 @dataclass(slots=True)
@@ -69,16 +51,16 @@ class World:
         """Where pictures that came inside requests are kept."""
         return self.state / "blobs"
 
-    def create(
-        self, account: str, operation: Operation, body: dict[str, Any], twist: Twist = PLAIN, host: str = ""
-    ) -> Task:
+    def create(self, account: str, operation: Operation, body: dict[str, Any], extra: Extra = PLAIN) -> Task:
         """Accept a request, or raise Refusal. The task is stored when this returns."""
         now = self.advance()
-        rules.validate(operation, body, self._element_kinds(account, operation, body), strict=self.options.strict)
+        kinds = elements.kinds(self.index, account, operation, body)
+        rules.validate(operation, body, kinds, strict=self.options.strict)
         kept = blobs.taken_out(self.blobs, operation, body)
         elements.must_exist(self.index, account, operation, kept, now)
         self._must_be_new(account, str(kept.get("external_task_id") or ""), now)
-        task = self._task(account, operation, kept, twist, now, host)
+        order = Order(self.next_seq, account, operation, kept, now, extra)
+        task = settled(order, self.options, self.index, self.blobs)
         self._must_be_paid_for(task)
         if task.slot:
             self.slots.take(task.slot, task.pack, task.weight, now)
@@ -187,45 +169,6 @@ class World:
     def _running(self, account: str, pack: str) -> list[tuple[int, int, Task]]:
         ends = (entry for entry in self.due if entry[0] == entry[2].done_at and not entry[2].failure)
         return [entry for entry in ends if entry[2].account == account and entry[2].pack == pack]
-
-    def _element_kinds(self, account: str, operation: Operation, body: dict[str, Any]) -> dict[int, str]:
-        return elements.kinds(self.index, account, operation, body)
-
-    def _task(
-        self, account: str, operation: Operation, body: dict[str, Any], twist: Twist, now: int, host: str
-    ) -> Task:
-        pool = operation.kling.get("pool") or {}
-        pack = str(pool.get("pack") or "")
-        model = f"/{body.get(pool.get('model', ''), '')}" if self.options.slots_per_model else ""
-        task_id = str(FIRST_TASK + self.next_seq * STEP * 2)
-        external_id = str(body.get("external_task_id") or "")
-        seconds = pace.task_seconds(operation.kind, external_id or task_id, self.options) + twist.slow
-        given = input_seconds(self.index, operation, body)
-        return Task(
-            seq=self.next_seq,
-            account=account,
-            operation=operation.name,
-            task_id=task_id,
-            external_id=external_id,
-            body=body,
-            created_at=now,
-            started_at=now + int(seconds * pace.QUEUED * 1000),
-            done_at=now + int(seconds * 1000),
-            outputs=rules.outputs(operation, body),
-            failure=twist.failure or self._own_failure(operation, body),
-            units=f"{rules.units(operation, body, given):g}",
-            pack=pack,
-            slot=f"{account}/{pack}{model}" if pack else "",
-            weight=rules.weight(operation, body) if pack else 0,
-            seconds=clip_seconds(operation, body, given),
-            element_id=FIRST_ELEMENT + self.next_seq * STEP * 2 if "id" in operation.kling["result"] else 0,
-            visible_at=now + int(twist.invisible * 1000),
-            refuses_duplicates=twist.refuses_duplicates,
-            host=host,
-        )
-
-    def _own_failure(self, operation: Operation, body: dict[str, Any]) -> str:
-        return elements.picture_failure(self.blobs, operation, body)
 
 
 def open_world(state: Path, options: Options, operations: Mapping[str, Operation], clock: Clock | None = None) -> World:

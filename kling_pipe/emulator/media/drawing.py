@@ -81,7 +81,7 @@ def _fit(text: str, box: Box, largest: int, smallest: int) -> tuple[list[str], F
 
 
 def _line(
-    pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, fill: Colour, anchor: str = "lm"
+    pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, *, fill: Colour, anchor: str = "lm"
 ) -> None:
     pen.text(at, text, font=font_for(text, max(8, size)), fill=fill, anchor=anchor)
 
@@ -98,10 +98,10 @@ def _header(pen: ImageDraw.ImageDraw, card: Card, layout: Layout) -> None:
     box, unit = layout.header, layout.unit
     badge = Box(box.left, box.top, box.left + 30 * unit, box.bottom)
     pen.rounded_rectangle(badge, radius=box.height // 2, fill=ACCENT)
-    _line(pen, badge.center, "EMULATED", 4 * unit, INK, anchor="mm")
+    _line(pen, badge.center, "EMULATED", 4 * unit, fill=INK, anchor="mm")
     right = (box.right, badge.center[1])
     title = _shortened(card.title, 4 * unit, box.width - badge.width - 3 * unit)
-    _line(pen, right, title, 4 * unit, WHITE, anchor="rm")
+    _line(pen, right, title, 4 * unit, fill=WHITE, anchor="rm")
 
 
 def _panel(picture: Image.Image, pen: ImageDraw.ImageDraw, card: Card, layout: Layout, shot: int) -> None:
@@ -112,10 +112,10 @@ def _panel(picture: Image.Image, pen: ImageDraw.ImageDraw, card: Card, layout: L
     picture.paste(shade, (box.left, box.top), mask)
     heading = _heading(card, shot)
     top = box.top + 6 * unit
-    _line(pen, (box.left + 4 * unit, top), heading, 5 * unit, ACCENT)
+    _line(pen, (box.left + 4 * unit, top), heading, 5 * unit, fill=ACCENT)
     taken = font_for(heading, 5 * unit).getlength(heading)
     detail = _shortened(card.detail, 3 * unit, int(box.width - taken - 12 * unit))
-    _line(pen, (box.right - 4 * unit, top), detail, 3 * unit, SOFT, anchor="rm")
+    _line(pen, (box.right - 4 * unit, top), detail, 3 * unit, fill=SOFT, anchor="rm")
     room = Box(box.left + 4 * unit, box.top + 11 * unit, box.right - 4 * unit, box.bottom - 2 * unit)
     if room.height > 3 * unit:
         lines, font = _fit(readable(card.shots[shot].prompt), room, 7 * unit, max(9, 5 * unit // 2))
@@ -139,7 +139,7 @@ def _picture_of(reference: Reference, side: int) -> Image.Image:
     tile = Image.new("RGB", (side, side), swatch(reference.name))
     pen = ImageDraw.Draw(tile)
     name = _shortened(reference.name.rpartition("/")[2] or reference.name, side // 9, side * 9 // 10)
-    _line(pen, (side // 2, side * 4 // 5), name, side // 9, WHITE, anchor="mm")
+    _line(pen, (side // 2, side * 4 // 5), name, side // 9, fill=WHITE, anchor="mm")
     return tile
 
 
@@ -162,13 +162,13 @@ def _thumbnails(picture: Image.Image, pen: ImageDraw.ImageDraw, card: Card, layo
         ImageDraw.Draw(mask).rounded_rectangle((0, 0, box.width - 1, box.height - 1), radius=2 * unit, fill=255)
         picture.paste(_picture_of(reference, box.width), (box.left, box.top), mask)
         label = _shortened(reference.label, 5 * unit // 2, box.width)
-        _line(pen, (box.center[0], box.bottom + 5 * unit // 2), label, 5 * unit // 2, SOFT, anchor="mm")
+        _line(pen, (box.center[0], box.bottom + 5 * unit // 2), label, 5 * unit // 2, fill=SOFT, anchor="mm")
 
 
 def _foot(pen: ImageDraw.ImageDraw, card: Card, layout: Layout, top: int) -> None:
     """What stands in the strip whatever the time: the seed's digest at the right."""
     line = layout.bar.bottom - top + 5 * layout.unit // 2
-    _line(pen, (layout.bar.right, line), f"request {card.digest[:12]}", 5 * layout.unit // 2, SOFT, anchor="rm")
+    _line(pen, (layout.bar.right, line), f"request {card.digest[:12]}", 5 * layout.unit // 2, fill=SOFT, anchor="rm")
 
 
 def base(card: Card, shot: int = 0) -> Image.Image:
@@ -207,5 +207,5 @@ def strip(card: Card, layout: Layout, ground: Image.Image, frame: int) -> Image.
             pen.rectangle((left, upper, min(now, inner), lower), fill=ACCENT)
     seconds = frame / FRAME_RATE
     clock = f"{seconds:04.1f} s of {card.seconds:g} s"
-    _line(pen, (layout.bar.left, layout.bar.bottom - top + 5 * unit // 2), clock, 5 * unit // 2, WHITE)
+    _line(pen, (layout.bar.left, layout.bar.bottom - top + 5 * unit // 2), clock, 5 * unit // 2, fill=WHITE)
     return picture

@@ -41,7 +41,9 @@ def encode(card: Card, target: Path) -> None:
 
 
 def _yuv(picture: Image.Image) -> av.VideoFrame:
-    return av.VideoFrame.from_image(picture).reformat(format="yuv420p")
+    make: Any = av.VideoFrame.from_image  # untyped in the library
+    frame: av.VideoFrame = make(picture).reformat(format="yuv420p")
+    return frame
 
 
 def _frames(card: Card) -> Iterator[av.VideoFrame]:
@@ -102,4 +104,6 @@ def remux(source: Path, target: Path, comment: str) -> None:
 def first_frame(path: Path) -> Image.Image:
     """A clip's first picture."""
     with av.open(str(path)) as container:
-        return next(container.decode(video=0)).to_image()
+        frame: Any = next(container.decode(video=0))
+        picture: Image.Image = frame.to_image()
+    return picture
