@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kling_pipe.catalog import operations
-from kling_pipe.editor.fields import FILLED_IN, Schema, media_value, template
+from kling_pipe.editor.fields import Schema, media_value, template
 from kling_pipe.editor.recipes import fitting, layer, recipe
 from kling_pipe.editor.texts import text, told
 from kling_pipe.manifest.words import BUDGET, DEFAULT_API, KINDS, PER_JOB
@@ -147,7 +147,7 @@ def _by_api(kind: str, suffix: str) -> Schema:
 
 
 def _existing(kind: str) -> Schema:
-    return {"description": text("existing", kind), "anyOf": [media_value(kind), FILLED_IN], "not": {"type": "null"}}
+    return {"description": text("existing", kind), **media_value(kind)}
 
 
 def _matrix() -> Schema:

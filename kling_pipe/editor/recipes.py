@@ -34,9 +34,14 @@ def fitting(kind: str) -> list[str]:
 
 def recipe(operation: Operation) -> Schema:
     """Everything that a recipe of an operation may say: API fields, sugar, and the tool's words."""
-    title = f"{operation.schema['title']} ({operation.name}): {operation.schema['description']}"
     words = {"api": _api(operation.kind), **Fields(operation).all(), **_sugar(operation), **_tool(operation)}
-    return {"description": title, "type": "object", "properties": words, "additionalProperties": False}
+    return {
+        "title": f"{operation.schema['title']} ({operation.name})",
+        "description": operation.schema["description"],
+        "type": "object",
+        "properties": words,
+        "additionalProperties": False,
+    }
 
 
 def layer(operation: Operation) -> Schema:
@@ -71,6 +76,7 @@ def _shots(operation: Operation) -> Schema:
     shots = operation.fields["multi_prompt"]
     fields, known = Fields(operation), shots["items"]["properties"]
     shot = {
+        "title": "shot",
         "description": "One shot: how long it lasts and what it shows.",
         "type": "object",
         "properties": {word: fields.field(f"/multi_prompt/*/{word}", known[word]) for word in SHOT},
