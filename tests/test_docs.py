@@ -1,0 +1,155 @@
+"""The README and the pages under docs/ are true: commands run, links lead somewhere, tables are complete.
+
+A ```console block is run, line by line, in a copy of the checkout where `kling-pipe` is this very code; what stands
+under a command must be its output (`...` for anything; a last line `exit code 3` for another end than 0).
+A ```sh block is for reading: it needs credentials, a terminal or a network.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from emulators import ended_in
+
+from kling_pipe import errors
+from kling_pipe.cli.main import VERBS
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SETUP = re.compile(r"python3 -m venv \.venv && \.venv/bin/pip install -c constraints\.txt -e '\.\[([\w,]+)\]' && (.+)")
+LOOSE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line of a console block, what is shown under it, and how it ends."""
+
+    line: str
+    output: str = ""
+    code: int = 0
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a page in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> Iterator[Command]:
+    """The commands of a page's console blocks."""
+    for block in blocks(page, "console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            line, _, output = part.partition("\n")
+            end = re.search(r"^exit code (\d+)\n\Z", output, re.MULTILINE)
+            yield Command(line, output[: end.start()] if end else output, int(end[1]) if end else 0)
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of what a clone holds, with a `.venv` in which `kling-pipe` is the code under test."""
+    for name in ("pipelines", "schemas"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns(".kling-pipe", "out*", "*.lock"))
+    scripts = tmp_path / ".venv" / "bin"
+    scripts.mkdir(parents=True)
+    (scripts / "kling-pipe").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m kling_pipe "$@"\n', encoding="utf-8")
+    (scripts / "kling-pipe").chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join((str(scripts), os.environ["PATH"])))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), os.environ["PYTHONPATH"])))
+    with ended_in(tmp_path):
+        yield tmp_path
+
+
+def ran(line: str, folder: Path) -> tuple[int, str]:
+    """Exit code and output of a shell line, the set-up of an environment left out."""
+    setup = SETUP.fullmatch(line)
+    words = ["sh", "-c", setup[2] if setup else line]
+    done = subprocess.run(
+        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=110, check=False
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))], ids=lambda page: page.name)
+def test_the_commands_of_a_page_run(page: Path, copy: Path) -> None:
+    """What a reader types gives what the page shows, from the first command of a page to its last."""
+    for command in commands(page):
+        if command.line.endswith("-m pytest"):  # that is this
+            continue
+        code, output = ran(command.line, copy)
+        assert code == command.code, f"$ {command.line}\n{output}"
+        if command.output.strip():
+            assert doctest.OutputChecker().check_output(command.output, output, LOOSE), f"$ {command.line}\n{output}"
+
+
+def test_the_readme_sets_up_with_what_the_project_offers() -> None:
+    """Its two set-up lines name extras that exist: one ends in a first run, the other in the tests."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    lines = [found for command in commands(README) if (found := SETUP.fullmatch(command.line))]
+
+    assert {extra for line in lines for extra in line[1].split(",")} <= set(extras)
+    assert [line[2].split()[0] for line in lines] == [".venv/bin/kling-pipe", ".venv/bin/python"]
+
+
+def test_the_readmes_manifest_runs_from_the_readmes_script(copy: Path) -> None:
+    """The manifest that is explained line by line, made by the script that is printed below it."""
+    [manifest], [script] = blocks(README, "yaml"), blocks(README, "python")
+    (copy / "pipelines" / "kling-pipe.yaml").write_text(manifest, encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=copy / "pipelines", capture_output=True, text=True, timeout=110, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.suffix for path in (copy / "pipelines" / "out-emulator").rglob("*.[mp][pn][4g]")) == [
+        ".mp4", ".mp4", ".png", ".png"]  # fmt: skip
+
+
+def test_the_readme_names_every_verb_and_exit_code() -> None:
+    """Its tables are the whole of it, and nothing that is not there."""
+    text = README.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| .+ \|$", text, re.MULTILINE)
+    named = {word.split()[0] for row in rows for word in re.findall(r"`([^`]+)`", row)}
+    codes = {int(row) for row in rows if row.isdecimal()}
+    classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.KlingPipeError)]
+
+    assert named == set(VERBS)
+    assert codes == {0, 1, 2, *(one.exit_code for one in classes)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    """A link within the project names a file, and a heading in it, that are there."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    broken = [
+        link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith("http") and not leads(page, link)
+    ]
+
+    assert broken == []
+
+
+def leads(page: Path, link: str) -> bool:
+    """Whether a file is there, and for `#heading` the heading, as the usual hosts name it."""
+    path, _, heading = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    if not heading or not target.is_file():
+        return target.exists()
+    titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_output_under_a_command_is_read_with_its_exit_code(tmp_path: Path) -> None:
+    """The reader of pages tells commands, outputs and ends apart."""
+    page = tmp_path / "page.md"
+    page.write_text("x\n```console\n$ a b\none\ntwo\n$ c\nthree\nexit code 3\n```\n```sh\n$ d\n```\n", encoding="utf-8")
+
+    assert list(commands(page)) == [Command("a b", "one\ntwo\n"), Command("c", "three\n", 3)]
