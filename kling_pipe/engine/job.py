@@ -128,7 +128,7 @@ async def _waited(job: Job, operation: Operation, context: Context, record: Reco
     sort = sort_of(operation, job)
 
     def on_status(task: TaskState) -> None:
-        if task.status in operation.kling["states"]["pending"]:
+        if task.status in operation.kling["states"]["pending"][1:]:
             context.tell("processing", record, status=task.status)
 
     # Kling's clock may differ from ours: a task cannot be younger than nothing.

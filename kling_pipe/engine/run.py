@@ -1,4 +1,4 @@
-"""The verbs of the engine: `run`, `pull`, `refresh`. Each puts the parts together, works, and closes them."""
+"""The verbs of the engine. Each puts the parts together, works, and closes them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from typing import Any
 
 from kling_pipe.client import Client
 from kling_pipe.effects import Effects
+from kling_pipe.engine.adopt import adopt as adopt_task
+from kling_pipe.engine.adopt import sync as sync_ledger
 from kling_pipe.engine.around import Planner, looked_around
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.events import OnEvent, ignore
 from kling_pipe.engine.journal import LockJournal
+from kling_pipe.engine.lookup import Findings
 from kling_pipe.engine.poll import Poller
+from kling_pipe.engine.pull import Pulled
+from kling_pipe.engine.pull import pull as pull_files
 from kling_pipe.engine.result import Result
 from kling_pipe.engine.runner import LocalRunner
 from kling_pipe.engine.settings import DEFAULT_SLOTS, Settings
 from kling_pipe.engine.slots import Pool, Slots
 from kling_pipe.ledger import SqliteStore
-from kling_pipe.model import Job, Plan
+from kling_pipe.model import Job, Plan, Record
 from kling_pipe.plan import Snapshot
 from kling_pipe.workspace import Workspace
 
@@ -88,6 +93,46 @@ async def run(
             runner = _runner(plan, workspace, store, context, seams)
             runner.create = create
             return await runner.run(stop or asyncio.Event())
+    finally:
+        store.close()
+
+
+async def pull(
+    workspace: Workspace,
+    *,
+    wanted: Callable[[str], bool] = lambda _: True,
+    settings: Settings | None = None,
+    seams: Seams | None = None,
+) -> list[Pulled]:
+    """Fetch every file that the lock records for this account and that is missing here; `wanted` chooses by address."""
+    seams = seams or Seams()
+    store = workspace.store(seams.effects)
+    try:
+        async with _client(workspace, seams) as client:
+            context = _context(workspace, store, client, settings or Settings(), seams)
+            return await pull_files(workspace.read_lock(), workspace, context, wanted=wanted)
+    finally:
+        store.close()
+
+
+async def adopt(job: Job, task: str, workspace: Workspace, *, attempt: int = 1, seams: Seams | None = None) -> Record:
+    """Bind a task, or an element by its id, to a job; the next run saves it. See `adopt.adopt` for the errors."""
+    seams = seams or Seams()
+    store = workspace.store(seams.effects)
+    try:
+        async with _client(workspace, seams) as client:
+            return await adopt_task(job, task, client, store, seams.clock, attempt=attempt)
+    finally:
+        store.close()
+
+
+async def sync(jobs: Sequence[Job], workspace: Workspace, *, seams: Seams | None = None) -> Findings:
+    """Rebuild the ledger from the account; run with `create=False` afterwards writes files and lock."""
+    seams = seams or Seams()
+    store = workspace.store(seams.effects)
+    try:
+        async with _client(workspace, seams) as client:
+            return await sync_ledger(jobs, client, store, seams.clock)
     finally:
         store.close()
 
@@ -161,4 +206,4 @@ def _pools(settings: Settings, store: SqliteStore, now: float) -> Callable[[str]
     return pool
 
 
-__all__ = ["Seams", "refresh", "run"]
+__all__ = ["Seams", "adopt", "pull", "refresh", "run", "sync"]

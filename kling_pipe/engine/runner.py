@@ -290,7 +290,8 @@ class LocalRunner:
     def _result(self, stopped: str) -> Result:
         outcomes = tuple(self.outcomes.get(address) or self._unfinished(step) for address, step in self.steps.items())
         kind = stopped if stopped in ("interrupted", "timeout") else ""
-        return Result(outcomes, dict(self.units), kind, self.error)  # type: ignore[arg-type]  # narrowed above
+        units = {pack: round(number, 6) for pack, number in self.units.items()}
+        return Result(outcomes, units, kind, self.error)  # type: ignore[arg-type]  # narrowed above
 
     def _unfinished(self, step: Step) -> Outcome:
         record = None

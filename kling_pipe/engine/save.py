@@ -13,7 +13,7 @@ from kling_pipe.engine.context import Context
 from kling_pipe.engine.reasons import LostError
 from kling_pipe.engine.stops import stop_for
 from kling_pipe.errors import Unreachable
-from kling_pipe.model import Job, Output, OutputRef, Record
+from kling_pipe.model import Job, Output, Record
 from kling_pipe.outputs import Stored, output_path, sidecar_form
 
 _TRIES = 5
@@ -53,16 +53,14 @@ async def _one(
     context: Context, job: Job, operation: Operation, record: Record, output: Output
 ) -> tuple[Record, Output]:
     if not (output.sha256 and context.outputs.whole(output.sha256)):
-        record, stored, url = await _fetched(context, operation, record, output)
+        record, stored, url = await fetched(context, operation, record, output)
         output = replace(output, sha256=stored.sha256, size=stored.size, url=url)
     path = f"{context.out}/{output_path(job.place, output, str(operation.kling['result']['extension']))}"
     context.outputs.place(output.sha256, path)
     return record, replace(output, path=path)
 
 
-async def _fetched(
-    context: Context, operation: Operation, record: Record, output: Output
-) -> tuple[Record, Stored, str]:
+async def fetched(context: Context, operation: Operation, record: Record, output: Output) -> tuple[Record, Stored, str]:
     """Download an output; an expired or missing URL is asked for again."""
     reason, wait = "", 0.5
     for _ in range(_TRIES):
@@ -96,19 +94,9 @@ async def _download(context: Context, url: str) -> tuple[Downloaded | Gone | InD
 
 
 def _write_sidecars(context: Context, job: Job, record: Record) -> None:
-    sources = {}
-    for address in _references(job.request):
-        upstream = context.upstream(address)
-        sources[address] = upstream.external_task_id if upstream else ""
+    upstream = {address: context.upstream(address) for address in job.needs}
+    sources = {address: known for address, known in upstream.items() if known}
     for output in record.outputs:
         if output.path:
             form = sidecar_form(job, record, output, sources, emulated=context.emulated)
             context.outputs.write(f"{output.path}.json", json.dumps(form, ensure_ascii=False, indent=2) + "\n")
-
-
-def _references(value: object) -> list[str]:
-    if isinstance(value, dict):
-        return [address for item in value.values() for address in _references(item)]
-    if isinstance(value, list | tuple):
-        return [address for item in value for address in _references(item)]
-    return [value.address] if isinstance(value, OutputRef) else []

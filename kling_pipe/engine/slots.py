@@ -11,7 +11,8 @@ from itertools import count
 
 _FIRST_COOLDOWN = 1.0
 _LONGEST_COOLDOWN = 30.0
-_GROWTH_AFTER_REFUSAL = 4
+_GROWTH, _GROWTH_AFTER_REFUSAL = 2, 4
+"""One more slot is tried after so many times the limit were accepted."""
 _LOOK_AT_OTHERS = 0.5
 """Seconds between two looks at the slots that other processes hold."""
 
@@ -54,7 +55,7 @@ class Pool:
         """Kling accepted a task. After enough of them one more is tried."""
         self.refusals = 0
         self.accepted += 1
-        patience = _GROWTH_AFTER_REFUSAL if self.was_refused else 1
+        patience = _GROWTH_AFTER_REFUSAL if self.was_refused else _GROWTH
         if self.accepted >= self.limit * patience and (self.ceiling is None or self.limit < self.ceiling):
             self.limit, self.accepted = self.limit + 1, 0
 

@@ -11,10 +11,11 @@ from kling_pipe.model import FileRef, Job, Json, Output, OutputRef, Record
 FORMAT = 1
 
 
-def sidecar_form(job: Job, record: Record, output: Output, sources: Mapping[str, str], *, emulated: bool) -> Json:
+def sidecar_form(job: Job, record: Record, output: Output, sources: Mapping[str, Record], *, emulated: bool) -> Json:
     """Everything that tells where a file came from, as JSON.
 
-    `sources` says for each upstream address which task it was. Local files stand as hashes, never as base64.
+    `sources` are the records of upstream jobs by address. Local files stand as hashes, never as base64; URLs, which
+    are signed, do not stand here at all.
     """
     position = job.position
     return {
@@ -31,24 +32,30 @@ def sidecar_form(job: Job, record: Record, output: Output, sources: Mapping[str,
         "created_at": record.created_at,
         "updated_at": record.updated_at,
         "units": record.units,
-        "output": {"index": output.index, "id": output.id, "duration": output.duration, "url": output.url},
+        "output": {"index": output.index, "id": output.id, "duration": output.duration},
         "sha256": output.sha256,
         "size": output.size,
-        "elements": {str(one.element_id): one.index for one in record.outputs if one.element_id is not None},
         "request": plain(pruned(job.request), sources),
         "source": str(position) if position else "",
     }
 
 
-def plain(value: Json, sources: Mapping[str, str]) -> Json:
+def plain(value: Json, sources: Mapping[str, Record]) -> Json:
     """A request with references and files as short JSON."""
     if isinstance(value, Mapping):
         return {name: plain(item, sources) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item, sources) for item in value]
     if isinstance(value, OutputRef):
-        form: dict[str, Any] = {"$ref": value.address, "output": value.output}
-        return {**form, "external_task_id": sources.get(value.address, "")}
+        return {"$ref": value.address, "output": value.output, **_origin(sources.get(value.address), value.output)}
     if isinstance(value, FileRef):
         return {"file": value.path.replace("\\", "/").rpartition("/")[2], "sha256": value.sha256, "size": value.size}
     return value
+
+
+def _origin(record: Record | None, index: int) -> dict[str, Any]:
+    if record is None:
+        return {}
+    output = next((one for one in record.outputs if one.index == index), None)
+    element = {"element_id": output.element_id} if output and output.element_id is not None else {}
+    return {"external_task_id": record.external_task_id, "task_id": record.task_id, **element}

@@ -124,7 +124,8 @@ class _Planner:
         elif self._is_lost(record):
             return self._lost(job, record)
         else:
-            reason = f"`{missing[0][1]}` is missing; it is fetched again, without a new task"
+            known = "is missing" if missing[0][0].sha256 else "was made and is not saved yet"
+            reason = f"`{missing[0][1]}` {known}; it is fetched, without a new task"
         return self._step(job, "download", record.attempt, (reason,), record)
 
     def _in_place(self, size: int, sha256: str, path: str) -> bool:

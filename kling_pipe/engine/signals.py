@@ -1,0 +1,28 @@
+"""SIGINT and SIGTERM as a wish to stop: the first sets an event, the second ends the process as usual."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+
+@contextlib.contextmanager
+def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """While inside, a first SIGINT or SIGTERM sets `stop`; works on every platform. Main thread only."""
+    loop = asyncio.get_running_loop()
+    before = {}
+
+    def received(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, before[number])
+        loop.call_soon_threadsafe(stop.set)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, received)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
