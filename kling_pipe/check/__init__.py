@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kling_pipe.bodies import Body, written
-from kling_pipe.catalog import Operation, as_read
+from kling_pipe.bodies import Body
+from kling_pipe.catalog import Operation
 from kling_pipe.check.fields import field_findings
 from kling_pipe.check.finding import Finding
 from kling_pipe.check.rules import rules
 from kling_pipe.check.scalars import changes, coerced, coercion_finding, scalar
-from kling_pipe.check.verbs import View
-from kling_pipe.pointers import Pointer, parts
+from kling_pipe.check.view import view_of
+from kling_pipe.pointers import Pointer
 
 __all__ = ["Finding", "check", "coerce", "scalar"]
 
@@ -33,7 +33,7 @@ def check(
     elements, where that is known. `strict` makes an error of an unknown key. One mistake gives one finding: rules keep
     quiet about fields that are wrong by themselves, and a value is reported by the first rule that it breaks.
     """
-    view = _view(operation, body, element_kinds or {})
+    view = view_of(operation, body, element_kinds or {})
     found = field_findings(operation, view.written)
     faults = [finding.pointer for finding in found]
     for rule in rules(operation):
@@ -47,20 +47,6 @@ def coerce(operation: Operation, body: Mapping[str, Any]) -> tuple[Body, list[Fi
     after: Body = coerced(operation.schema, body)
     rule = next(data for data in operation.rules if "coerce" in data)
     return after, [coercion_finding(operation.schema, rule, change) for change in changes(body, after)]
-
-
-def _view(operation: Operation, body: Mapping[str, Any], kinds: Mapping[int, str]) -> View:
-    read = as_read(operation, body)
-    for media in operation.kling["media"]:
-        name = parts(media["at"])[0]
-        if kinds and media["kind"] == "element" and isinstance(read.get(name), list):
-            read[name] = [_with_kind(item, kinds.get(index)) for index, item in enumerate(read[name])]
-    return View(read, written(body))
-
-
-def _with_kind(item: Any, kind: str | None) -> Any:
-    """An element of the list, with the kind that is known of it under Kling's own name for it."""
-    return {**item, "reference_type": kind} if kind and isinstance(item, dict) else item
 
 
 def _without_echoes(found: Iterable[Finding]) -> list[Finding]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from kling_pipe.catalog import Operation
 from kling_pipe.check.finding import Finding
-from kling_pipe.check.verbs import VERBS, Hit, Verb, View
+from kling_pipe.check.verbs import VERBS, Hit, Verb
+from kling_pipe.check.view import View
 from kling_pipe.conditions import Condition, compiled, reads
 from kling_pipe.pointers import Pointer, touches
 

@@ -17,16 +17,10 @@ from kling_pipe.bodies import Body
 from kling_pipe.catalog import Operation, table
 from kling_pipe.check.finding import choices, quoted
 from kling_pipe.check.tokens import prompts, tokens
+from kling_pipe.check.view import View
 from kling_pipe.conditions import compiled, same
 from kling_pipe.nearest import nearest
 from kling_pipe.pointers import Pointer, fixed, parts, walk
-
-
-class View(NamedTuple):
-    """A body under check, as written and as read."""
-
-    read: Body
-    written: Body
 
 
 @dataclass(frozen=True, slots=True)
