@@ -22,9 +22,7 @@ def run_guarded(command: click.Command, args: list[str] | None, seams: Any) -> N
     """Run a command and exit with its code."""
     _utf8()
     try:
-        command.main(args, prog_name="kling-pipe", standalone_mode=False, obj=seams)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        code = command.main(args, prog_name="kling-pipe", standalone_mode=False, obj=seams)
     except click.Abort:
         sys.exit(_tell("stopped", "", Interrupted.exit_code))
     except click.ClickException as error:
@@ -41,7 +39,7 @@ def run_guarded(command: click.Command, args: list[str] | None, seams: Any) -> N
         sys.exit(_tell(_os_message(error), "Check the path, its rights and the free space; then run again.", LOCAL))
     except Exception as error:
         sys.exit(_bug(error))
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _utf8() -> None:
@@ -55,10 +53,15 @@ def _os_message(error: OSError) -> str:
     return f"{where}{error.strerror or error}"
 
 
-def _tell(message: str, hint: str, code: int) -> int:
+def tell(message: str, hint: str) -> None:
+    """An error and the next step, on stderr."""
     click.echo(click.style("error: ", fg="red", bold=True) + message, err=True)
     if hint:
         click.echo(f"  next: {hint}", err=True)
+
+
+def _tell(message: str, hint: str, code: int) -> int:
+    tell(message, hint)
     return code
 
 

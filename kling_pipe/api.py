@@ -1,0 +1,178 @@
+"""The Python API, the same as the command line: load, plan, run. The command line is built on nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace as changed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kling_pipe.manifest import Manifest, compile_manifest
+from kling_pipe.model import FileRef, Level, Plan, Problem
+
+if TYPE_CHECKING:
+    from kling_pipe.engine import OnEvent, Result, Seams, Settings
+    from kling_pipe.plan import Snapshot
+    from kling_pipe.workspace import Workspace
+
+
+class _Found(NamedTuple):
+    """A local file that breaks a limit, as the manifest compiler reports it."""
+
+    rule: str
+    level: Level
+    message: str
+    found: str
+    allowed: str
+    hint: str
+    source: str
+
+
+def load(path: str | Path, *, vars: Mapping[str, Any] | None = None, profile: str = "", workspace: Workspace | None = None) -> Manifest:
+    """Compile a manifest and all it includes. Offline.
+
+    `vars` replace values of the manifest's `vars`. `workspace` says whose lock holds the results of frozen jobs; without
+    one it is the `kling-pipe.lock` beside the manifest. Raises `ManifestInvalid` with every problem found.
+    """
+    path = Path(path)
+    return compile_manifest(path, overrides=vars, profile=profile, probe=_probe, recorded=_recorded(path, profile, workspace))
+
+
+def _probe(file: FileRef, limits: str) -> Sequence[_Found]:
+    """Which limits of `schemas/media.json` a local file breaks."""
+    from kling_pipe.catalog import table
+    from kling_pipe.media import findings
+
+    rules: Mapping[str, Any] = table("media")["limits"][limits]
+    found = findings(Path(file.path), rules)
+    hint = "Use a picture within the limits."
+    return [_Found("KP330", "error", one.message, one.found, one.allowed, hint, rules.get("source", "")) for one in found]
+
+
+def _recorded(path: Path, profile: str, workspace: Workspace | None) -> Callable[[str], str | None]:
+    """The key that the lock holds at an address; the lock is read when the first frozen job asks."""
+    known: dict[str, Any] = {}
+
+    def recorded(address: str) -> str | None:
+        from kling_pipe.lock import block_name, parse
+
+        if "blocks" not in known:
+            file = workspace.lock_path if workspace else path.parent / "kling-pipe.lock"
+            known["blocks"] = parse(file.read_text(encoding="utf-8"), str(file)).blocks if file.exists() else {}
+        block = known["blocks"].get(block_name(address, profile))
+        return str(block["key"]) if block and "outputs" in block else None
+
+    return recorded
+
+
+def open_workspace(manifest: Manifest | str | Path, *, emulator: bool = False, state: str | Path | None = None, profile: str | None = None,
+                   environ: Mapping[str, str] | None = None, base_url: str = "",
+                   emulator_options: Mapping[str, Any] | None = None) -> Workspace:  # fmt: skip
+    """Where a manifest's campaign lives: folder, ledger, lock, outputs, and the account it talks to.
+
+    `emulator` chooses the embedded local Kling (with its state in `state`), whose files, ledger and lock are apart from
+    the real ones. Credentials come from `environ` (the process's environment unless given). Writes nothing yet.
+    """
+    from kling_pipe.workspace import open_workspace as opened
+
+    path = manifest.path if isinstance(manifest, Manifest) else Path(manifest)
+    chosen = profile if profile is not None else manifest.profile if isinstance(manifest, Manifest) else ""
+    return opened(path.absolute().parent, environ=os.environ if environ is None else environ, emulator=emulator,
+                  emulator_state=Path(state) if state else None, emulator_options=emulator_options,
+                  profile=chosen, base_url=base_url)  # fmt: skip
+
+
+def plan(manifest: Manifest, workspace: Workspace, *, refresh: bool = True, everything: bool = False, select: Iterable[str] = (),
+         exclude: Iterable[str] = (), replace: Iterable[str] = (), retry: Iterable[str] = (), seams: Seams | None = None) -> Plan:  # fmt: skip
+    """What a run would do, as a value.
+
+    With `refresh` the account is asked about what lock and ledger do not know (`everything`: about each job); without,
+    nothing is sent at all. `select` and `exclude` are selectors, `replace` and `retry` choose jobs for a new attempt.
+    Raises CredentialsError and Unreachable (with `refresh`), UsageError, LocalStateError.
+    """
+    import asyncio
+
+    from kling_pipe.plan import make_plan
+    from kling_pipe.select import chosen
+
+    snapshot = workspace.snapshot()
+    states = states_of(manifest, snapshot)
+    selection = chosen(manifest.jobs, select, exclude, states=states)
+    replaced = chosen(manifest.jobs, replaced_by) if (replaced_by := list(replace)) else set()
+    retried = chosen(manifest.jobs, retried_by, states=states) if (retried_by := list(retry)) else set()
+
+    def planner(known: Snapshot) -> Plan:
+        return make_plan(manifest.jobs, known, replace_addresses=replaced, retry_addresses=retried, selection=selection)
+
+    if refresh:
+        from kling_pipe.engine import refresh as asked
+
+        snapshot = asyncio.run(asked(manifest.jobs, workspace, planner, everything=everything, snapshot=snapshot, seams=seams))
+    return planner(snapshot)
+
+
+def states_of(manifest: Manifest, snapshot: Snapshot) -> dict[str, str]:
+    """What is known of each job, by address: `new`, `made`, `running`, `failed`."""
+    found = {}
+    for job in manifest.jobs:
+        record = snapshot.known(job)
+        words = {"succeed": "made", "failed": "failed"}
+        found[job.address] = "new" if record is None else words.get(record.state, "running")
+    return found
+
+
+def over_budget(found: Plan, manifest: Manifest, overrides: Mapping[str, float] | None = None, *,
+                allow_unknown: bool = False) -> list[Problem]:  # fmt: skip
+    """What breaks the manifest's budget, `overrides` replacing its amounts; empty when all is within."""
+    from kling_pipe.plan import check_budget
+
+    budget = {**manifest.budget, **(overrides or {})}
+    problems = check_budget(found, budget, allow_unknown=allow_unknown)
+    if not manifest.budget:
+        return problems
+    document = manifest.scope.document
+    return [changed(one, position=document.locate(("budget",), key=True)) for one in problems]
+
+
+def run(found: Plan, workspace: Workspace, *, on_event: OnEvent | None = None, settings: Settings | None = None,
+        seams: Seams | None = None, create: bool = True, signals: bool = False) -> Result:  # fmt: skip
+    """Carry out a plan and wait: submit, poll, save, write ledger and lock. The budget is the caller's (`over_budget`).
+
+    `signals` turns SIGINT and SIGTERM into a stop with all state saved. Raises CredentialsError and LocalStateError when
+    the run cannot begin; what happens later is in the Result.
+    """
+    import asyncio
+
+    return asyncio.run(_guarded(found, workspace, on_event, settings, seams, create, signals))
+
+
+async def arun(found: Plan, workspace: Workspace, *, on_event: OnEvent | None = None, settings: Settings | None = None,
+               seams: Seams | None = None, create: bool = True, stop: Any = None) -> Result:  # fmt: skip
+    """`run` inside a running event loop. `stop` is an `asyncio.Event` that ends the run early, all state saved."""
+    from kling_pipe.engine import run as carried_out
+    from kling_pipe.engine.events import ignore
+
+    return await carried_out(found, workspace, settings=settings, seams=seams, on_event=on_event or ignore, stop=stop, create=create)
+
+
+async def _guarded(found: Plan, workspace: Workspace, on_event: OnEvent | None, settings: Settings | None, seams: Seams | None,
+                   create: bool, signals: bool) -> Result:  # fmt: skip
+    import asyncio
+
+    stop = asyncio.Event()
+    if signals:
+        _stop_on_signals(stop)
+    return await arun(found, workspace, on_event=on_event, settings=settings, seams=seams, create=create, stop=stop)
+
+
+def _stop_on_signals(stop: Any) -> None:
+    import asyncio
+    import signal
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows has no signal handlers in its event loop
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))

@@ -1,0 +1,76 @@
+"""A campaign as a verb gets it: manifest, variables, selection, and which account it talks to."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kling_pipe.cli.options import account_options, compile_options, environment, selection_options, variables_from
+from kling_pipe.errors import UsageError
+
+if TYPE_CHECKING:
+    from kling_pipe.manifest import Manifest
+    from kling_pipe.workspace import Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What the shared flags of a verb say."""
+
+    manifest: Path
+    variables: tuple[str, ...]
+    variable_files: tuple[Path, ...]
+    profile: str
+    select: tuple[str, ...]
+    exclude: tuple[str, ...]
+    emulator: bool
+    state: Path | None
+    env_file: Path | None
+
+
+def campaign_options(command: F) -> F:
+    """The shared flags of every verb that works on a campaign, handed over as one value."""
+
+    @compile_options
+    @selection_options
+    @account_options
+    @functools.wraps(command)
+    def wrapped(*, manifest: Path, variables: tuple[str, ...], variable_files: tuple[Path, ...], profile: str,
+                select: tuple[str, ...], exclude: tuple[str, ...], emulator: bool, state: Path | None,
+                env_file: Path | None, **others: Any) -> Any:  # fmt: skip
+        campaign = Campaign(manifest, variables, variable_files, profile, select, exclude, emulator, state, env_file)
+        return command(campaign, **others)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
+    """The compiled manifest and its workspace."""
+    import kling_pipe
+
+    environ = environment(campaign.env_file)
+    workspace = kling_pipe.open_workspace(campaign.manifest, emulator=campaign.emulator, state=campaign.state,
+                                          profile=campaign.profile, environ=environ)  # fmt: skip
+    manifest = kling_pipe.load(campaign.manifest, vars=variables_from(campaign.variables, campaign.variable_files),
+                               profile=campaign.profile, workspace=workspace)  # fmt: skip
+    return manifest, workspace
+
+
+def amounts(pairs: tuple[str, ...]) -> dict[str, float]:
+    """`--budget usd=20` as a mapping."""
+    found = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if name not in ("usd", "video", "image") or not 0 <= number < float("inf"):
+            raise UsageError(f"`--budget {pair}` is no budget", hint="Write usd=20, video=100 or image=500.")
+        found[name] = number
+    return found

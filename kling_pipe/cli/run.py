@@ -1,0 +1,173 @@
+"""Verbs that make things and wait: run, retry, wait."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened
+from kling_pipe.errors import BudgetExceeded, UsageError
+
+if TYPE_CHECKING:
+    from kling_pipe.engine import Result, Settings
+    from kling_pipe.manifest import Manifest
+    from kling_pipe.model import Plan
+    from kling_pipe.workspace import Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _options(command: F) -> F:
+    for option in reversed((
+        click.option("-j", "--jobs", type=click.IntRange(1), help="At most so many jobs at once."),
+        click.option("-k", "--keep-going/--fail-fast", default=True, help="After a failure go on with all that does not need it (default)."),
+        click.option("--timeout", default="", metavar="50m", help="Stop waiting after this time; the tasks go on (exit 75)."),
+        click.option("--json", "as_json", is_flag=True, help="One event a line on stdout, the summary last."),
+        click.option("--json-into", type=click.Path(path_type=Path, dir_okay=False), help="Write these lines into a file as well."),
+        click.option("--progress", type=click.Choice(["auto", "tty", "plain", "json", "quiet"]), default="auto", help="How progress is shown."),
+        click.option("-q", "--quiet", is_flag=True, help="No progress, only the last line."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _spending(command: F) -> F:
+    for option in reversed((
+        click.option("--budget", multiple=True, metavar="usd=20", help="Replace an amount of the manifest's budget: usd, video, image."),
+        click.option("--allow-unknown-cost", is_flag=True, help="Go on although a price is not known."),
+        click.option("--detach", is_flag=True, help="Submit what is possible and return (exit 75)."),
+        click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@campaign_options
+@_options
+@_spending
+@click.option("--replace", multiple=True, metavar="ADDRESS", help="Make this again, as a new attempt, on purpose.")
+def run(campaign: Campaign, replace: tuple[str, ...], **flags: Any) -> None:
+    """Make what is missing, wait, and save the files. Nothing is made or paid twice, however often it is called."""
+    _make(campaign, flags, replace=replace)
+
+
+@click.command()
+@campaign_options
+@_options
+@_spending
+@click.argument("addresses", nargs=-1)
+def retry(campaign: Campaign, addresses: tuple[str, ...], **flags: Any) -> None:
+    """Try failed jobs again, as new attempts: those at ADDRESSES, or all that failed."""
+    wanted = addresses or ("state:failed",)
+    _make(campaign, flags, retry=wanted)
+
+
+@click.command()
+@campaign_options
+@_options
+def wait(campaign: Campaign, **flags: Any) -> None:
+    """Wait for tasks that are under way and save their files; create nothing."""
+    import kling_pipe
+    from kling_pipe.model import Plan
+
+    manifest, workspace = opened(campaign)
+    found = kling_pipe.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
+    under_way = tuple(step for step in found.steps if step.action == "resume" and step.record and step.record.task_id)
+    rest = tuple(step for step in found.steps if step not in under_way)
+    if not under_way:
+        click.echo("nothing is under way", err=True)
+    _carry_out(Plan(found.project, under_way, found.warnings, (*found.others, *rest)), manifest, workspace, flags)
+
+
+def _make(campaign: Campaign, flags: dict[str, Any], *, replace: tuple[str, ...] = (), retry: tuple[str, ...] = ()) -> None:
+    import kling_pipe
+
+    limits = amounts(flags["budget"])
+    manifest, workspace = opened(campaign)
+    found = kling_pipe.plan(manifest, workspace, replace=replace, retry=retry, select=campaign.select, exclude=campaign.exclude)
+    _tell_problems([*manifest.problems, *found.warnings])
+    _gate(kling_pipe.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
+    _ask(found, workspace, flags)
+    _carry_out(found, manifest, workspace, flags)
+
+
+def _tell_problems(problems: list[Any]) -> None:
+    warnings = sum(1 for one in problems if one.level == "warn")
+    if warnings:
+        click.echo(f"{warnings} warning{'s' if warnings > 1 else ''}; `kling-pipe validate` shows them", err=True)
+
+
+def _gate(problems: list[Any]) -> None:
+    from kling_pipe.report.problems import problems_text
+
+    if problems:
+        click.echo(problems_text(problems), err=True)
+        raise BudgetExceeded("over budget; nothing was sent", hint="`kling-pipe plan` shows what costs how much; --budget usd=N replaces an amount.")
+
+
+def _ask(found: Plan, workspace: Workspace, flags: dict[str, Any]) -> None:
+    """On a terminal the plan and its price are shown and confirmed; elsewhere the budget is the gate."""
+    from kling_pipe.report.plans import plan_text, spending
+
+    if flags["as_json"] or flags["quiet"]:
+        return
+    interactive = sys.stdin.isatty() and sys.stderr.isatty()
+    click.echo(plan_text(found, emulated=workspace.emulated), err=True)
+    if interactive and not flags["yes"] and spending(found.steps):
+        click.confirm("Go ahead?", abort=True, err=True)
+
+
+def _carry_out(found: Plan, manifest: Manifest, workspace: Workspace, flags: dict[str, Any]) -> None:
+    import kling_pipe
+    from kling_pipe.cli.progress import listeners
+    from kling_pipe.report.results import failures_text, result_form, summary_text
+
+    kind = "quiet" if flags["quiet"] else "json" if flags["as_json"] else flags["progress"]
+    with listeners(kind, flags["json_into"], found) as (on_event, last):
+        result = kling_pipe.run(found, workspace, on_event=on_event, settings=_settings(manifest, flags), signals=True)
+        last(result_form(result))
+    if kind != "json":
+        if failed := failures_text(result):
+            click.echo(failed, err=True)
+        click.echo(summary_text(result, emulated=workspace.emulated))
+    _end(result)
+
+
+def _settings(manifest: Manifest, flags: dict[str, Any]) -> Settings:
+    from kling_pipe.engine import Settings
+
+    timeout = seconds(flags["timeout"]) if flags["timeout"] else None
+    return Settings(jobs=flags["jobs"], limits=manifest.limits, fail_fast=not flags["keep_going"], timeout=timeout,
+                    detach=flags.get("detach", False))  # fmt: skip
+
+
+def seconds(text: str) -> float:
+    """`90`, `90s`, `50m` or `2h` in seconds."""
+    factor = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
+    number = text[:-1] if factor else text
+    try:
+        value = float(number) * (factor or 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise UsageError(f"`--timeout {text}` is no time", hint="Write 90s, 50m or 2h.")
+    return value
+
+
+def _end(result: Result) -> None:
+    from kling_pipe.cli.boundary import tell
+
+    if result.error is not None:
+        tell(result.error.message, result.error.hint)
+    if result.stopped == "interrupted":
+        tell(f"interrupted: the state is saved; {result.at_kling} tasks go on at Kling and will be billed", "Run again to go on.")
+    elif result.waiting and result.error is None:
+        tell(f"stopped waiting: {result.waiting} jobs are not done, {result.at_kling} tasks go on at Kling", "Run again, or `kling-pipe wait`.")
+    click.get_current_context().exit(result.exit_code)
+
+

@@ -1,0 +1,56 @@
+"""What a run came to, as a line, as a list of failures, and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kling_pipe.report.plans import amount
+
+if TYPE_CHECKING:
+    from kling_pipe.engine import Outcome, Result
+
+
+def summary_text(result: Result, *, emulated: bool = False) -> str:
+    """The last line of a run: `N made, N reused, N failed, N waiting; V video units, I image units ($X)`."""
+    units = result.units
+    counts = f"{result.made} made, {result.reused} reused, {result.failed} failed, {result.waiting} waiting"
+    paid = f"{amount(units.get('video', 0.0))} video units, {amount(units.get('image', 0.0))} image units (${result.usd:.2f})"
+    return f"{counts}; {paid}{' on the emulator, nothing was paid' if emulated else ''}"
+
+
+def failures_text(result: Result) -> str:
+    """Each failed job: where it stands, what Kling said, what it cost, what to do."""
+    return "\n".join(_failure(outcome) for outcome in result.outcomes if outcome.ending == "failed")
+
+
+def _failure(outcome: Outcome) -> str:
+    job, record = outcome.step.job, outcome.record
+    place = f"{job.position}: " if job.position else ""
+    lines = [f"{place}{click.style('failed', fg='red', bold=True)} {job.address}: {outcome.message or 'no reason given'}"]
+    if record is not None and record.task_id:
+        cost = f"{record.units} units" if record.units else "no units"
+        lines.append(f"    task: {record.task_id} ({record.external_task_id}), {cost} charged")
+    lines.append(f"    next: {_next(outcome)}")
+    return "\n".join(lines)
+
+
+def _next(outcome: Outcome) -> str:
+    address, record = outcome.address, outcome.record
+    if outcome.step.action == "lost":
+        return f"pay for it once more with `kling-pipe run --replace {address}`, or bring the file back"
+    if outcome.message.startswith("it needs"):
+        return "see the job that it needs"
+    if record is not None and record.failure == "moderation":
+        return "change the prompt or the pictures; Kling's content rules refused them"
+    return f"change it in the manifest, or try again with `kling-pipe retry -s {address}`"
+
+
+def result_form(result: Result) -> dict[str, Any]:
+    """The summary as JSON, the last line of `run --json`."""
+    failed = [{"address": one.address, "message": one.message, "task_id": one.record.task_id if one.record else ""}
+              for one in result.outcomes if one.ending == "failed"]  # fmt: skip
+    return {"type": "summary", "made": result.made, "reused": result.reused, "failed": result.failed, "waiting": result.waiting,
+            "units": {"video": result.units.get("video", 0.0), "image": result.units.get("image", 0.0)}, "usd": result.usd,
+            "stopped": result.stopped, "failures": failed, "counters": dict(result.counters)}  # fmt: skip
