@@ -125,6 +125,19 @@ def test_every_part_of_the_house_stands_on_one_floor() -> None:
     assert Counter(name for floor in LADDER for name in floor) == Counter({one.room for one in house()})
 
 
+def test_the_architecture_page_draws_this_very_ladder() -> None:
+    """The picture that people read has the same parts in the same order."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = page.partition("## The ladder")[2].split("```")[1]
+    rows = [[FLOOR[name] for name in re.findall(r"\w+", line[:40]) if name in FLOOR] for line in drawn.splitlines()]
+    floors = [row for row in rows if row]
+    names = {name for line in drawn.splitlines() for name in re.findall(r"\w+", line[:40])}
+
+    assert FLOOR.keys() - {"top", "__main__"} == names
+    assert sorted(floors, key=max, reverse=True) == floors
+    assert [floor for floor in floors if len(set(floor)) > 1] == []
+
+
 def test_imports_point_down() -> None:
     """A part of the house knows only what is below it."""
     upward = [
