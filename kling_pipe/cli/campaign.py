@@ -51,12 +51,12 @@ def campaign_options(command: F) -> F:
 
 def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
     """The compiled manifest and its workspace."""
-    import kling_pipe
+    from kling_pipe import api
 
     environ = environment(campaign.env_file)
-    workspace = kling_pipe.open_workspace(campaign.manifest, emulator=campaign.emulator, state=campaign.state,
+    workspace = api.open_workspace(campaign.manifest, emulator=campaign.emulator, state=campaign.state,
                                           profile=campaign.profile, environ=environ)  # fmt: skip
-    manifest = kling_pipe.load(campaign.manifest, vars=variables_from(campaign.variables, campaign.variable_files),
+    manifest = api.load(campaign.manifest, vars=variables_from(campaign.variables, campaign.variable_files),
                                profile=campaign.profile, workspace=workspace)  # fmt: skip
     return manifest, workspace
 

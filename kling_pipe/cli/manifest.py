@@ -20,12 +20,12 @@ _FORMATS = click.Choice(["text", "json", "github"])
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 def validate(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Path, ...], profile: str, form: str, strict: bool) -> None:
     """Check the manifest, its templates, files and requests. Offline; exit 3 when something is wrong."""
-    import kling_pipe
+    from kling_pipe import api
     from kling_pipe.report.problems import FORMATS
 
     jobs = None
     try:
-        loaded = kling_pipe.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
+        loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
         problems, jobs = loaded.problems, len(loaded.jobs)
     except ManifestInvalid as error:
         problems = error.problems
@@ -54,12 +54,12 @@ def render(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Pat
 
     What is known only at run time stands as {"$ref": address}, a local file as {"$file": path, "sha256": ...}.
     """
-    import kling_pipe
+    from kling_pipe import api
     from kling_pipe.catalog import operations
     from kling_pipe.report.requests import request_form
     from kling_pipe.select import chosen
 
-    loaded = kling_pipe.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
+    loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
     wanted = chosen(loaded.jobs, select, exclude)
     rows: list[dict[str, Any]] = []
     for job in loaded.jobs:
@@ -78,11 +78,11 @@ def render(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Pat
 def graph(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Path, ...], profile: str,
           select: tuple[str, ...], exclude: tuple[str, ...], form: str) -> None:  # fmt: skip
     """Print the dependencies as a mermaid or dot picture: an arrow goes from what is used to what uses it."""
-    import kling_pipe
+    from kling_pipe import api
     from kling_pipe.report.picture import dot, mermaid
     from kling_pipe.select import chosen
 
-    loaded = kling_pipe.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
+    loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
     wanted = chosen(loaded.jobs, select, exclude)
     jobs = [job for job in loaded.jobs if job.address in wanted]
     click.echo(mermaid(jobs) if form == "mermaid" else dot(jobs))

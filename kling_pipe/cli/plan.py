@@ -22,14 +22,14 @@ PENDING = 2
 def plan(campaign: Campaign, as_json: bool, refresh: bool, why: bool, replace: tuple[str, ...], budget: tuple[str, ...],
          detailed_exitcode: bool) -> None:  # fmt: skip
     """Show what a run would do, why, and what it would cost. Spends nothing; offline unless --refresh."""
-    import kling_pipe
+    from kling_pipe import api
     from kling_pipe.cli.campaign import amounts
     from kling_pipe.report.plans import plan_json, plan_text
     from kling_pipe.report.problems import problems_text
 
     manifest, workspace = opened(campaign)
-    found = kling_pipe.plan(manifest, workspace, refresh=refresh, replace=replace, select=campaign.select, exclude=campaign.exclude)
-    problems = [*manifest.problems, *found.warnings, *kling_pipe.over_budget(found, manifest, amounts(budget))]
+    found = api.plan(manifest, workspace, refresh=refresh, replace=replace, select=campaign.select, exclude=campaign.exclude)
+    problems = [*manifest.problems, *found.warnings, *api.over_budget(found, manifest, amounts(budget))]
     shown = [one for one in problems if one.level != "note"]
     if shown:
         click.echo(problems_text(shown), err=True)

@@ -72,11 +72,11 @@ def retry(campaign: Campaign, addresses: tuple[str, ...], **flags: Any) -> None:
 @_options
 def wait(campaign: Campaign, **flags: Any) -> None:
     """Wait for tasks that are under way and save their files; create nothing."""
-    import kling_pipe
+    from kling_pipe import api
     from kling_pipe.model import Plan
 
     manifest, workspace = opened(campaign)
-    found = kling_pipe.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
+    found = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
     under_way = tuple(step for step in found.steps if step.action == "resume" and step.record and step.record.task_id)
     rest = tuple(step for step in found.steps if step not in under_way)
     if not under_way:
@@ -85,13 +85,13 @@ def wait(campaign: Campaign, **flags: Any) -> None:
 
 
 def _make(campaign: Campaign, flags: dict[str, Any], *, replace: tuple[str, ...] = (), retry: tuple[str, ...] = ()) -> None:
-    import kling_pipe
+    from kling_pipe import api
 
     limits = amounts(flags["budget"])
     manifest, workspace = opened(campaign)
-    found = kling_pipe.plan(manifest, workspace, replace=replace, retry=retry, select=campaign.select, exclude=campaign.exclude)
+    found = api.plan(manifest, workspace, replace=replace, retry=retry, select=campaign.select, exclude=campaign.exclude)
     _tell_problems([*manifest.problems, *found.warnings])
-    _gate(kling_pipe.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
+    _gate(api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
     _ask(found, workspace, flags)
     _carry_out(found, manifest, workspace, flags)
 
@@ -123,13 +123,13 @@ def _ask(found: Plan, workspace: Workspace, flags: dict[str, Any]) -> None:
 
 
 def _carry_out(found: Plan, manifest: Manifest, workspace: Workspace, flags: dict[str, Any]) -> None:
-    import kling_pipe
+    from kling_pipe import api
     from kling_pipe.cli.progress import listeners
     from kling_pipe.report.results import failures_text, result_form, summary_text
 
     kind = "quiet" if flags["quiet"] else "json" if flags["as_json"] else flags["progress"]
     with listeners(kind, flags["json_into"], found) as (on_event, last):
-        result = kling_pipe.run(found, workspace, on_event=on_event, settings=_settings(manifest, flags), signals=True)
+        result = api.run(found, workspace, on_event=on_event, settings=_settings(manifest, flags), signals=True)
         last(result_form(result))
     if kind != "json":
         if failed := failures_text(result):
