@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from kling_pipe import catalog
+from kling_pipe.check import check
 from kling_pipe.check.verbs import VERBS
 from kling_pipe.conditions import KEYWORDS
 
@@ -154,6 +155,10 @@ def test_defaults_are_valid_values(operation):
             assert Draft202012Validator(field).is_valid(field["default"])
         for example in field.get("examples", ()):
             assert Draft202012Validator(field).is_valid(example)
+
+
+def test_the_example_of_an_operation_passes_its_own_check(operation):
+    assert [check(operation, example) for example in operation.schema["examples"]] == [[]]
 
 
 def test_an_operation_is_found_by_name_and_by_path():

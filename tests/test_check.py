@@ -348,8 +348,8 @@ def contradictions(operation):
     for one, other in itertools.combinations(every, 2):
         if not {p for p, _ in wishes(one)} & {p for p, _ in wishes(other)}:
             continue
-        names = sorted({pattern.split("/")[1] for rule in (one, other) for pattern in (*reads(rule.data.get("when", {})),
-                        "/model_name")} & set(values))  # fmt: skip
+        looked_at = {"/model_name", *(at for rule in (one, other) for at in reads(rule.data.get("when", {})))}
+        names = sorted({at.split("/")[1] for at in looked_at} & set(values))
         for combination in itertools.product(*(values[name][:40] for name in names)):
             body = {name: value for name, value in zip(names, combination, strict=True) if value is not ...}
             read = view_of(operation, body, {}).read

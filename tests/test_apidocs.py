@@ -1,0 +1,33 @@
+"""`docs/api/` is what the schemas make of it."""
+
+from pathlib import Path
+
+import pytest
+
+from kling_pipe import apidocs, catalog
+
+FOLDER = Path(__file__).parent.parent / "docs" / "api"
+
+
+def test_the_pages_are_current():
+    """If not: `python -m kling_pipe.apidocs`."""
+    assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")} == apidocs.pages()
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_a_page_names_every_field_and_every_rule(name):
+    operation = catalog.load(name)
+    text = apidocs.page(operation)
+    assert [field for field in operation.fields if f"`{field}`" not in text] == []
+    assert [rule["id"] for rule in operation.rules if f"| {rule['id']} |" not in text] == []
+
+
+def test_the_tables_have_as_many_cells_in_each_row():
+    for text in apidocs.pages().values():
+        for block in text.split("\n\n"):
+            rows = [line.replace("\\|", "") for line in block.splitlines() if line.startswith("|")]
+            assert len({row.count("|") for row in rows}) <= 1
+
+
+def test_no_placeholder_is_left_in_a_page():
+    assert [name for name, text in apidocs.pages().items() if "{found}" in text or "{allowed}" in text] == []
