@@ -26,6 +26,8 @@ def main() -> int:
     except KlingPipeError as error:
         print(f"{error.message}; {error.hint}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -57,11 +57,11 @@ class Gate:
                 raise Refusal(1002, "access key not found")
             claims = _signed_claims(token, account)
             times = float(claims.get("nbf", 0)), float(claims["exp"])
-            if not all(map(math.isfinite, times)):
-                raise Refusal(1002)
-            return account, *times
         except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError) as error:
             raise Refusal(1002) from error
+        if not all(map(math.isfinite, times)):
+            raise Refusal(1002)
+        return account, *times
 
 
 def _signed_claims(token: str, account: Account) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +73,7 @@ def _start(state: Path, options: Options) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, (str(PACKAGE_PARENT), os.environ.get("PYTHONPATH", ""))))
     told = options.to_json()
     with (state / "server.log").open("ab") as log:
-        return subprocess.Popen(  # noqa: S603  this very interpreter and package
+        process = subprocess.Popen(  # noqa: S603  this very interpreter and package
             [sys.executable, "-m", "kling_pipe.emulator", "--quiet", "--state", str(state), "--options", told],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -81,6 +82,9 @@ def _start(state: Path, options: Options) -> subprocess.Popen[bytes]:
             env={**os.environ, "PYTHONPATH": path},
             **_detached(),
         )
+    # Nobody waits for it in the end; the thread takes note if it ends while its starter lives, so that no zombie stays.
+    threading.Thread(target=process.wait, name="emulator-starter", daemon=True).start()
+    return process
 
 
 def _detached() -> dict[str, Any]:

@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -103,11 +106,17 @@ def serve(state: Path | None = None, options: Options | None = None, *, quiet: b
             print(environment_lines(bound.running.base_url, bound.world.accounts[0]), flush=True)
             print(f"# inspector: {bound.running.base_url}/_emulator/", flush=True)
         _publish(folder, bound.running)
+        signal.signal(signal.SIGTERM, _end)
         try:
             bound.server.run(sockets=[bound.socket])
         finally:
             (folder / "server.json").unlink(missing_ok=True)
             bound.socket.close()
+
+
+def _end(_: int, __: FrameType | None) -> None:
+    # The web server raises its signal again when it is done; the default handler would end us before we tidy up.
+    sys.exit(143)
 
 
 def _publish(folder: Path, running: Running) -> None:

@@ -69,9 +69,11 @@ def test_lists_are_newest_first_in_pages(kling):
     for number in range(35):
         kling.post("/v1/images/generations", {**still(f"n{number}"), "model_name": "kling-v3"})
         kling.advance(5)
-    names = lambda **query: [
-        task["task_info"]["external_task_id"] for task in kling.get("/v1/images/generations", **query)
-    ]  # noqa: E731
+
+    def names(**query):
+        tasks = kling.get("/v1/images/generations", **query)
+        return [task["task_info"]["external_task_id"] for task in tasks]
+
     assert names() == [f"n{number}" for number in range(34, 4, -1)]
     assert names(pageNum=4, pageSize=10) == ["n4", "n3", "n2", "n1", "n0"]
     assert names(pageNum=1000, pageSize=500) == []

@@ -113,15 +113,18 @@ def _note(characters: str) -> str:
     return f"[text in {name}, {len(letters)} character{'' if len(letters) == 1 else 's'}]"
 
 
-def readable(text: str) -> str:
-    """The text with every run that no single font here can show replaced by a note of its script and length."""
+def readable(text: str, files: tuple[Path, ...] | None = None) -> str:
+    """The text with every run that no single font here can show replaced by a note of its script and length.
+
+    `files` are the fonts to choose from beside Pillow's own; those of this system if not given.
+    """
     text = "".join(
         " " if unicodedata.category(letter) == "Cc" else letter for letter in unicodedata.normalize("NFC", text)
     )
     text = "".join(
         letter for letter in text if unicodedata.category(letter) != "Cf" and not "\ufe00" <= letter <= "\ufe0f"
     )
-    paths = (*font_files(), None)
+    paths = (*(font_files() if files is None else files), None)
     if any(covers(path, text) for path in paths) and all(_readable(paths, letter) for letter in set(text)):
         return text
     best = max(paths, key=lambda path: sum(has(path, character) for character in text))
