@@ -1,7 +1,4 @@
-"""`python -m kling_pipe.editor [--check]`: print the schema, or say (exit 1) that the checked-in one is out of date.
-
-To renew it: `python -m kling_pipe.editor > schemas/manifest.schema.json`.
-"""
+"""`python -m kling_pipe.editor [--check]`: write schemas/manifest.schema.json, or exit 1 when it is out of date."""
 
 from __future__ import annotations
 
@@ -13,14 +10,13 @@ from kling_pipe.editor import schema_text
 
 def main(args: list[str]) -> int:
     """The exit code: 1 when `--check` finds a difference."""
-    if args != ["--check"]:
-        sys.stdout.buffer.write(schema_text().encode())
-        return 0
-    file = schemas_folder() / "manifest.schema.json"
-    if file.is_file() and file.read_text(encoding="utf-8") == schema_text():
-        return 0
-    sys.stderr.write(f"{file} is out of date: run python -m kling_pipe.editor > {file}\n")
-    return 1
+    file, text = schemas_folder() / "manifest.schema.json", schema_text()
+    if "--check" not in args:
+        file.write_text(text, encoding="utf-8", newline="\n")
+    elif not file.is_file() or file.read_text(encoding="utf-8") != text:
+        sys.stderr.write(f"{file.name} is out of date: run python -m kling_pipe.editor\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,76 @@
+"""One id -> a text for the terminal: what it means, an example, what to do."""
+
+from __future__ import annotations
+
+import textwrap
+
+from kling_pipe.problems.registry import Entry, registry
+from kling_pipe.problems.rules import Rule, api_rules
+
+_WIDTH = 100
+_LEVELS = {"error": "Kling would refuse the request", "warn": "a warning: Kling would take the request",
+           "media": "checked on local files before anything is sent"}  # fmt: skip
+_FIELDS = "The message names the field and what it takes; `kling-pipe operations NAME` shows all fields."
+_KEYWORDS = {
+    "required": "A field that the operation cannot do without is missing or empty.",
+    "type": "A field has a value of another type than the API takes there.",
+    "enum": "A field takes one of a few words, and this is none of them.",
+    "pattern": "A field's text does not have the form that the API takes there.",
+    "minLength": "A field's text is too short.",
+    "maxLength": "A field's text is too long, after its templates are filled in.",
+    "minimum": "A field's number is too small.",
+    "maximum": "A field's number is too large.",
+    "minItems": "A list has too few entries.",
+    "maxItems": "A list has too many entries.",
+}
+
+
+def known_ids() -> list[str]:
+    """Everything that can be explained: the tool's problems, the API's rules, `schema/<keyword>`."""
+    return [*registry(), *sorted(api_rules()), *(f"schema/{keyword}" for keyword in _KEYWORDS)]
+
+
+def explain_text(id: str) -> str:
+    """The explanation of one id, in lines of at most 100 characters. KeyError for an id that nobody knows.
+
+    Letters may be small (`kp104`), and a rule's id may leave out its last letter: `OV-11` is all of OV-11a, b, c.
+    """
+    keyword = id.lower().removeprefix("schema/")
+    if id.upper() in registry():
+        return _own(registry()[id.upper()])
+    if id.lower().startswith("schema/") and keyword in _KEYWORDS:
+        return f"schema/{keyword}\n\n{_KEYWORDS[keyword]}\n{_FIELDS}"
+    if rules := _rules(id.lower()):
+        return "\n\n".join(map(_rule, rules))
+    raise KeyError(id)
+
+
+def _rules(id: str) -> list[Rule]:
+    whole = {name.lower(): rule for name, rule in sorted(api_rules().items())}
+    return [whole[id]] if id in whole else [rule for name, rule in whole.items() if name.rstrip("abcdefg") == id]
+
+
+def _own(entry: Entry) -> str:
+    parts = [f"{entry.id}: {entry.title}", _wrapped(entry.why)]
+    if entry.wrong:
+        parts.append(f"Wrong:\n\n{textwrap.indent(entry.wrong.rstrip(), '    ')}")
+    if entry.right:
+        parts.append(f"Right:\n\n{textwrap.indent(entry.right.rstrip(), '    ')}")
+    return "\n\n".join([*parts, _wrapped(f"Next: {entry.next}")])
+
+
+def _rule(rule: Rule) -> str:
+    facts = [
+        f"Level:  {rule.level} ({_LEVELS[rule.level]})",
+        f"Holds for:  {', '.join(rule.operations)}",
+        f"Source:  {rule.source}",
+    ]
+    if rule.hint:
+        facts.insert(0, f"Next:  {rule.hint}")
+    return "\n\n".join(
+        [f"{rule.id}: a rule of the Kling API", "\n".join(map(_wrapped, rule.says)), "\n".join(map(_wrapped, facts))]
+    )
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent="", break_long_words=False, break_on_hyphens=False)

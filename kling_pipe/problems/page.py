@@ -1,0 +1,52 @@
+"""docs/problems.md: the whole registry on one page, and the API's rules in a table."""
+
+from __future__ import annotations
+
+from kling_pipe.problems.registry import Entry, registry
+from kling_pipe.problems.rules import Rule, api_rules
+
+_TOP = """# Problems
+
+Every problem that kling-pipe reports has an id, and keeps it.
+`kling-pipe explain KP302` shows the same text in the terminal.
+The examples are parts of a manifest; [the manifest language](manifest.md) has the whole.
+This page is generated: `python -m kling_pipe.problems` writes it.
+"""
+_RULES = """## Rules of the API
+
+These are Kling's own, kept with the operations under `schemas/` and checked before anything is sent.
+`error`: Kling would refuse the request.
+`warn`: it would take it, and probably not do what is meant.
+`media`: measured on local files.
+A problem that no rule names has an id such as `schema/enum`: a single field, its type, length or range.
+
+| id | level | what it says | operations | source |
+|---|---|---|---|---|
+"""
+
+
+def page_text() -> str:
+    """The page as the checked-in file has it."""
+    listed = "\n".join(f"- [{entry.id}](#{entry.id.lower()}): {entry.title}" for entry in registry().values())
+    own = "\n".join(map(_section, registry().values()))
+    rows = "\n".join(_row(rule) for _, rule in sorted(api_rules().items()))
+    return f"{_TOP}\n{listed}\n\n{own}\n{_RULES}{rows}\n"
+
+
+def _section(entry: Entry) -> str:
+    # The id alone is the heading, so that links survive a better title.
+    parts = [f"## {entry.id}", f"**{entry.title}.**\n{_sentences(entry.why)}"]
+    for word, example in (("Wrong", entry.wrong), ("Right", entry.right)):
+        if example:
+            parts.append(f"{word}:\n\n```yaml\n{example.rstrip()}\n```")
+    return "\n\n".join([*parts, f"Next: {entry.next}"]) + "\n"
+
+
+def _sentences(text: str) -> str:
+    """One sentence a line, as everywhere in the docs."""
+    return text.replace(". ", ".\n")
+
+
+def _row(rule: Rule) -> str:
+    says = " ".join(rule.says).replace("|", "\\|").replace("<", "&lt;")
+    return f"| {rule.id} | {rule.level} | {says} | {', '.join(rule.operations)} | {rule.source.replace('|', '')} |"
