@@ -127,7 +127,12 @@ def _fill(operation: Operation) -> Any:
 
 def as_read(operation: Operation, body: Mapping[str, Any]) -> Body:
     """The body as Kling reads it: blank fields dropped, the vendor's defaults filled in."""
-    filled: Body = _fill(operation)(written(body))
+    return with_defaults(operation, written(body))
+
+
+def with_defaults(operation: Operation, body: Body) -> Body:
+    """A body whose blank fields are dropped already, with the vendor's defaults filled in."""
+    filled: Body = _fill(operation)(body)
     return filled
 
 

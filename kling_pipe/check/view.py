@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kling_pipe.bodies import Body, written
-from kling_pipe.catalog import Operation, as_read
+from kling_pipe.catalog import Operation, with_defaults
 from kling_pipe.pointers import parts
 
 
@@ -19,12 +19,13 @@ class View(NamedTuple):
 
 def view_of(operation: Operation, body: Mapping[str, Any], element_kinds: Mapping[int, str]) -> View:
     """Both views; in `read`, elements whose kind is known (by index in their list) carry it as `reference_type`."""
-    read = as_read(operation, body)
+    own = written(body)
+    read = with_defaults(operation, own)
     for media in operation.kling["media"]:
         name = parts(media["at"])[0]
         if element_kinds and media["kind"] == "element" and isinstance(read.get(name), list):
             read[name] = [_with_kind(item, element_kinds.get(index)) for index, item in enumerate(read[name])]
-    return View(read, written(body))
+    return View(read, own)
 
 
 def _with_kind(item: Any, kind: str | None) -> Any:
