@@ -61,26 +61,38 @@ async def _one(
 
 
 async def fetched(context: Context, operation: Operation, record: Record, output: Output) -> tuple[Record, Stored, str]:
-    """Download an output; an expired or missing URL is asked for again."""
-    reason, wait = "", 0.5
+    """Download an output; an expired or missing URL is asked for again. Raises LostError."""
+    reason, wait, is_fresh = "", 0.5, False
     for _ in range(_TRIES):
         if not output.url:
-            fresh = await renewed(context, operation, record)
-            if fresh is None or len(fresh.outputs) < output.index or not fresh.outputs[output.index - 1].url:
-                raise LostError(f"the result of task {record.task_id} is gone from Kling, and no copy is here")
-            record, output = fresh, replace(output, url=fresh.outputs[output.index - 1].url)
+            record, output = await _with_fresh_url(context, operation, record, output)
+            is_fresh = True
         answer, stored = await _download(context, output.url)
-        if stored is not None:
-            if output.sha256 and stored.sha256 != output.sha256:
-                reason = "the file differs from the one recorded"
-            else:
-                return record, stored, output.url
-        elif isinstance(answer, InDoubt):
+        if stored is not None and output.sha256 in ("", stored.sha256):
+            return record, stored, output.url
+        if isinstance(answer, Gone) and is_fresh:
+            raise _lost(record)
+        reason = "the file differs from the one recorded" if stored else str(answer)
+        if isinstance(answer, InDoubt):
             reason = answer.reason
             await context.sleep(wait)
             wait *= 2
         output = replace(output, url="")
     raise Unreachable(f"task {record.task_id}: the result cannot be fetched ({reason})", hint="run again to go on")
+
+
+async def _with_fresh_url(
+    context: Context, operation: Operation, record: Record, output: Output
+) -> tuple[Record, Output]:
+    fresh = await renewed(context, operation, record)
+    url = next((one.url for one in fresh.outputs if one.index == output.index), "") if fresh else ""
+    if fresh is None or not url:
+        raise _lost(record)
+    return fresh, replace(output, url=url)
+
+
+def _lost(record: Record) -> LostError:
+    return LostError(f"the result of task {record.task_id} is gone from Kling, and no copy is here")
 
 
 async def _download(context: Context, url: str) -> tuple[Downloaded | Gone | InDoubt, Stored | None]:

@@ -7,13 +7,14 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 
 @contextlib.contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     """While inside, a first SIGINT or SIGTERM sets `stop`; works on every platform. Main thread only."""
     loop = asyncio.get_running_loop()
-    before = {}
+    before: dict[int, Any] = {}
 
     def received(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, before[number])

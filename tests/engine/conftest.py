@@ -1,0 +1,23 @@
+"""A fresh emulator and a fresh folder for each test of the engine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from bench import Bench  # noqa: E402 - the path comes first
+
+
+@pytest.fixture()
+def bench(tmp_path):
+    """An account on an emulator of its own, tiny media, tasks of 0.05 s."""
+    from kling_pipe.emulator.app import running
+
+    root = tmp_path / "campaign"
+    root.mkdir()
+    with running(tmp_path / "kling", media="tiny", task_seconds=0.05) as server:
+        yield Bench(server, root)
