@@ -97,9 +97,13 @@ _TYPE_WORDS = {
 
 
 def _type(error: Any) -> Words:
+    said = f"is {_typed(error.instance)}"
+    if "enum" in error.schema and scalar(error.schema, error.instance) not in error.schema["enum"]:
+        allowed = choices(error.schema["enum"])
+        return f"{said}; it can be {allowed}", allowed, _type_hint(error)
     wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
     allowed = choices([_TYPE_WORDS[name] for name in wanted])
-    return f"is {_typed(error.instance)}; it must be {allowed}", allowed, _type_hint(error)
+    return f"{said}; it must be {allowed}", allowed, _type_hint(error)
 
 
 def _typed(value: Any) -> str:
@@ -149,7 +153,8 @@ def _range(error: Any) -> str:
 def _size(error: Any) -> Words:
     least, most = error.schema.get("minItems", 0), error.schema["maxItems"]
     allowed = f"exactly {most}" if least == most else f"{least} to {most}" if least else f"at most {most}"
-    return f"has {len(error.instance)} entries; it can have {allowed}", allowed, ""
+    number = len(error.instance)
+    return f"has {number} {'entry' if number == 1 else 'entries'}; it can have {allowed}", allowed, ""
 
 
 _WORDS: dict[str, Callable[[Any], Words]] = {

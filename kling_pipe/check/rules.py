@@ -47,7 +47,7 @@ class Rule:
         for name, word in words.items():
             message = message.replace(f"{{{name}}}", word)
         level = data.get("strict", data["level"]) if strict else data["level"]
-        hint = data.get("hint", "") or (f"did you mean `{hit.near}`?" if hit.near else "")
+        hint = data.get("hint", "")
         return Finding(data["id"], level, hit.pointer, message, hit.found, hit.allowed, hit.near, hint, data["source"])
 
 
