@@ -74,6 +74,7 @@ EFFECTS = {
     "lock.file": "writes a .part, which nobody sees before effects.replace",
     "outputs.local": "writes a .part, which nobody sees before effects.replace or effects.link",
     "cli.boundary": "a bug's report, in the folder for temporary files",
+    "cli.progress": "--json-into: events into the file that the user names",
     "cli.project": "init writes a first manifest, never over one that stands there",
     "workspace": "the .gitignore of a state folder",
     "apidocs": "a generator: writes documentation in a checkout",
@@ -259,7 +260,7 @@ def test_no_tool_word_is_an_api_field() -> None:
 
 def test_nothing_of_a_persons_machine_is_committed() -> None:
     """No home folder, no private index: a clone builds anywhere."""
-    places = ("/ro,ot/", "/wo,rk/", "/ho,me/", "C:\\U,sers", "/op,t/", "../sha,red")
+    places = ("/ro,ot/", "/wo,rk/", "/ho,me/", "C:\\U,sers", "/op,t/", "../sha,red", "desi,gn.md")
     indexes = ("pypi,.org", "files.python,hosted", "index-,url", "find-,links", "trusted-,host")
     pattern = re.compile("|".join(re.escape(one.replace(",", "")) for one in (*places, *indexes)))
 
