@@ -22,6 +22,7 @@ from kling_pipe.errors import LocalStateError
 IDLE_EXIT = 30.0
 PATIENCE = 30.0
 PAUSE = 0.03
+RETRY = 0.5
 PACKAGE_PARENT = Path(__file__).parent.parent.parent
 
 
@@ -36,13 +37,13 @@ def ensure(state: Path, options: Options | None = None, **changes: Any) -> Runni
     state.mkdir(parents=True, exist_ok=True)
     wanted = replace(options or Options(idle_exit=IDLE_EXIT), **changes)
     starter: subprocess.Popen[bytes] | None = None
-    deadline = time.monotonic() + PATIENCE
+    deadline, retry_at = time.monotonic() + PATIENCE, 0.0
     while time.monotonic() < deadline:
         if found := _found(state):
             return found
         # Everybody may start one: the folder's lock lets one server live, the others end at once and its starter joins.
-        if starter is None or starter.poll() is not None:
-            starter = _start(state, wanted)
+        if starter is None or (starter.poll() is not None and time.monotonic() > retry_at):
+            starter, retry_at = _start(state, wanted), time.monotonic() + RETRY
         time.sleep(PAUSE)
     raise LocalStateError(f"no emulator came up on `{state}`", hint=f"see {state / 'server.log'}")
 

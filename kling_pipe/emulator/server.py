@@ -46,7 +46,8 @@ def bind(state: Path, options: Options) -> Bound:
         raise LocalStateError(
             f"cannot listen on {options.host}:{options.port}: {error.strerror}", hint="choose another --port"
         ) from error
-    host = f"[{options.host}]" if ":" in options.host else options.host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104  a wildcard is no address
+    host = f"[{host}]" if ":" in host else host
     base_url = f"http://{host}:{listener.getsockname()[1]}"
     stopping: list[uvicorn.Server] = []
     app = build_app(world, on_idle=lambda: _stop(stopping))
@@ -58,6 +59,7 @@ def bind(state: Path, options: Options) -> Bound:
         lifespan="on",
         server_header=False,
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=75,
     )
     server = uvicorn.Server(config)
     stopping.append(server)

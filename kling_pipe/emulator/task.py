@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Phase = Literal["submitted", "processing", "done"]
@@ -59,6 +59,4 @@ class Task:
 
     def saved(self) -> dict[str, Any]:
         """As a JSON object, without what can be computed again."""
-        data = asdict(self)
-        del data["cached"]
-        return data
+        return {name: getattr(self, name) for name in self.__slots__ if name != "cached"}
