@@ -1,4 +1,4 @@
-"""Problems as text with a caret, as JSON, or as GitHub annotations."""
+"""Problems as text with a caret, as JSON, or as GitHub annotations; `formats` knows all forms."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import asdict
 import click
 
 from kling_pipe.model import Problem
+from kling_pipe.report.facts import facts
 
 FORMAT_VERSION = "1.0"
 _COLOURS = {"error": "red", "warn": "yellow", "note": "cyan"}
@@ -25,15 +26,13 @@ def problem_text(problem: Problem) -> str:
     lines = [f"{place}{level}{address} {problem.message}"]
     if problem.excerpt.strip() and problem.position:
         lines += _excerpt(problem, problem.position.line, problem.position.column)
-    lines += [f"    {word}: {text}" for word, text in _facts(problem)]
+    lines += [f"    {word}: {text}" for word, text in facts(problem)]
     return "\n".join(lines)
 
 
-def _facts(problem: Problem) -> list[tuple[str, str]]:
-    rule = f"{problem.rule}, {problem.source}" if problem.rule and problem.source else problem.source or problem.rule
-    facts = [("found", problem.found), ("did you mean", f"`{problem.near}`?" if problem.near else ""),
-             ("allowed", problem.allowed), ("next", problem.hint), ("rule", rule)]  # fmt: skip
-    return [(word, text) for word, text in facts if text and not (word == "found" and text in problem.message)]
+def plain_text(problem: Problem) -> str:
+    """`problem_text` without colours."""
+    return click.unstyle(problem_text(problem))
 
 
 def _excerpt(problem: Problem, number: int, column: int) -> list[str]:
@@ -62,7 +61,10 @@ def problems_text(problems: Sequence[Problem]) -> str:
 
 def problems_json(problems: Sequence[Problem]) -> str:
     """`{format_version, problems: [...]}`; the fields are those of `model.Problem`."""
-    rows = [{name: value for name, value in asdict(problem).items() if name not in ("excerpt", "width")} for problem in problems]
+    rows = [
+        {name: value for name, value in asdict(problem).items() if name not in ("excerpt", "width")}
+        for problem in problems
+    ]
     return json.dumps({"format_version": FORMAT_VERSION, "problems": rows}, ensure_ascii=False, indent=2)
 
 
@@ -74,7 +76,7 @@ def problems_github(problems: Sequence[Problem]) -> str:
         place = problem.position
         where = f"file={_property(place.file)},line={place.line},col={place.column}," if place else ""
         title = _property(f"{problem.id} {problem.address}".strip())
-        body = "\n".join([problem.message, *(f"{word}: {text}" for word, text in _facts(problem))])
+        body = "\n".join([problem.message, *(f"{word}: {text}" for word, text in facts(problem))])
         lines.append(f"::{levels[problem.level]} {where}title={title}::{_data(body)}")
     return "\n".join(lines)
 
