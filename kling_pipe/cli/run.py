@@ -75,6 +75,7 @@ def wait(campaign: Campaign, **flags: Any) -> None:
     from kling_pipe import api
     from kling_pipe.model import Plan
 
+    flags["timeout"] = seconds(flags["timeout"])
     manifest, workspace = opened(campaign)
     found = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
     under_way = tuple(step for step in found.steps if step.action == "resume" and step.record and step.record.task_id)
@@ -87,7 +88,7 @@ def wait(campaign: Campaign, **flags: Any) -> None:
 def _make(campaign: Campaign, flags: dict[str, Any], *, replace: tuple[str, ...] = (), retry: tuple[str, ...] = ()) -> None:
     from kling_pipe import api
 
-    limits = amounts(flags["budget"])
+    limits, flags["timeout"] = amounts(flags["budget"]), seconds(flags["timeout"])
     manifest, workspace = opened(campaign)
     found = api.plan(manifest, workspace, replace=replace, retry=retry, select=campaign.select, exclude=campaign.exclude)
     _tell_problems([*manifest.problems, *found.warnings])
@@ -141,13 +142,14 @@ def _carry_out(found: Plan, manifest: Manifest, workspace: Workspace, flags: dic
 def _settings(manifest: Manifest, flags: dict[str, Any]) -> Settings:
     from kling_pipe.engine import Settings
 
-    timeout = seconds(flags["timeout"]) if flags["timeout"] else None
-    return Settings(jobs=flags["jobs"], limits=manifest.limits, fail_fast=not flags["keep_going"], timeout=timeout,
+    return Settings(jobs=flags["jobs"], limits=manifest.limits, fail_fast=not flags["keep_going"], timeout=flags["timeout"],
                     detach=flags.get("detach", False))  # fmt: skip
 
 
-def seconds(text: str) -> float:
-    """`90`, `90s`, `50m` or `2h` in seconds."""
+def seconds(text: str) -> float | None:
+    """`90`, `90s`, `50m` or `2h` in seconds; None for no text."""
+    if not text:
+        return None
     factor = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
     number = text[:-1] if factor else text
     try:

@@ -65,7 +65,7 @@ def _over(what: str, cost: Totals, budget: Mapping[str, Any], address: str) -> I
         allowed = budget.get(name)
         found = getattr(cost, name)
         if allowed is not None and found > float(allowed) + 1e-9:
-            texts = (f"{sign}{found:g}{unit}", f"{sign}{float(allowed):g}{unit}")
+            texts = tuple(_amount(value, sign, unit) for value in (found, float(allowed)))
             yield Problem(
                 "KP401",
                 "error",
@@ -75,6 +75,10 @@ def _over(what: str, cost: Totals, budget: Mapping[str, Any], address: str) -> I
                 allowed=texts[1],
                 hint="raise `budget`, or select less with -s",
             )
+
+
+def _amount(value: float, sign: str, unit: str) -> str:
+    return f"{sign}{value:.2f}" if sign else f"{value:g}{unit}"
 
 
 def _sum(values: Iterator[float | None] | Any) -> float:
