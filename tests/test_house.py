@@ -75,6 +75,7 @@ EFFECTS = {
     "outputs.local": "writes a .part, which nobody sees before effects.replace or effects.link",
     "cli.boundary": "a bug's report, in the folder for temporary files",
     "cli.progress": "--json-into: events into the file that the user names",
+    "cli.summary": "appends to the step summary that the CI service names",
     "cli.project": "init writes a first manifest, never over one that stands there",
     "workspace": "the .gitignore of a state folder",
     "apidocs": "a generator: writes documentation in a checkout",
