@@ -84,25 +84,27 @@ class Workspace:
     def snapshot(self, lock: Lock | None = None, store: SqliteStore | None = None) -> Snapshot:
         """What is known here, without asking Kling. A ledger is read only if there is one."""
         outputs = self.outputs()
+        ledger, unlocked = self._records(store)
         return Snapshot(
             account=self.account,
             profile=self.profile,
             out=self.out,
             lock=self.read_lock() if lock is None else lock,
-            ledger=self._records(store),
+            ledger=ledger,
+            unlocked=unlocked,
             stands=outputs.stands,
             kept=outputs.has,
             now=int(time.time() * 1000),
         )
 
-    def _records(self, store: SqliteStore | None) -> RecordIndex:
+    def _records(self, store: SqliteStore | None) -> tuple[RecordIndex, frozenset[str]]:
         if store is not None:
-            return store.records()
+            return store.records(), store.unlocked()
         if not self.ledger_path.exists():
-            return RecordIndex((), lambda row: row[0])
+            return RecordIndex((), lambda row: row[0]), frozenset()
         opened = self.store()
         try:
-            return opened.records()
+            return opened.records(), opened.unlocked()
         finally:
             opened.close()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from kling_pipe.lock import Block, Lock, LockFile, failed_block, made_block
+from kling_pipe.ledger import Store
+from kling_pipe.lock import Block, LockFile, failed_block, made_block
 from kling_pipe.model import Job, Record
 from kling_pipe.plan import field_digests
 
@@ -17,34 +18,39 @@ _SHARE = 20
 class LockJournal:
     """Changes to the lock. `jobs` are all jobs by address: digests of references need their keys."""
 
-    def __init__(self, file: LockFile, lock: Lock, jobs: Mapping[str, Job], profile: str, account: str) -> None:
+    def __init__(self, file: LockFile, store: Store, jobs: Mapping[str, Job], profile: str) -> None:
         self._file = file
-        self._lock = lock
+        self._store = store
+        self._lock = file.read()
         self._jobs = jobs
         self._profile = profile
-        self._account = account
         self._changes: dict[str, Block] = {}
+        self._told: set[str] = set()
         self._due = 0.0
 
     def made(self, job: Job, record: Record) -> None:
         """A job's result is saved. Nothing to do where the lock says just that."""
+        self._told.add(record.external_task_id)
         block = made_block(record, field_digests(job, self._key_at))
-        standing = self._lock.find(job.address, self._profile, self._account)
+        standing = self._lock.find(job.address, self._profile, self._store.account)
         if standing is None or any(standing.get(name) != value for name, value in block.items()):
             self._changes[job.address] = block
 
     def failed(self, job: Job, record: Record) -> None:
         """A job failed for a reason that the next run must know without a ledger: content rules."""
         if record.failure == "moderation":
-            standing = self._lock.find(job.address, self._profile, self._account)
+            standing = self._lock.find(job.address, self._profile, self._store.account)
+            self._told.add(record.external_task_id)
             self._changes[job.address] = failed_block(record, standing)
 
     def write(self, *, now: bool = False) -> None:
         """Write what changed, if it is time. Raises LocalStateError."""
         started = time.monotonic()
-        if self._changes and (now or started >= self._due):
+        if self._told and (now or started >= self._due):
             self._file.update((address, self._profile, block) for address, block in self._changes.items())
+            self._store.locked(self._told)
             self._changes.clear()
+            self._told.clear()
             ended = time.monotonic()
             self._due = ended + max(_SECONDS, _SHARE * (ended - started))
 

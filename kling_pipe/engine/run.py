@@ -179,7 +179,7 @@ def _context(workspace: Workspace, store: SqliteStore, client: Client, settings:
 def _runner(plan: Plan, workspace: Workspace, store: SqliteStore, context: Context, seams: Seams) -> LocalRunner:
     jobs = {step.job.address: step.job for step in (*plan.steps, *plan.others)}
     file = workspace.lock_file(store, seams.effects)
-    runner = LocalRunner(plan, context, LockJournal(file, file.read(), jobs, workspace.profile, workspace.account))
+    runner = LocalRunner(plan, context, LockJournal(file, store, jobs, workspace.profile))
     context.upstream = runner.upstream
     return runner
 

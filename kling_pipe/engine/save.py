@@ -29,8 +29,8 @@ async def saved(context: Context, job: Job, operation: Operation, record: Record
             record, output = await _one(context, job, operation, record, output)
         done.append(output)
     record = replace(record, outputs=tuple(done), source="ledger")
-    context.store.put(record)
     _write_sidecars(context, job, record)
+    context.store.put(record, unlocked=True)
     context.tell("saved", record, paths=[output.path for output in done if output.path])
     return record
 

@@ -20,8 +20,8 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
         signal.signal(number, before[number])
         loop.call_soon_threadsafe(stop.set)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, received)
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        before[wanted] = signal.signal(wanted, received)
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS records (
   attempt INTEGER NOT NULL, operation TEXT NOT NULL, account TEXT NOT NULL, state TEXT NOT NULL, address TEXT NOT NULL,
   task_id TEXT NOT NULL, message TEXT NOT NULL, failure TEXT NOT NULL, outputs TEXT NOT NULL, units TEXT NOT NULL,
   created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, PRIMARY KEY (account, external_task_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unlocked (
+  account TEXT NOT NULL, external_task_id TEXT NOT NULL, PRIMARY KEY (account, external_task_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS processes (token TEXT PRIMARY KEY, pid INTEGER NOT NULL, host TEXT NOT NULL, seen REAL);
 CREATE TABLE IF NOT EXISTS claims (
   account TEXT NOT NULL, external_task_id TEXT NOT NULL, token TEXT NOT NULL, pools TEXT NOT NULL,
@@ -77,11 +79,13 @@ class SqliteStore:
             row = self._durable.execute(query, (self.account, external_task_id)).fetchone()
         return decoded(row) if row else None
 
-    def put(self, record: Record, *, expected: State | _Any | None = ANY) -> bool:
+    def put(self, record: Record, *, expected: State | _Any | None = ANY, unlocked: bool = False) -> bool:
         """Write durably if the present state is `expected` (None: there is no record). False: someone was faster."""
         values = encoded(record)
         insert = f"INTO records ({COLUMNS}) VALUES ({_PLACES})"
         with self._transaction(self._durable) as connection:
+            if unlocked:
+                connection.execute("INSERT OR IGNORE INTO unlocked VALUES (?, ?)", (record.account, values[0]))
             if isinstance(expected, _Any):
                 return connection.execute(f"INSERT OR REPLACE {insert}", values).rowcount == 1
             if expected is None:
@@ -105,6 +109,18 @@ class SqliteStore:
             query, values = f"{query} AND project = ?", (self.account, project)
         with self._told():
             return RecordIndex(self._durable.execute(query, values).fetchall(), decoded)
+
+    def unlocked(self) -> frozenset[str]:
+        """External ids of what is saved and not yet in the lock: the last run ended in between."""
+        with self._told():
+            rows = self._durable.execute("SELECT external_task_id FROM unlocked WHERE account = ?", (self.account,))
+            return frozenset(row[0] for row in rows)
+
+    def locked(self, external_task_ids: Iterable[str]) -> None:
+        """These are in the lock now."""
+        rows = [(self.account, name) for name in external_task_ids]
+        with self._transaction(self._loose) as connection:
+            connection.executemany("DELETE FROM unlocked WHERE account = ? AND external_task_id = ?", rows)
 
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Become the one process that works on this task, its slots counted. False: another live process does."""

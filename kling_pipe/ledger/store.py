@@ -43,14 +43,23 @@ class Store(Protocol):
     def get(self, external_task_id: str) -> Record | None:
         """One record, or None."""
 
-    def put(self, record: Record, *, expected: State | _Any | None = ANY) -> bool:
-        """Write durably if the present state is `expected` (None: there is no record). False: someone was faster."""
+    def put(self, record: Record, *, expected: State | _Any | None = ANY, unlocked: bool = False) -> bool:
+        """Write durably if the present state is `expected` (None: there is no record). False: someone was faster.
+
+        `unlocked` notes in the same breath that the lock does not say it yet.
+        """
 
     def forget(self, external_task_id: str, *, expected: State) -> bool:
         """Remove a record that is in this state: an intent of which is known that nothing was created."""
 
     def records(self, project: str | None = None) -> RecordIndex:
         """All records, or those of a project, by identity."""
+
+    def unlocked(self) -> frozenset[str]:
+        """External ids of what is saved and not yet in the lock: the last run ended in between."""
+
+    def locked(self, external_task_ids: Iterable[str]) -> None:
+        """These are in the lock now."""
 
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Become the one process that works on this task, its slots counted. False: another live process does."""

@@ -24,6 +24,7 @@ def _nothing() -> RecordIndex:
 class Snapshot:
     """Everything that a plan is made from, besides the jobs.
 
+    `unlocked` are external ids that the ledger knows as saved and the lock does not say yet (a run was killed).
     `account_records` are those that a look-up found, and `looked_up` the identities that were asked for.
     `stands(path, size)` says whether a file is at a name, `kept(sha256, size)` whether an object is here.
     `out` is the output folder's name, profile included. `now` is in ms.
@@ -34,6 +35,7 @@ class Snapshot:
     out: str = "out"
     lock: Lock = field(default_factory=Lock)
     ledger: RecordIndex = field(default_factory=_nothing)
+    unlocked: frozenset[str] = frozenset()
     account_records: Mapping[Identity, tuple[Record, ...]] = field(default_factory=dict)
     looked_up: frozenset[Identity] = frozenset()
     deleted_elements: frozenset[int] = frozenset()
@@ -65,7 +67,7 @@ class Snapshot:
         made = self._made(job)
         attempts = self.attempts(job)
         if made is not None:
-            newer = [record for record in attempts if record.attempt > made.attempt and _unfinished(record)]
+            newer = [record for record in attempts if record.attempt > made.attempt and self._is_news(record)]
             return newer[-1] if newer else _with_urls(made, attempts)
         if attempts:
             return _last_that_counts(attempts)
@@ -94,17 +96,17 @@ class Snapshot:
             if output.element_id is None
         ]
 
+    def _is_news(self, record: Record) -> bool:
+        """Under way, or made and not yet in the lock. What the lock could know and does not say was taken back."""
+        saved = all(output.sha256 or output.element_id is not None for output in record.outputs)
+        unlocked = not saved or record.external_task_id in self.unlocked
+        return record.state in IN_FLIGHT or (record.state == "succeed" and unlocked)
+
     def _made(self, job: Job) -> Record | None:
         block = self.block(job)
         if block and "outputs" in block and (block["project"], block["key"], block["take"]) == job.identity:
             return made_record(block, job.address)
         return self.made.get(job.identity)
-
-
-def _unfinished(record: Record) -> bool:
-    """Under way, or made and not yet saved."""
-    saved = all(output.sha256 or output.element_id is not None for output in record.outputs)
-    return record.state in IN_FLIGHT or (record.state == "succeed" and not saved)
 
 
 def _last_that_counts(attempts: tuple[Record, ...]) -> Record:

@@ -340,3 +340,31 @@ def test_keys_of_the_bench_are_those_of_the_project():
     """The hand-made jobs are digested by the real function."""
     one = image("kite")
     assert one.key == key_of("omni-image", one.request, {}.__getitem__)
+
+
+def test_a_replacement_that_the_lock_never_heard_of_counts(bench):
+    """Killed between saving and writing the lock: the new attempt is paid, so it is the one that counts."""
+    jobs = [image("kite")]
+    bench.run(jobs)
+    lock = bench.workspace.lock.read_text()
+    bench.run(jobs, replace_addresses=["image.kite"])
+    made = bench.workspace.lock.read_text()
+    bench.workspace.lock.write_text(lock)
+    store = bench.workspace.store()
+    store.put(store.records().all()[1], unlocked=True)
+    store.close()
+    assert tally(bench.run(jobs)) == (0, 1, 0, 0)
+    assert bench.workspace.lock.read_text() == made
+
+
+def test_an_older_lock_takes_back_a_replacement(bench):
+    """Somebody restored the lock from version control: its attempt wins."""
+    jobs = [image("kite")]
+    bench.run(jobs)
+    lock = bench.workspace.lock.read_text()
+    bench.run(jobs, replace_addresses=["image.kite"])
+    bench.workspace.lock.write_text(lock)
+    plan = bench.plan(jobs)
+    assert [(step.action, step.attempt) for step in plan.steps] == [("reuse", 1)]
+    bench.run(jobs)
+    assert bench.workspace.lock.read_text() == lock
