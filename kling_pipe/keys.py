@@ -54,6 +54,8 @@ def _is_absent(value: Json) -> bool:
 
 
 def _digest_form(value: Json, key_at: Callable[[str], str]) -> Json:
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         return {name: _digest_form(item, key_at) for name, item in value.items()}
     if isinstance(value, list):
@@ -69,11 +71,29 @@ def _digest_form(value: Json, key_at: Callable[[str], str]) -> Json:
 
 def canonical(value: Json) -> str:
     """Canonical JSON after RFC 8785: sorted keys, shortest numbers, no spaces. Integers are exact at any size."""
+    # Python's encoder sorts by code points and spells floats its own way: it is right where neither matters.
+    return _encode(value) if _is_easy(value) else _canonical(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False).encode
+
+
+def _is_easy(value: Json) -> bool:
+    if isinstance(value, str):
+        return True
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and name.isascii() and _is_easy(item) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_easy, value))
+    return value is None or isinstance(value, bool | int)
+
+
+def _canonical(value: Json) -> str:
     if isinstance(value, Mapping):
         items = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be"))
-        return "{" + ",".join(f"{_text(name)}:{canonical(item)}" for name, item in items) + "}"
+        return "{" + ",".join(f"{_text(name)}:{_canonical(item)}" for name, item in items) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(canonical, value)) + "]"
+        return "[" + ",".join(map(_canonical, value)) + "]"
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, float):

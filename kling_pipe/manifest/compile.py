@@ -1,24 +1,23 @@
-"""The compile as an outline: read, build, order, key, verify. All problems are collected before it gives up."""
+"""The compile as an outline: read, build, order, verify, key. All problems are collected before it gives up."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import operations
+from kling_pipe.catalog import load
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest.files import Files
-from kling_pipe.manifest.jobs import Draft, RecordedKey, check_outputs, check_places, drafts, jobs, ordered, output_refs
+from kling_pipe.manifest.jobs import Draft, Drafter, RecordedKey, check_outputs, jobs, ordered
 from kling_pipe.manifest.loader import Loader
-from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.media import MediaReader, Probe
-from kling_pipe.manifest.request import Builder, Built
+from kling_pipe.manifest.places import check_places
 from kling_pipe.manifest.scope import Recipe, Scope
-from kling_pipe.manifest.shape import check_shape
+from kling_pipe.manifest.surroundings import check_surroundings
 from kling_pipe.manifest.trouble import Trouble
-from kling_pipe.manifest.verify import verify
+from kling_pipe.manifest.verify import Verifier, note_tokens
 from kling_pipe.model import Job, Problem
 
 
@@ -38,7 +37,6 @@ class Manifest:
     limits: Mapping[str, int]
     problems: tuple[Problem, ...]
     scope: Scope
-    drafts: Mapping[str, Draft] = field(default_factory=dict, repr=False)
 
     @property
     def root(self) -> Path:
@@ -55,47 +53,53 @@ def compile_manifest(path: Path, *, overrides: Mapping[str, Any] | None = None, 
     trouble = Trouble()
     media = MediaReader(files or Files(), probe or (lambda _file, _limits: ()))
     root = Loader(trouble, media, profile).scope(path, _shown(path), overrides or {})
-    if not root.data:
-        raise ManifestInvalid(trouble.problems)
-    for scope in _scopes(root):
-        check_shape(scope, profile, trouble)
-    found = _build(root, media, trouble)
-    made = _finish(root, found, recorded, trouble)
+    scopes = list(_scopes(root))
+    for scope in scopes:
+        if scope.document.is_whole or scope.data:
+            check_surroundings(scope, profile, trouble)
+    made = _made(root, scopes, Drafter(media, trouble), recorded)
     if trouble.errors:
-        raise ManifestInvalid(sorted_problems(trouble.problems))
+        raise ManifestInvalid(trouble.problems)
     return Manifest(path, root.project, profile, tuple(made), root.data.get("budget") or {}, root.data.get("limits") or {},
-                    tuple(sorted_problems(trouble.problems)), root, found)  # fmt: skip
-
-
-def sorted_problems(problems: list[Problem]) -> list[Problem]:
-    """Problems in the order of their places, file by file."""
-    return sorted(problems, key=lambda one: (one.position.file, one.position.line, one.position.column) if one.position else ("", 0, 0))
+                    tuple(trouble.problems), root)  # fmt: skip
 
 
 def _shown(path: Path) -> str:
     """The file's name in messages: relative to where the user stands, if it is below."""
     try:
-        return str(path.absolute().relative_to(Path.cwd()))
+        return path.absolute().relative_to(Path.cwd()).as_posix()
     except ValueError:
         return str(path)
 
 
-def _scopes(root: Scope) -> list[Scope]:
-    return [root, *(inner for scope in root.includes.values() for inner in _scopes(scope))]
+def _scopes(scope: Scope) -> Iterator[Scope]:
+    yield scope
+    for inner in scope.includes.values():
+        yield from _scopes(inner)
 
 
-def _build(root: Scope, media: MediaReader, trouble: Trouble) -> dict[str, Draft]:
+def _made(root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey) -> list[Job]:
+    found = _drafts(root, scopes, drafter)
+    for draft in found.values():
+        check_outputs(draft, found, drafter)
+    order = ordered(found, drafter)
+    _verify(found, drafter)
+    if drafter.trouble.errors:
+        # Keys may be missing for what was refused; places and frozen jobs are still worth a look.
+        order = [draft for draft in order if draft.sound] if all(draft.sound for draft in found.values()) else []
+    made = jobs(order, recorded, drafter)
+    _check_places(made, found, drafter)
+    return made
+
+
+def _drafts(root: Scope, scopes: list[Scope], drafter: Drafter) -> dict[str, Draft]:
     """All jobs of the root, and of included files those that something here uses."""
-
-    def make(recipe: Recipe, cell: Cell, take: int) -> Builder:
-        return Builder(recipe, cell, take, media, trouble)
-
-    by_title = {recipe.title: recipe for scope in _scopes(root) for recipe in scope.recipes()}
+    by_title = {recipe.title: recipe for scope in scopes for recipe in scope.recipes()}
     found: dict[str, Draft] = {}
-    queue = root.recipes()
+    queue: list[Recipe] = root.recipes()
     queued = {recipe.title for recipe in queue}
-    while queue:
-        for draft in drafts(queue.pop(0), make, trouble):
+    for recipe in queue:  # grows while it is read
+        for draft in drafter.drafts(recipe):
             found[draft.address] = draft
             for need in draft.needs:
                 title = need.partition("@")[0].partition("#")[0]
@@ -105,30 +109,29 @@ def _build(root: Scope, media: MediaReader, trouble: Trouble) -> dict[str, Draft
     return found
 
 
-def _finish(root: Scope, found: dict[str, Draft], recorded: RecordedKey, trouble: Trouble) -> list[Job]:
+def _verify(found: Mapping[str, Draft], drafter: Drafter) -> None:
+    verifier = Verifier(found, drafter)
+    seen: set[int] = set()
+    noted: set[str] = set()
     for draft in found.values():
-        check_outputs(draft, found)
-    order = ordered(found, trouble)
-    broken = {problem.address for problem in trouble.errors}
-    verified: set[int] = set()
-    for draft in found.values():
-        # A request that could not be built is not checked: its holes would echo the mistake.
-        if id(draft.built) not in verified and draft.recipe.address(draft.cell, 1) not in broken:
-            verified.add(id(draft.built))
-            verify(draft, found)
-    if not root.project:
-        return []
-    made = jobs(order, recorded, _retries(root, trouble), trouble)
-    check_places(made, found, operations())
-    return made
+        if id(draft.built) in seen:
+            continue
+        seen.add(id(draft.built))
+        if draft.sound:  # a request with holes would echo what made them
+            verifier.verify(draft)
+        if draft.recipe.title not in noted:
+            noted.add(draft.recipe.title)
+            note_tokens(drafter.case(draft))
 
 
-def _retries(root: Scope, trouble: Trouble) -> int:
-    value = root.data.get("retries", 0)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 20:
-        trouble.add(root.document, "KP106", ("retries",), f"`retries: {value}` is not possible", allowed="0 to 20")
-        return 0
-    return value
+def _check_places(made: list[Job], found: Mapping[str, Draft], drafter: Drafter) -> None:
+    def clash(job: Job, other: str, place: str) -> None:
+        draft = found[job.address]
+        path = draft.recipe.origins.get("save_as", draft.recipe.path)
+        drafter.case(draft).refuse("KP315", path, f"`{other}` and `{job.address}` would both be saved as `{place}`",
+                                   hint="Name the axes or the take in `save_as`.")  # fmt: skip
+
+    check_places(made, load, clash)
 
 
-__all__ = ["Built", "Manifest", "compile_manifest", "output_refs", "sorted_problems"]
+__all__ = ["Manifest", "compile_manifest"]

@@ -1,4 +1,4 @@
-"""Built requests -> jobs: needs, order, keys, places."""
+"""Recipes -> drafts -> jobs: needs, order, keys."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kling_pipe.catalog import output_count
 from kling_pipe.graph import cycle as find_cycle
 from kling_pipe.graph import order as topological
 from kling_pipe.keys import key_of
+from kling_pipe.manifest.case import Case
+from kling_pipe.manifest.lists import Origins
 from kling_pipe.manifest.lookup import NotFound, check_output, entry_of, value_of
 from kling_pipe.manifest.matrix import Cell
+from kling_pipe.manifest.media import MediaReader
 from kling_pipe.manifest.names import Reference, parse_reference
-from kling_pipe.manifest.places import chosen_place, default_place, folded, numbered
-from kling_pipe.manifest.request import Builder, Built
+from kling_pipe.manifest.places import place_of
+from kling_pipe.manifest.request import Built, build
 from kling_pipe.manifest.scope import Existing, Recipe
-from kling_pipe.manifest.trouble import Trouble
+from kling_pipe.manifest.texts import Texts
+from kling_pipe.manifest.trouble import Path_, Trouble
 from kling_pipe.model import Job, Json, OutputRef
 
 RecordedKey = Callable[[str], str | None]
@@ -25,191 +28,180 @@ RecordedKey = Callable[[str], str | None]
 
 @dataclass(slots=True)
 class Draft:
-    """A job before its key is known."""
+    """A job before its key is known. `after` is order without data; `sound` until something in it was refused."""
 
+    address: str
     recipe: Recipe
     cell: Cell
     take: int
     built: Built
-    builder: Builder
-    after: tuple[str, ...] = ()
-
-    @property
-    def address(self) -> str:
-        """The full address."""
-        return self.recipe.address(self.cell, self.take)
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Addresses of the jobs whose outputs this one uses, and those it must follow."""
-        used = [ref.address for ref in output_refs(self.built.request)]
-        return tuple(dict.fromkeys((*used, *self.after)))
+    needs: tuple[str, ...]
+    place: str
+    tags: tuple[str, ...]
+    sound: bool
 
 
 def output_refs(value: Json) -> Iterator[OutputRef]:
     """Every output of another job that a request uses."""
     if isinstance(value, OutputRef):
         yield value
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for item in value.values():
-            yield from output_refs(item)
+            if isinstance(item, dict | list | OutputRef):
+                yield from output_refs(item)
     elif isinstance(value, list):
         for item in value:
             yield from output_refs(item)
 
 
-def drafts(recipe: Recipe, make: Callable[[Recipe, Cell, int], Builder], trouble: Trouble) -> Iterator[Draft]:
-    """One draft per cell and take. Takes share a request unless a template asks for `take`."""
-    for cell in recipe.cells:
-        builder = make(recipe, cell, 1)
-        built = builder.build()
-        after = _needs(recipe, cell, builder)
-        for take in range(1, recipe.takes + 1):
-            if take > 1 and built.uses_take:
-                builder = make(recipe, cell, take)
-                built = builder.build()
-            yield Draft(recipe, cell, take, built, builder, after)
+@dataclass(slots=True)
+class Drafter:
+    """Makes drafts, and cases to blame when something is wrong with one later."""
+
+    media: MediaReader
+    trouble: Trouble
+
+    def case(self, draft: Draft) -> Case:
+        """The case of a draft."""
+        return Case(draft.recipe, draft.cell, draft.take, self.media, self.trouble)
+
+    def origins(self, draft: Draft) -> Origins:
+        """Where each part of a draft's request was written: the request is built once more."""
+        found: Origins = {}
+        build(Case(draft.recipe, draft.cell, draft.take, self.media, Trouble()), found)
+        return found
+
+    def drafts(self, recipe: Recipe) -> Iterator[Draft]:
+        """One draft per cell and take. Takes share a request unless a template asks for `take`."""
+        for cell in recipe.cells:
+            case = Case(recipe, cell, 1, self.media, self.trouble)
+            built, texts = build(case)
+            after = _needs(case, texts)
+            tags = _tags(case, texts)
+            needs = _all_needs(built, after)
+            for take in range(1, recipe.takes + 1):
+                if take > 1:
+                    case = Case(recipe, cell, take, self.media, self.trouble)
+                    if built.uses_take:
+                        built, texts = build(case)
+                        needs = _all_needs(built, after)
+                    else:
+                        texts = Texts(case, texts.lists, texts.resolve)
+                place = place_of(case, texts)
+                yield Draft(case.address, recipe, cell, take, built, needs, place, tags, not case.failed)
 
 
-def _needs(recipe: Recipe, cell: Cell, builder: Builder) -> tuple[str, ...]:
-    """`needs:`: order without data. A name without a cell means all cells that agree with this one, all takes."""
-    written = recipe.tool.get("needs")
+def _all_needs(built: Built, after: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*(ref.address for ref in output_refs(built.request)), *after)))
+
+
+def _words(case: Case, texts: Texts, word: str) -> list[tuple[Any, Path_]]:
+    """The items of `tags` or `needs`, one or many, templates filled in, each with its place."""
+    written = case.recipe.tool.get(word)
     if written is None:
-        return ()
-    path = recipe.origins["needs"]
+        return []
+    path = case.recipe.origins[word]
+    if isinstance(written, str):
+        written = texts.native(written, path)
+        return [(item, path) for item in (written if isinstance(written, list) else [written]) if item is not None]
+    items = written if isinstance(written, list) else [written]
+    read = [(texts.native(item, (*path, index)) if isinstance(item, str) else item, (*path, index)) for index, item in enumerate(items)]
+    return [(item, where) for item, where in read if item is not None]
+
+
+def _tags(case: Case, texts: Texts) -> tuple[str, ...]:
+    tags = []
+    for tag, path in _words(case, texts, "tags"):
+        if isinstance(tag, bool) or not isinstance(tag, str | int) or not str(tag).strip():
+            case.refuse("KP102", path, "`tags` wants words", hint="Write [campaign, hero].")
+        else:
+            tags.append(str(tag).strip())
+    return tuple(dict.fromkeys(tags))
+
+
+def _needs(case: Case, texts: Texts) -> tuple[str, ...]:
+    """`needs:`: order without data. A name without a cell means all cells that agree with this one, all takes."""
     found: list[str] = []
-    for index, item in enumerate(written if isinstance(written, list) else [written]):
+    for item, path in _words(case, texts, "needs"):
         reference = parse_reference(item) if isinstance(item, str) else None
         if reference is None:
-            builder.refuse("KP302", (*path, index), f"`{item}` is no reference", allowed="kind.name")
+            case.refuse("KP302", path, f"`{item}` is no reference", allowed="kind.name", hint="Write [image.keyframe].")
             continue
         try:
-            found += _all_of(recipe, reference, cell)
+            found += _all_of(case, reference)
         except NotFound as problem:
-            builder.refuse(problem.id, (*path, index), problem.message, near=problem.near, allowed=problem.allowed, hint=problem.hint)
+            case.report(problem, path)
     return tuple(found)
 
 
-def _all_of(recipe: Recipe, reference: Reference, cell: Cell) -> list[str]:
-    entry = entry_of(recipe.scope, reference)
+def _all_of(case: Case, reference: Reference) -> list[str]:
+    scope, cell = case.recipe.scope, case.cell
+    entry = entry_of(scope, reference)
     if isinstance(entry, Existing):
         return []
     if reference.picks or reference.cell or reference.take:
-        value = value_of(recipe.scope, reference, cell)
+        value = value_of(scope, reference, cell)
         return [value.address] if isinstance(value, OutputRef) else []
-    agreeing = [one for one in entry.cells if all(cell.axes.get(axis, value) == value for axis, value in one.axes.items())]
+    shared = {axis: cell.axes[axis] for axis in entry.cells[0].axes if axis in cell.axes}
+    agreeing = entry.cells_with(shared)
+    if not agreeing:
+        raise NotFound("KP302", f"`{entry.title}` has no cell that agrees with this one", hint="Pick a cell by hand.")
     return [entry.address(one, take) for one in agreeing for take in range(1, entry.takes + 1)]
 
 
-def check_outputs(draft: Draft, by_address: Mapping[str, Draft]) -> None:
+def check_outputs(draft: Draft, found: Mapping[str, Draft], drafter: Drafter) -> None:
     """Report references to outputs that the other job will not make."""
-    for reference, path in draft.built.references:
-        if reference.output <= 1:
-            continue
+    for reference, path in draft.built.counted:
         value = value_of(draft.recipe.scope, reference, draft.cell)
-        target = by_address.get(value.address) if isinstance(value, OutputRef) else None
+        target = found.get(value.address) if isinstance(value, OutputRef) else None
         try:
-            if target is not None:
+            if target is not None and target.sound:
                 check_output(target.recipe, reference, target.built.request)
         except NotFound as problem:
-            draft.builder.refuse(problem.id, path, problem.message, hint=problem.hint)
+            draft.sound = False
+            drafter.case(draft).report(problem, path, reference.title)
 
 
-def ordered(found: Mapping[str, Draft], trouble: Trouble) -> list[Draft]:
+def ordered(found: Mapping[str, Draft], drafter: Drafter) -> list[Draft]:
     """The drafts so that each comes after what it needs; a cycle is a problem that names its jobs."""
     needs = {address: [need for need in draft.needs if need in found] for address, draft in found.items()}
     cycle = find_cycle(needs)
     if cycle:
         first = found[cycle[0]]
-        first.builder.refuse("KP312", first.recipe.path, f"these need each other: {' -> '.join(cycle)}", key=True,
-                             hint="Break the circle: one of them must exist first.")  # fmt: skip
+        round_trip = cycle if cycle[0] == cycle[-1] else [*cycle, cycle[0]]
+        what = "it needs itself" if len(set(cycle)) == 1 else f"these need each other: {' -> '.join(round_trip)}"
+        drafter.case(first).refuse("KP312", first.recipe.path, what, key=True, hint="Break the circle: one of them must exist first.")
         return []
     return [found[address] for address in topological(needs)]
 
 
-def jobs(order: list[Draft], recorded: RecordedKey, retries: int, trouble: Trouble) -> list[Job]:
+def jobs(order: list[Draft], recorded: RecordedKey, drafter: Drafter) -> list[Job]:
     """Jobs with keys; each key is known from the jobs before it."""
     keys: dict[str, str] = {}
+    shared: dict[int, str] = {}
     made = []
     for draft in order:
-        key = _frozen_key(draft, recorded) if draft.recipe.tool.get("frozen") is True else None
-        keys[draft.address] = key or key_of(draft.recipe.operation.name, draft.built.request, keys.__getitem__)
-        made.append(_job(draft, keys[draft.address], retries, trouble))
+        key = _frozen_key(draft, recorded, drafter) if draft.recipe.frozen else shared.get(id(draft.built))
+        if key is None:
+            key = shared[id(draft.built)] = key_of(draft.recipe.operation.name, draft.built.request, keys.__getitem__)
+        keys[draft.address] = key
+        made.append(_job(draft, key))
     return made
 
 
-def _frozen_key(draft: Draft, recorded: RecordedKey) -> str | None:
+def _frozen_key(draft: Draft, recorded: RecordedKey, drafter: Drafter) -> str | None:
     key = recorded(draft.address)
     if key is None:
-        draft.builder.refuse("KP313", draft.recipe.origins["frozen"], f"`{draft.address}` is frozen, and the lock records no result of it",
-                             hint="Remove `frozen: true`, run once, then freeze.")  # fmt: skip
+        drafter.case(draft).refuse("KP313", draft.recipe.origins["frozen"], f"`{draft.address}` is frozen, and the lock records no result of it",
+                                   hint="Remove `frozen: true`, run once, then freeze.")  # fmt: skip
     return key
 
 
-def _job(draft: Draft, key: str, retries: int, trouble: Trouble) -> Job:
+def _job(draft: Draft, key: str) -> Job:
     recipe, cell = draft.recipe, draft.cell
     return Job(
         address=draft.address, base=recipe.base(cell), kind=recipe.kind,  # type: ignore[arg-type]
         name=recipe.name, take=draft.take, operation=recipe.operation.name, request=draft.built.request, key=key,
-        project=recipe.scope.project, needs=draft.needs, cell=cell.axes, tags=_tags(draft), place=_place(draft),
-        frozen=recipe.tool.get("frozen") is True, retries=_retries(draft, retries), takes=recipe.takes,
-        position=recipe.position,
+        project=recipe.scope.project, needs=draft.needs, cell=cell.axes, tags=draft.tags, place=draft.place,
+        frozen=recipe.frozen, retries=recipe.retries, takes=recipe.takes, position=recipe.position,
     )  # fmt: skip
-
-
-def _tags(draft: Draft) -> tuple[str, ...]:
-    tags = draft.recipe.tool.get("tags", ())
-    if isinstance(tags, str):
-        tags = [tags]
-    if not isinstance(tags, list | tuple) or not all(isinstance(tag, str) for tag in tags):
-        draft.builder.refuse("KP102", draft.recipe.origins["tags"], "`tags` wants a list of words")
-        return ()
-    return tuple(tags)
-
-
-def _retries(draft: Draft, default: int) -> int:
-    value = draft.recipe.tool.get("retries", default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 20:
-        draft.builder.refuse("KP106", draft.recipe.origins["retries"], f"`retries: {value}` is not possible", allowed="0 to 20")
-        return 0
-    return value
-
-
-def _place(draft: Draft) -> str:
-    written = draft.recipe.tool.get("save_as")
-    place = default_place(draft.recipe, draft.cell, draft.take)
-    if written is None:
-        return place
-    path = draft.recipe.origins["save_as"]
-    if not isinstance(written, str) or not place:
-        draft.builder.refuse("KP102", path, "`save_as` wants a path" if place else "an element has no file to save")
-        return place
-    # A take that the template names itself needs no suffix of ours.
-    builder = draft.builder if draft.take == 1 else Builder.like(draft.builder, draft.take)
-    uses = draft.built.uses_take
-    builder.built.uses_take = False
-    text = builder.render(written, path)
-    names_take, builder.built.uses_take = builder.built.uses_take, uses
-    if text is None:
-        return place
-    try:
-        return chosen_place(text, draft.recipe.operation, "" if names_take or draft.take == 1 else f".t{draft.take}")
-    except ValueError as error:
-        draft.builder.refuse("KP314", path, str(error), hint="Write a path below the output folder, with / between folders.")
-        return place
-
-
-def check_places(made: list[Job], found: Mapping[str, Draft], operations: Mapping[str, Any]) -> None:
-    """Report two jobs that would write the same file."""
-    taken: dict[str, str] = {}
-    for job in made:
-        count = output_count(operations[job.operation], job.request) or 1
-        for output in range(1, count + 1) if job.place else ():
-            place = numbered(job.place, output)
-            other = taken.setdefault(folded(place), job.address)
-            if other != job.address:
-                draft = found[job.address]
-                path = draft.recipe.origins.get("save_as", draft.recipe.path)
-                draft.builder.refuse("KP315", path, f"`{other}` and `{job.address}` would both be saved as `{place}`",
-                                     hint="Name the axes or the take in `save_as`.")  # fmt: skip
-                break

@@ -7,23 +7,22 @@ from typing import Any
 
 from kling_pipe.catalog import Operation
 from kling_pipe.manifest.lookup import NotFound, Value
+from kling_pipe.manifest.trouble import Path_
+from kling_pipe.pointers import Pointer, parts
+
+Origins = dict[Pointer, Path_]
 
 
-def pointer_parts(pointer: str) -> tuple[str, ...]:
-    """`/image_list/*/image_url` as parts."""
-    return tuple(pointer.strip("/").split("/"))
-
-
-def put(body: dict[str, Any], parts: tuple[str, ...], value: Any) -> None:
+def put(body: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
     """Set a nested field, making the mappings on the way."""
-    for part in parts[:-1]:
+    for part in place[:-1]:
         body = body.setdefault(part, {})
-    body[parts[-1]] = value
+    body[place[-1]] = value
 
 
-def get(body: Any, parts: tuple[str, ...]) -> Any:
+def get(body: Any, place: tuple[str, ...]) -> Any:
     """A nested field or None."""
-    for part in parts:
+    for part in place:
         body = body.get(part) if isinstance(body, Mapping) else None
     return body
 
@@ -33,46 +32,62 @@ def filled(item: Mapping[str, Any], value: Any) -> dict[str, Any]:
     return {name: value if part == "$" else part for name, part in item.items()}
 
 
+def slot(item: Mapping[str, Any]) -> str:
+    """The name that `$` stands at in an item template."""
+    return next(name for name, part in item.items() if part == "$")
+
+
 class Lists:
     """The request's lists of images, elements and videos while they are being filled."""
 
-    def __init__(self, operation: Operation, body: dict[str, Any]) -> None:
+    __slots__ = ("_body", "_inputs", "_operation", "_origins")
+
+    def __init__(self, operation: Operation, body: dict[str, Any], origins: Origins | None) -> None:
         self._inputs: Mapping[str, Any] = operation.kling.get("inputs", {})
-        self._operation = operation
-        self._body = body
+        self._operation, self._body, self._origins = operation, body, origins
 
-    def number(self, kind: str, value: Value) -> tuple[int, tuple[str | int, ...]]:
-        """The number of `value` among the request's inputs of this kind, added if it is new, and its pointer."""
-        place = self._inputs.get(kind)
-        if place is None:
-            takes = " and ".join(f"{name}s" for name in self._inputs) or "no references"
-            raise NotFound("KP308", f"`{self._operation.name}` takes no {kind} in its prompt", allowed=takes,
-                           hint="Use another `api:`, or leave the reference out.")  # fmt: skip
+    def token(self, kind: str, value: Value, path: Path_) -> str:
+        """`<<<image_2>>>`: the input's number in the operation's own words; a new input is added."""
+        return f"<<<{self._input(kind).get('token', kind)}_{self.number(kind, value, path)}>>>"
+
+    def number(self, kind: str, value: Value, path: Path_) -> int:
+        """The number of `value` among the request's inputs of this kind. Raises `NotFound` when there is no room."""
+        place = self._input(kind)
         if "field" in place:
-            return self._single(kind, pointer_parts(place["field"]), value)
-        return self.add(pointer_parts(place["list"]), place["item"], value)
+            return self._single(kind, parts(place["field"]), value, path)
+        return self._add(parts(place["list"]), place["item"], value, path)
 
-    def token(self, kind: str, number: int) -> str:
-        """`<<<image_2>>>`, with the operation's own word for the kind."""
-        return f"<<<{self._inputs[kind].get('token', kind)}_{number}>>>"
+    def _input(self, kind: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] | None = self._inputs.get(kind)
+        if found is None:
+            takes = " and ".join(f"{name}s" for name in self._inputs) or "no references"
+            raise NotFound("KP308", f"`{self._operation.name}` takes no {kind} as a reference", allowed=takes,
+                           hint="Use another `api:`, or leave the reference out.")  # fmt: skip
+        return found
 
-    def add(self, parts: tuple[str, ...], item: Mapping[str, Any], value: Value) -> tuple[int, tuple[str | int, ...]]:
+    def _add(self, place: tuple[str, ...], item: Mapping[str, Any], value: Value, path: Path_) -> int:
         """A place in a list; the same value keeps the place that it has."""
-        items = get(self._body, parts)
+        items = get(self._body, place)
         if not isinstance(items, list):
             items = []
-            put(self._body, parts, items)
-        slot = next(name for name, part in item.items() if part == "$")
+            put(self._body, place, items)
+        name = slot(item)
         for index, known in enumerate(items):
-            if isinstance(known, Mapping) and slot in known and known[slot] == value:
-                return index + 1, (*parts, index, slot)
+            if isinstance(known, Mapping) and name in known and known[name] == value:
+                return index + 1
         items.append(filled(item, value))
-        return len(items), (*parts, len(items) - 1, slot)
+        self._written((*place, len(items) - 1), path)
+        return len(items)
 
-    def _single(self, kind: str, parts: tuple[str, ...], value: Value) -> tuple[int, tuple[str | int, ...]]:
-        known = get(self._body, parts)
+    def _single(self, kind: str, place: tuple[str, ...], value: Value, path: Path_) -> int:
+        known = get(self._body, place)
         if known is not None and known != value:
             raise NotFound("KP308", f"`{self._operation.name}` takes one {kind} only, and has one already",
                            hint="Remove one of the two, or use an `api:` that takes several.")  # fmt: skip
-        put(self._body, parts, value)
-        return 1, parts
+        put(self._body, place, value)
+        self._written(place, path)
+        return 1
+
+    def _written(self, pointer: Pointer, path: Path_) -> None:
+        if self._origins is not None:
+            self._origins.setdefault(pointer, path)

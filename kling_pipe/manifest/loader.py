@@ -1,4 +1,4 @@
-"""Manifest file -> scope: includes read, vars overridden, defaults and profile laid under the recipes."""
+"""Manifest file -> scope: includes read, vars overridden, entries told apart."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import Operation, find, operations
-from kling_pipe.manifest.lookup import NotFound
-from kling_pipe.manifest.matrix import Cell, expand
+from kling_pipe.hole import Hole
+from kling_pipe.manifest.entries import Entries, has_hole
 from kling_pipe.manifest.media import MediaReader
 from kling_pipe.manifest.names import NAME
-from kling_pipe.manifest.scope import Existing, Recipe, Scope
+from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.trouble import Path_, Trouble
-from kling_pipe.manifest.words import DEFAULT_API, KINDS, PLURALS, RECIPE, TOP_LEVEL
+from kling_pipe.manifest.words import KINDS, TOP_LEVEL
 from kling_pipe.nearest import nearest
-from kling_pipe.prompts import TemplateProblem, compile_text
 from kling_pipe.slug import slug
-from kling_pipe.source import Document, read_document
+from kling_pipe.source import read_document
 
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{0,23}\Z")
-_MOST_TAKES = 999
-_FIELDS_BESIDE_API = ("references", "shots", "raw")
+_DEEPEST_INCLUDE = 32
 
 
 @dataclass(slots=True)
@@ -41,18 +38,25 @@ class Loader:
         for problem in document.problems:
             self.trouble.put(problem)
         data = document.data if isinstance(document.data, Mapping) else {}
+        scope = Scope(document, file.parent, data, prefix)
         if not document.problems and not isinstance(document.data, Mapping):
             self.trouble.add(document, "KP008", (), "a manifest is a mapping with `project:`, `images:`, `videos:` ...",
                              hint="`kling-pipe init` writes a first manifest.")  # fmt: skip
-        scope = Scope(document, file.parent, data, prefix)
-        if not data:
+        if not data or not self._is_sound(scope):
+            document.is_whole = False
             return scope
         self._top_level(scope)
         self._vars(scope, overrides)
         self._includes(scope, file, above)
+        entries = Entries(scope, self.trouble, self.media, self.profile if not prefix else "")
         for plural, kind in KINDS.items():
-            self._entries(scope, plural, kind)
+            entries.read(plural, kind)
         return scope
+
+    def _is_sound(self, scope: Scope) -> bool:
+        """Whether what was refused in the file leaves the parts whole that all jobs share."""
+        shared = {word: value for word, value in scope.data.items() if word not in KINDS and word != "vars"}
+        return not scope.document.problems or not has_hole(shared)
 
     # -- the top of the file -------------------------------------------------------------------------------------
 
@@ -63,16 +67,18 @@ class Loader:
                 self.trouble.add(document, "KP101", (word,), f"a manifest has no `{word}`", key=True,
                                  near=nearest(str(word), TOP_LEVEL), allowed=", ".join(TOP_LEVEL),
                                  hint="Keys of your own start with `x-`.")  # fmt: skip
-        if data.get("version", 1) != 1:
-            self.trouble.add(document, "KP105", ("version",), f"version `{data['version']}` is not known", allowed="1")
+        version = data.get("version", 1)
+        if version != 1 or isinstance(version, bool):
+            self.trouble.add(document, "KP105", ("version",), f"version `{version}` is not known", allowed="1")
         self._project(scope)
 
     def _project(self, scope: Scope) -> None:
         project = scope.data.get("project")
-        suggestion = (slug(scope.folder.resolve().name).encode("ascii", "ignore").decode() or "campaign")[:24]
         if project is None:
-            self.trouble.add(scope.document, "KP103", (), "`project` is missing",
-                             hint=f"Add `project: {suggestion}`; it is part of every task's id, so it stays as it is.")  # fmt: skip
+            meant = nearest("project", (str(word) for word in scope.data if word not in TOP_LEVEL))
+            if not meant:  # a misspelt `project` is reported already
+                self.trouble.add(scope.document, "KP103", (), "`project` is missing",
+                                 hint=f"Add `project: {_suggested(scope.folder)}`; it is part of every task's id, so it stays as it is.")  # fmt: skip
         elif not isinstance(project, str) or not _PROJECT.match(project):
             self.trouble.add(scope.document, "KP106", ("project",), f"`{project}` cannot be a project's name",
                              allowed="a to z, 0 to 9 and -, at most 24, a letter first")  # fmt: skip
@@ -83,149 +89,85 @@ class Loader:
         own = scope.data.get("vars") or {}
         if not isinstance(own, Mapping):
             self.trouble.add(scope.document, "KP102", ("vars",), "`vars` wants a mapping of names to values")
-            own = {}
+            scope.vars = Anything()
+            return
         for name in overrides:
             if name not in own:
-                self.trouble.add(scope.document, "KP301", ("vars",), f"`--var {name}` is not in the manifest's `vars`",
+                self.trouble.add(scope.document, "KP301", ("vars",), f"`{name}` is not one of the manifest's `vars`", key=True,
                                  near=nearest(name, map(str, own)), allowed=", ".join(map(str, own)),
                                  hint=f"Add `{name}:` under `vars:` first.")  # fmt: skip
         scope.vars = {**own, **overrides}
+
+    # -- includes ------------------------------------------------------------------------------------------------
 
     def _includes(self, scope: Scope, file: Path, above: tuple[Path, ...]) -> None:
         written = scope.data.get("include") or {}
         if not isinstance(written, Mapping):
             self.trouble.add(scope.document, "KP102", ("include",), "`include` wants a mapping of names to manifests",
                              hint="Write include: {brand: ../brand.yaml}.")  # fmt: skip
+            scope.document.is_whole = False
             return
         chain = (*above, file.resolve())
         for alias, target in written.items():
-            path = ("include", alias)
-            if not isinstance(alias, str) or not NAME.match(alias):
-                self.trouble.add(scope.document, "KP106", path, f"`{alias}` cannot be a name", key=True, allowed="[a-z][a-z0-9_]*")
-            elif not isinstance(target, str):
-                self.trouble.add(scope.document, "KP102", path, "an include is the path of a manifest")
-            elif (scope.folder / target).resolve() in chain:
-                self.trouble.add(scope.document, "KP311", path, f"`{target}` includes itself", hint="Move what both need into a third file.")
-            elif not (scope.folder / target).is_file():
-                self.trouble.add(scope.document, "KP303", path, f"there is no file `{target}`", hint="Paths are relative to this manifest.")
-            else:
-                shown = str(Path(scope.document.name).parent / target)
+            if self._may_include(scope, alias, target, chain):
+                shown = (Path(scope.document.name).parent / target).as_posix()
                 scope.includes[alias] = self.scope(scope.folder / target, shown, {}, f"{scope.prefix}{alias}.", chain)
-
-    # -- entries -------------------------------------------------------------------------------------------------
-
-    def _entries(self, scope: Scope, plural: str, kind: str) -> None:
-        written = scope.data.get(plural) or {}
-        names = scope.entries.setdefault(kind, {})
-        if not isinstance(written, Mapping):
-            self.trouble.add(scope.document, "KP102", (plural,), f"`{plural}` wants a mapping of names")
-            return
-        for name, value in written.items():
-            path: Path_ = (plural, name)
-            if not isinstance(name, str) or not NAME.match(name):
-                self.trouble.add(scope.document, "KP106", path, f"`{name}` cannot be a name", key=True,
-                                 allowed="a to z, 0 to 9 and _, a letter first", hint="Names become part of addresses and files.")  # fmt: skip
-            elif name in scope.includes:
-                self.trouble.add(scope.document, "KP106", path, f"`{name}` is the name of an include already", key=True)
-            elif isinstance(value, Mapping):
-                if (recipe := self._recipe(scope, kind, name, value, path)) is not None:
-                    names[name] = recipe
             else:
-                self._existing(scope, kind, name, value, path)
+                scope.includes[str(alias)] = _unread(scope, str(alias))
 
-    def _existing(self, scope: Scope, kind: str, name: str, value: Any, path: Path_) -> None:
+    def _may_include(self, scope: Scope, alias: Any, target: Any, chain: tuple[Path, ...]) -> bool:
+        path: Path_ = ("include", alias)
+
+        def refuse(id: str, message: str, *, key: bool = False, **facts: Any) -> bool:
+            self.trouble.add(scope.document, id, path, message, key=key, **facts)
+            return False
+
+        if not isinstance(alias, str) or not NAME.match(alias):
+            return refuse("KP106", f"`{alias}` cannot be a name", key=True, allowed="a to z, 0 to 9 and _, a letter first")
+        if not isinstance(target, str) or not target.strip():
+            return refuse("KP102", "an include is the path of a manifest")
         try:
-            template = compile_text(value) if isinstance(value, str) else None
-            value = template.value({"vars": scope.vars}) if template else value
-            found = self.media.literal(value, kind, scope, path, self.trouble, {})
-        except (NotFound, TemplateProblem) as problem:
-            self.trouble.add(scope.document, problem.id, path, problem.message, address=f"{kind}.{scope.prefix}{name}",
-                             near=problem.near, allowed=problem.allowed, hint=problem.hint)  # fmt: skip
-            found = "https://unknown.invalid/"  # so that every reference to it is not a second problem
-        if found is None:
-            if value in (None, ""):
-                self.trouble.add(scope.document, "KP103", path, f"`{name}` is empty", key=True,
-                                 hint="Write a path, a URL, an id, or a recipe.")  # fmt: skip
-            found = "https://unknown.invalid/"
-        scope.entries[kind][name] = Existing(found, path)  # type: ignore[arg-type]
+            file = (scope.folder / target).resolve()
+            if file in chain:
+                return refuse("KP311", f"`{target}` includes itself", hint="Move what both need into a third file.")
+            if len(chain) > _DEEPEST_INCLUDE:
+                return refuse("KP311", f"includes go deeper than {_DEEPEST_INCLUDE} files")
+            if not file.is_file():
+                return refuse("KP303", f"there is no file `{target}`", near=_neighbour(scope.folder / target), hint="Paths are relative to this manifest.")
+        except (OSError, ValueError) as error:  # a name that no system takes
+            return refuse("KP303", f"cannot read `{target[:80]}`: {getattr(error, 'strerror', None) or error}")
+        return True
 
-    def _recipe(self, scope: Scope, kind: str, name: str, written: Mapping[str, Any], path: Path_) -> Recipe | None:
-        operation = self._operation(scope, kind, written, path)
-        if operation is None:
-            return None
-        fields, origins, inherited, tool = self._layers(scope, kind, operation, written, path)
-        self._known_fields(scope, kind, name, operation, {key: (*path, key) for key in written})
-        cells = expand(scope.document, (*path, "matrix"), written.get("matrix"), scope.folder, self.trouble)
-        recipe = Recipe(scope, kind, name, path, operation, fields, origins, inherited, tool, cells or [Cell()])
-        self._takes(recipe)
-        return recipe
 
-    def _operation(self, scope: Scope, kind: str, written: Mapping[str, Any], path: Path_) -> Operation | None:
-        defaults = self._defaults(scope, kind)
-        api = written.get("api", defaults.get("api", DEFAULT_API[kind]))
-        where = (*path, "api") if "api" in written else ("defaults", PLURALS[kind], "api")
-        operation = find(api) if isinstance(api, str) else None
-        fitting = [one.name for one in operations().values() if one.kind == kind]
-        if operation is None or operation.kind != kind:
-            made = f", it makes {operation.kind}s" if operation else ""
-            self.trouble.add(scope.document, "KP105", where, f"`{api}` is no operation for {PLURALS[kind]}{made}",
-                             near=nearest(str(api), fitting), allowed=", ".join(fitting))  # fmt: skip
-            return None
-        return operation
+class Anything(Mapping[str, Any]):
+    """Stands for a mapping that was refused: it has every name, and each is a hole."""
 
-    def _defaults(self, scope: Scope, kind: str) -> Mapping[str, Any]:
-        defaults = scope.data.get("defaults") or {}
-        found = defaults.get(PLURALS[kind]) if isinstance(defaults, Mapping) else None
-        return found if isinstance(found, Mapping) else {}
+    def __getitem__(self, name: str) -> Any:
+        return Hole()
 
-    def _layers(self, scope: Scope, kind: str, operation: Operation, written: Mapping[str, Any],
-                path: Path_) -> tuple[dict[str, Any], dict[str, Path_], frozenset[str], dict[str, Any]]:  # fmt: skip
-        """Defaults, then the profile, then the recipe: the nearest wins, field by field."""
-        plural = PLURALS[kind]
-        layers: list[tuple[Path_, Mapping[str, Any]]] = []
-        defaults = self._defaults(scope, kind)
-        if find(str(defaults.get("api", DEFAULT_API[kind]))) is operation:
-            layers.append((("defaults", plural), defaults))
-        profile = self._profile(scope, plural)
-        if profile and find(str(profile.get("api", defaults.get("api", DEFAULT_API[kind])))) is operation:
-            layers.append((("profiles", self.profile, plural), profile))
-        fields: dict[str, Any] = {}
-        origins: dict[str, Path_] = {}
-        tool: dict[str, Any] = {}
-        for where, layer in [*layers, (path, written)]:
-            for word, value in layer.items():
-                target = tool if word in RECIPE and word not in _FIELDS_BESIDE_API else fields
-                target[word] = value
-                origins[word] = (*where, word)
-        return fields, origins, frozenset(fields) - frozenset(written), tool
+    def __contains__(self, name: object) -> bool:
+        return True
 
-    def _profile(self, scope: Scope, plural: str) -> Mapping[str, Any]:
-        profiles = scope.data.get("profiles") or {}
-        chosen = profiles.get(self.profile) if isinstance(profiles, Mapping) else None
-        found = (chosen or {}).get(plural) if isinstance(chosen, Mapping) else None
-        return found if isinstance(found, Mapping) else {}
+    def __iter__(self) -> Any:
+        return iter(())
 
-    def _known_fields(self, scope: Scope, kind: str, name: str, operation: Operation, places: Mapping[str, Path_]) -> None:
-        sugar = operation.kling.get("sugar", {})
-        owned = operation.kling.get("owned", ())
-        known = [field for field in (*operation.fields, *sugar, *RECIPE) if field not in owned]
-        address = f"{kind}.{scope.prefix}{name}" if name else ""
-        for word, path in places.items():
-            if word in owned:
-                self.trouble.add(scope.document, "KP107", path, f"`{word}` belongs to kling-pipe", key=True, address=address,
-                                 hint="Remove it: the id follows from the content; a callback goes by `--callback-url`.")  # fmt: skip
-            elif word not in known or (word == "shots" and not sugar.get("shots")):
-                self.trouble.add(scope.document, "KP101", path, f"`{operation.name}` has no field `{word}`", key=True, address=address,
-                                 near=nearest(str(word), known), hint="A field that kling-pipe does not know yet goes under `raw:`.")  # fmt: skip
+    def __len__(self) -> int:
+        return 0
 
-    def _takes(self, recipe: Recipe) -> None:
-        recipe.takes = self._count(recipe, "takes", _MOST_TAKES)
-        recipe.pick = self._count(recipe, "pick", recipe.takes)
 
-    def _count(self, recipe: Recipe, word: str, most: int) -> int:
-        value = recipe.tool.get(word, 1)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            self.trouble.add(recipe.scope.document, "KP106", recipe.origins[word], f"`{word}: {value}` is not possible here",
-                             address=recipe.title, allowed=f"1 to {most}")  # fmt: skip
-            return 1
-        return value
+def _unread(scope: Scope, alias: str) -> Scope:
+    """A scope for an include that could not be read: references into it keep quiet."""
+    from kling_pipe.source import Document
+
+    return Scope(Document(scope.document.name, "", is_whole=False), scope.folder, {}, f"{scope.prefix}{alias}.")
+
+
+def _suggested(folder: Path) -> str:
+    return (slug(folder.resolve().name).encode("ascii", "ignore").decode().strip("-0123456789") or "campaign")[:24].strip("-")
+
+
+def _neighbour(file: Path) -> str:
+    try:
+        return nearest(file.name, [one.name for one in file.parent.iterdir()])
+    except OSError:
+        return ""

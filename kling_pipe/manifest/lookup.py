@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from kling_pipe.catalog import output_count
 from kling_pipe.keys import ExistingId
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.names import Reference
-from kling_pipe.manifest.scope import Existing, Recipe, Scope
+from kling_pipe.manifest.scope import Broken, Existing, Recipe, Scope
 from kling_pipe.manifest.words import PLURALS
 from kling_pipe.model import FileRef, OutputRef
 from kling_pipe.nearest import nearest
@@ -15,7 +18,7 @@ Value = OutputRef | FileRef | ExistingId | str
 
 
 class NotFound(Exception):  # noqa: N818 - becomes a problem with a place
-    """A reference that names nothing, or more than one thing."""
+    """A reference that names nothing, or more than one thing. Without an id it echoes a problem that is reported."""
 
     def __init__(self, id: str, message: str, *, near: str = "", allowed: str = "", hint: str = "") -> None:
         super().__init__(message)
@@ -23,7 +26,7 @@ class NotFound(Exception):  # noqa: N818 - becomes a problem with a place
 
 
 def entry_of(scope: Scope, reference: Reference) -> Existing | Recipe:
-    """The entry a reference names, in this scope or an included one."""
+    """The entry a reference names, in this scope or an included one. Raises `NotFound`."""
     *aliases, name = reference.path
     for alias in aliases:
         if alias not in scope.includes:
@@ -32,9 +35,16 @@ def entry_of(scope: Scope, reference: Reference) -> Existing | Recipe:
         scope = scope.includes[alias]
     known = scope.entries.get(reference.kind, {})
     if name not in known:
+        if not scope.document.is_whole:
+            raise NotFound("", "")
+        plural = PLURALS.get(reference.kind)
+        hint = f"Add it under `{plural}:`, or correct the name." if plural else f"A {reference.kind} goes by its id here."
         raise NotFound("KP301", f"there is no {reference.kind} named `{name}`", near=_near_name(scope, reference.kind, name),
-                       allowed=_shown(known), hint=f"Add it under `{PLURALS.get(reference.kind, reference.kind)}:`, or correct the name.")  # fmt: skip
-    return known[name]
+                       allowed=_shown(known), hint=hint)  # fmt: skip
+    entry = known[name]
+    if isinstance(entry, Broken):
+        raise NotFound("", "")
+    return entry
 
 
 def _near_name(scope: Scope, kind: str, name: str) -> str:
@@ -44,8 +54,8 @@ def _near_name(scope: Scope, kind: str, name: str) -> str:
     return f"{elsewhere[0]}.{name}" if elsewhere else ""
 
 
-def _shown(names: object) -> str:
-    listed = list(names)  # type: ignore[call-overload]
+def _shown(names: Iterable[str]) -> str:
+    listed = list(names)
     return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
 
 
@@ -54,66 +64,65 @@ def value_of(scope: Scope, reference: Reference, cell: Cell) -> Value:
     entry = entry_of(scope, reference)
     if isinstance(entry, Existing):
         if reference.picks or reference.cell or reference.take or reference.output > 1:
-            raise NotFound("KP302", f"`{reference.kind}.{'.'.join(reference.path)}` exists already: it has no cells, takes or outputs",
-                           hint="Name it alone.")  # fmt: skip
+            raise NotFound("KP302", f"`{reference.title}` exists already: it has no cells, takes or outputs", hint="Name it alone.")
         return entry.value
     target = _cell_of(entry, reference, cell)
     take = reference.take or entry.pick
     if not 1 <= take <= entry.takes:
         raise NotFound("KP302", f"`{entry.title}` has {entry.takes} take{'s' if entry.takes > 1 else ''}, not a take {take}",
-                       hint=f"Set `takes: {take}` there, or name another.")  # fmt: skip
+                       allowed=f"1 to {entry.takes}", hint=f"Set `takes: {take}` there, or name another.")  # fmt: skip
     return OutputRef(entry.address(target, take), entry.kind, take, reference.output or 1)  # type: ignore[arg-type]
 
 
-def check_output(recipe: Recipe, reference: Reference, request: object) -> None:
+def check_output(recipe: Recipe, reference: Reference, request: Mapping[str, Any]) -> None:
     """Raise `NotFound` when a reference names an output that the request will not make."""
-    count = output_count(recipe.operation, request)  # type: ignore[arg-type]
+    count = output_count(recipe.operation, request)
     if count is not None and reference.output > count:
         raise NotFound("KP302", f"`{recipe.title}` makes {count} output{'s' if count > 1 else ''}, not an output {reference.output}",
-                       hint="Outputs count from 1.")  # fmt: skip
+                       allowed=f"1 to {count}", hint="Outputs count from 1.")  # fmt: skip
 
 
 def _cell_of(recipe: Recipe, reference: Reference, cell: Cell) -> Cell:
-    candidates = recipe.cells
     if reference.cell:
-        candidates = [one for one in candidates if one.slug == reference.cell]
-        if not candidates:
-            raise NotFound("KP302", f"`{recipe.title}` has no cell `@{reference.cell}`",
-                           near=nearest(reference.cell, (one.slug for one in recipe.cells)),
-                           allowed=_shown([one.slug for one in recipe.cells]))  # fmt: skip
-        return candidates[0]
-    picked: set[str] = set()
+        found = recipe.by_slug.get(reference.cell)
+        if found is None:
+            raise NotFound("KP302", f"`{recipe.title}` has no cell `@{reference.cell}`", near=nearest(reference.cell, recipe.by_slug),
+                           allowed=_shown(recipe.by_slug) if len(recipe.by_slug) > 1 else "no cell at all")  # fmt: skip
+        return found
+    axes = recipe.cells[0].axes
+    if not axes and not reference.picks:
+        return recipe.cells[0]
+    picked: dict[str, str] = {}
     for pick in reference.picks:
-        candidates, axis = _picked(recipe, candidates, pick)
-        picked.add(axis)
-    if len(candidates) == 1 and not (recipe.cells[0].axes.keys() - picked):
-        return candidates[0]
-    return _joined(recipe, reference, [one for one in candidates], picked, cell)
+        picked[_axis_with(recipe, pick, picked)] = pick
+    return _joined(recipe, reference, picked, cell)
 
 
-def _picked(recipe: Recipe, candidates: list[Cell], pick: str) -> tuple[list[Cell], str]:
-    axes = [axis for axis in recipe.cells[0].axes if any(one.axes.get(axis) == pick for one in recipe.cells)] if recipe.cells else []
+def _axis_with(recipe: Recipe, pick: str, taken: Mapping[str, str]) -> str:
+    """The one axis that has a value; an axis picked already does not count."""
+    axes = [axis for axis in recipe.cells[0].axes if axis not in taken and recipe.has_value(axis, pick)]
     if not axes:
         values = sorted({value for one in recipe.cells for value in one.axes.values()})
         raise NotFound("KP302", f"no cell of `{recipe.title}` has the value `{pick}`", near=nearest(pick, values),
-                       allowed=_shown(values))  # fmt: skip
+                       allowed=_shown(values) or "no values: it has no matrix")  # fmt: skip
     if len(axes) > 1:
         raise NotFound("KP302", f"`{pick}` is a value of several axes of `{recipe.title}`: {', '.join(axes)}",
                        hint=f"Name the cell: `{recipe.title}@{recipe.cells[0].slug}`.")  # fmt: skip
-    return [one for one in candidates if one.axes.get(axes[0]) == pick], axes[0]
+    return axes[0]
 
 
-def _joined(recipe: Recipe, reference: Reference, candidates: list[Cell], picked: set[str], cell: Cell) -> Cell:
-    """The one candidate that has this job's values on the axes both share."""
-    shared = [axis for axis in (recipe.cells[0].axes if recipe.cells else ()) if axis in cell.axes and axis not in picked]
-    found = [one for one in candidates if all(one.axes.get(axis) == cell.axes[axis] for axis in shared)]
+def _joined(recipe: Recipe, reference: Reference, picked: Mapping[str, str], cell: Cell) -> Cell:
+    """The one cell with the picked values that has this job's values on the axes both share."""
+    wanted = {axis: picked.get(axis, cell.axes.get(axis, "")) for axis in recipe.cells[0].axes if axis in picked or axis in cell.axes}
+    found = recipe.cells_with(wanted)
     if len(found) == 1:
         return found[0]
     if not found:
-        wanted = ", ".join(f"{axis}={cell.axes[axis]}" for axis in shared) or "those values"
-        raise NotFound("KP302", f"`{recipe.title}` has no cell with {wanted}", allowed=_shown([one.slug for one in recipe.cells]),
+        values = ", ".join(f"{axis}={value}" for axis, value in wanted.items()) or "those values"
+        raise NotFound("KP302", f"`{recipe.title}` has no cell with {values}", allowed=_shown(recipe.by_slug),
                        hint="Add the value to its matrix, or exclude it here.")  # fmt: skip
-    missing = [axis for axis in recipe.cells[0].axes if axis not in cell.axes and axis not in picked]
-    example = found[0].axes[missing[0]] if missing else ""
-    raise NotFound("KP302", f"`{recipe.title}` has an axis `{missing[0] if missing else '?'}` that this job has not",
-                   hint=f"Pick a cell: `{recipe.kind}.{'.'.join(reference.path)}['{example}']`, or add the axis here.")  # fmt: skip
+    missing = next((axis for axis in recipe.cells[0].axes if axis not in wanted), "?")
+    example = found[0].axes.get(missing, "")
+    raise NotFound("KP302", f"`{recipe.title}` has an axis `{missing}` that this job has not",
+                   allowed=_shown(dict.fromkeys(one.axes.get(missing, "") for one in found)),
+                   hint=f"Pick a cell: `{reference}['{example}']`, or add the axis here.")  # fmt: skip

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.keys import ExistingId
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.lookup import NotFound, Value
-from kling_pipe.manifest.scope import Scope
-from kling_pipe.manifest.trouble import Path_, Trouble
 from kling_pipe.model import FileRef
+from kling_pipe.nearest import nearest
 
-_URL = re.compile(r"https?://\S+\Z", re.IGNORECASE)
+_URL = re.compile(r"https?://[^\s/]\S*\Z", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}\s*\Z")
+_DIGITS = re.compile(r"[0-9]{1,19}\Z")
 _IDS = ("element", "voice")
 
 Probe = Callable[[FileRef, str], Sequence[Any]]
-"""Local file and the name of its limits -> findings with `rule`, `level`, `message`, `allowed`, `hint`."""
+"""Local file and the name of its limits -> findings with `rule`, `level`, `message`, `found`, `allowed`, `hint`, `source`."""
+
+
+class Literal(NamedTuple):
+    """What a literal stands for, and what is wrong with the file behind it."""
+
+    value: Value
+    findings: Sequence[Any] = ()
+
+
+class Complaint(NamedTuple):
+    """A finding of the probe with the file's name in its message."""
+
+    rule: str
+    level: Any
+    message: str
+    found: str
+    allowed: str
+    hint: str
+    source: str
 
 
 class MediaReader:
@@ -30,62 +49,71 @@ class MediaReader:
         self._probe = probe
         self._probed: dict[tuple[str, str], Sequence[Any]] = {}
 
-    def literal(self, value: Any, kind: str, owner: Any, path: Path_, trouble: Trouble, entry: Mapping[str, Any]) -> Value | None:
-        """The value a literal stands for. Raises `NotFound` when it stands for nothing; None when already reported."""
-        scope: Scope = getattr(owner, "scope", owner)
-        if value is None or value == "":
-            return None
+    def literal(self, value: Any, kind: str, folder: Path, limits: str = "image") -> Literal:
+        """The value a literal stands for. Raises `NotFound` when it stands for nothing."""
         if kind in _IDS:
-            return self._id(value, kind)
+            return Literal(_id(value, kind))
         if not isinstance(value, str):
-            raise NotFound("KP102", f"this wants {'an' if kind == 'image' else 'a'} {kind}: a name, a path or a URL, not {_what(value)}")
-        if _URL.match(value):
-            return value
-        if value.startswith("data:") or (kind == "image" and _BASE64.match(value)):
-            return value
+            raise NotFound("KP102", f"this wants {_article(kind)}: a name, a path or a URL, not {_what(value)}")
+        text = value.strip()
+        if _URL.match(text):
+            return Literal(text)
+        if text.startswith("data:") or (kind == "image" and _BASE64.match(text)):
+            return Literal(text)
         if kind != "image":
-            raise NotFound("KP309", f"Kling takes a {kind} by URL only, and `{value}` is a local path",
+            raise NotFound("KP309", f"Kling takes {_article(kind)} by URL only, and `{_short(text)}` is a local path",
                            hint=f"Put the {kind} on a web server or bucket and write its URL.")  # fmt: skip
-        return self._file(value, scope, path, trouble, entry.get("limits", "image"))
+        return self._file(text, folder, limits)
 
-    def _id(self, value: Any, kind: str) -> Value:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return ExistingId(value)
-        if isinstance(value, str) and value.strip().isdigit():
-            return ExistingId(int(value)) if kind == "element" else value.strip()
-        raise NotFound("KP308", f"this wants {'an' if kind == 'element' else 'a'} {kind}: a name or an id in digits, not `{value}`",
-                       hint=f"Write {kind}.name, or add it under `{kind}s:`.")  # fmt: skip
-
-    def _file(self, value: str, scope: Scope, path: Path_, trouble: Trouble, limits: str) -> FileRef | None:
-        file = Path(scope.folder, value)
+    def _file(self, value: str, folder: Path, limits: str) -> Literal:
+        file = Path(folder, value)
         try:
             if file.is_dir():
-                raise NotFound("KP303", f"`{value}` is a folder, not a file")
+                raise NotFound("KP303", f"`{value}` is a folder, not a file", hint="Name the picture in it.")
             ref = self._files.ref(file.absolute())
+            return Literal(ref, self._complaints(value, ref, limits))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise NotFound("KP303", f"cannot read `{value}`: {reason}", near=_sibling(file),
+            raise NotFound("KP303", f"cannot read `{_short(value)}`: {reason}", near=_sibling(value, file),
                            hint="Paths are relative to the manifest's folder.") from None  # fmt: skip
-        for finding in self._findings(ref, limits):
-            trouble.add(scope.document, finding.rule, path, f"`{value}`: {finding.message}", level=finding.level,
-                        found=finding.found, allowed=finding.allowed, hint=finding.hint, source=finding.source)  # fmt: skip
-        return ref
 
-    def _findings(self, ref: FileRef, limits: str) -> Sequence[Any]:
+    def _complaints(self, name: str, ref: FileRef, limits: str) -> list[Complaint]:
         mark = (ref.sha256, limits)
         if mark not in self._probed:
             self._probed[mark] = self._probe(ref, limits)
-        return self._probed[mark]
+        return [Complaint(one.rule, one.level, f"`{name}`: {one.message}, {one.found}" if one.found else f"`{name}`: {one.message}",
+                          one.found, one.allowed, one.hint, one.source) for one in self._probed[mark]]  # fmt: skip
+
+
+def _id(value: Any, kind: str) -> Value:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**19:
+        return ExistingId(value) if kind == "element" else str(value)
+    if isinstance(value, str) and _DIGITS.match(value.strip()) and int(value):
+        return ExistingId(int(value)) if kind == "element" else value.strip()
+    if kind == "voice" and isinstance(value, str) and value.strip():
+        return value.strip()
+    raise NotFound("KP308", f"this wants {_article(kind)}: a name or an id in digits, not {_what(value)}",
+                   hint=f"Write {kind}.name, or add it under `{kind}s:`.")  # fmt: skip
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _what(value: Any) -> str:
-    return {dict: "a mapping", list: "a list", bool: "true or false"}.get(type(value), f"`{value}`")
+    return {dict: "a mapping", list: "a list", bool: "true or false"}.get(type(value), f"`{_short(str(value))}`")
 
 
-def _sibling(file: Path) -> str:
-    from kling_pipe.nearest import nearest
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:60]}...{text[-15:]}"
 
+
+def _sibling(value: str, file: Path) -> str:
+    """The file in the same folder that was probably meant, as it would be written."""
     try:
-        return nearest(file.name, [one.name for one in file.parent.iterdir()])
-    except OSError:
+        near = nearest(file.name, [one.name for one in file.parent.iterdir()])
+    except (OSError, ValueError):
         return ""
+    return value[: len(value) - len(file.name)] + near if near else ""
+
+

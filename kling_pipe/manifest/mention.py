@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from kling_pipe.manifest.names import Reference
 from kling_pipe.manifest.scope import Scope
-from kling_pipe.prompts import TemplateProblem
+from kling_pipe.prompts import Lookup, TemplateProblem
 
 Write = Callable[[Reference], str]
 
 
-class Mention:
+class Mention(Lookup):
     """One reference inside a template. Writing it into a text gives its numbered token."""
 
     __slots__ = ("_reference", "_write")
@@ -28,6 +28,8 @@ class Mention:
         return Mention(self._reference.with_pick(value), self._write)
 
     def __getattr__(self, name: str) -> Mention:
+        if name.startswith("_"):
+            raise AttributeError(name)
         raise TemplateProblem("KP301", f"`{self._reference}` has no `{name}`", needle=name,
                               hint="After a name come a cell ['value'], .take(n) or .output(n).")  # fmt: skip
 
@@ -51,7 +53,7 @@ def reference_in(value: object) -> Reference | None:
     return object.__getattribute__(value, "_reference") if isinstance(value, Mention) else None
 
 
-class Names:
+class Names(Lookup):
     """`element`, `image` or `video` inside a template: attributes are names, or includes that hold names."""
 
     __slots__ = ("_kind", "_path", "_scope", "_write")

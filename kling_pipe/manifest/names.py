@@ -31,7 +31,12 @@ class Reference:
         cell = f"@{self.cell}" if self.cell else ""
         take = f"#{self.take}" if self.take else ""
         output = f":{self.output}" if self.output else ""
-        return f"{self.kind}.{'.'.join(self.path)}{picks}{cell}{take}{output}"
+        return f"{self.title}{picks}{cell}{take}{output}"
+
+    @property
+    def title(self) -> str:
+        """The name without picks, cell, take and output: `image.brand.logo`."""
+        return f"{self.kind}.{'.'.join(self.path)}"
 
     def with_pick(self, value: object) -> Reference:
         """The same reference narrowed to the cell that has this axis value."""

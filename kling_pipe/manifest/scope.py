@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,19 @@ class Existing:
 
 
 @dataclass(slots=True)
+class Broken:
+    """A name whose entry was refused: references to it keep quiet, since the mistake is reported where it stands."""
+
+    path: Path_
+
+
+@dataclass
 class Recipe:
     """A name for something to be made, before its cells are compiled.
 
     `fields` are API fields and sugar with their source paths, the nearest of recipe, profile and defaults winning;
-    `inherited` names those that come from defaults or profile.
+    `inherited` names those that come from defaults or profile; `misspelt` are fields that were probably meant by
+    words that no field has; `constants` are values that all cells share, kept once they are known.
     """
 
     scope: Scope
@@ -43,16 +52,43 @@ class Recipe:
     cells: list[Cell]
     takes: int = 1
     pick: int = 1
+    retries: int = 0
+    frozen: bool = False
+    misspelt: frozenset[str] = frozenset()
+    constants: dict[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def title(self) -> str:
         """The address without cell and take: `image.brand.logo` inside an include."""
         return f"{self.kind}.{self.scope.prefix}{self.name}"
 
-    @property
+    @cached_property
     def position(self) -> Position:
         """Where the recipe's name stands."""
         return self.scope.document.name_position(self.path)
+
+    @cached_property
+    def by_slug(self) -> Mapping[str, Cell]:
+        """The cells by their slugs."""
+        return {cell.slug: cell for cell in self.cells}
+
+    @cached_property
+    def _joins(self) -> dict[tuple[str, ...], dict[tuple[str, ...], list[Cell]]]:
+        return {}
+
+    def cells_with(self, wanted: Mapping[str, str]) -> list[Cell]:
+        """The cells that have these values on these axes; indexed, since every cell of another recipe may ask."""
+        axes = tuple(wanted)
+        if axes not in self._joins:
+            index: dict[tuple[str, ...], list[Cell]] = {}
+            for cell in self.cells:
+                index.setdefault(tuple(cell.axes.get(axis, "") for axis in axes), []).append(cell)
+            self._joins[axes] = index
+        return self._joins[axes].get(tuple(wanted.values()), [])
+
+    def has_value(self, axis: str, value: str) -> bool:
+        """Whether some cell has this value on this axis."""
+        return bool(self.cells_with({axis: value}))
 
     def base(self, cell: Cell) -> str:
         """The address of one cell, without the take."""
@@ -73,7 +109,7 @@ class Scope:
     prefix: str = ""
     project: str = ""
     vars: Mapping[str, Any] = field(default_factory=dict)
-    entries: dict[str, dict[str, Existing | Recipe]] = field(default_factory=dict)
+    entries: dict[str, dict[str, Existing | Recipe | Broken]] = field(default_factory=dict)
     includes: dict[str, Scope] = field(default_factory=dict)
 
     def recipes(self) -> list[Recipe]:

@@ -4,85 +4,138 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kling_pipe.check import Finding, check
-from kling_pipe.manifest.jobs import Draft
-from kling_pipe.manifest.trouble import Path_
+from kling_pipe.manifest.case import Case
+from kling_pipe.manifest.form import form_of
+from kling_pipe.manifest.jobs import Draft, Drafter
+from kling_pipe.manifest.lists import Origins
+from kling_pipe.manifest.likeness import Likeness, likeness
+from kling_pipe.manifest.trouble import Mark, Path_
 from kling_pipe.model import FileRef, Json, OutputRef
+from kling_pipe.pointers import Pointer, walk
 
 _TOKEN = re.compile(r"<<<[a-z]+_[0-9]+>>>")
+_LONGEST_QUOTE = 160
 
 
-def stand_ins(value: Json, kind_ids: int = 1) -> Json:
+def stand_ins(value: Json) -> Json:
     """A request with what is not known yet replaced by something of its type, distinct per thing."""
     if isinstance(value, OutputRef):
-        return kind_ids if value.kind == "element" else f"kling-pipe:{value.address}:{value.output}"
+        return 1 if value.kind == "element" else f"kling-pipe:{value.address}:{value.output}"
     if isinstance(value, FileRef):
         return f"kling-pipe:{value.sha256}"
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: stand_ins(item) for name, item in value.items()}
     if isinstance(value, list):
         return [stand_ins(item) for item in value]
     return value
 
 
-def verify(draft: Draft, by_address: Mapping[str, Draft]) -> None:
-    """Report all that the API would refuse, or that is probably a mistake, at the place where it is written."""
-    built = draft.built
-    body = stand_ins(built.request)
-    for finding in check(draft.recipe.operation, body, element_kinds=_element_kinds(built.request, by_address)):
-        _place(draft, finding)
-    _note_tokens(draft)
+@dataclass(slots=True)
+class Verifier:
+    """Checks drafts. Requests that differ in nothing a rule can see are checked once (see `likeness`)."""
+
+    found: Mapping[str, Draft]
+    drafter: Drafter
+    _known: dict[tuple[Any, Likeness], list[Mark]] = field(default_factory=dict)
+
+    def verify(self, draft: Draft) -> None:
+        """Report all that the API would refuse, or that is probably a mistake, at the place where it is written."""
+        operation, request = draft.recipe.operation, draft.built.request
+        kinds = self._element_kinds(request)
+        alike = likeness(form_of(operation), request, kinds)
+        known = self._marks(draft, alike)
+        if known is not None:
+            for mark in known:
+                self.drafter.trouble.repeat(mark, draft.address)
+            return
+        findings = self._without_echoes(draft, check(operation, stand_ins(request), element_kinds=kinds))
+        marks = self._report(draft, findings) if findings else []
+        if alike is not None:
+            # What is clean is so in every recipe of the operation; a problem has its place in one.
+            self._known[id(draft.recipe) if findings else operation, alike] = marks
+
+    def _marks(self, draft: Draft, alike: Likeness | None) -> list[Mark] | None:
+        """What is known of a request from one like it: the marks of its problems, or None."""
+        if alike is None or draft.recipe.misspelt:
+            return None
+        found = self._known.get((draft.recipe.operation, alike))
+        return found if found is not None else self._known.get((id(draft.recipe), alike))
+
+    def _report(self, draft: Draft, findings: list[Finding]) -> list[Mark]:
+        case, origins = self.drafter.case(draft), self.drafter.origins(draft)
+        return [_place(case, draft.built.request, origins, finding) for finding in findings]
+
+    def _element_kinds(self, request: Mapping[str, Any]) -> dict[int, str]:
+        """The kind of each element in the request, where this manifest makes it."""
+        kinds = {}
+        items = request.get("element_list")
+        for index, item in enumerate(items if isinstance(items, list) else ()):
+            ref = item.get("element_id") if isinstance(item, dict) else None
+            target = self.found.get(ref.address) if isinstance(ref, OutputRef) else None
+            kind = target.built.request.get("reference_type") if target else None
+            if isinstance(kind, str):
+                kinds[index] = kind
+        return kinds
+
+    def _without_echoes(self, draft: Draft, findings: list[Finding]) -> list[Finding]:
+        """Without what follows from a misspelt word, and without doubts about fields that `raw` is there for."""
+        recipe = draft.recipe
+        raw = recipe.fields.get("raw")
+        known = {str(name) for name in raw} if isinstance(raw, Mapping) else set()
+        unknown_key = {rule["id"] for rule in recipe.operation.rules if "known" in rule}
+        return [one for one in findings
+                if one.pointer[:1] not in {(name,) for name in recipe.misspelt}
+                and not (one.rule in unknown_key and one.pointer[0] in known)]  # fmt: skip
 
 
-def _element_kinds(request: Mapping[str, Any], by_address: Mapping[str, Draft]) -> dict[int, str]:
-    """The kind of each element in the request, where this manifest makes it."""
-    kinds = {}
-    items = request.get("element_list")
-    for index, item in enumerate(items if isinstance(items, list) else ()):
-        ref = item.get("element_id") if isinstance(item, Mapping) else None
-        target = by_address.get(ref.address) if isinstance(ref, OutputRef) else None
-        kind = target.built.request.get("reference_type") if target else None
-        if isinstance(kind, str):
-            kinds[index] = kind
-    return kinds
+def _place(case: Case, request: Mapping[str, Any], origins: Origins, finding: Finding) -> Mark:
+    path, exact = _origin(case, origins, finding.pointer)
+    return case.refuse(finding.rule, path, finding.message, level=finding.level, found=_found(case, request, finding, path),
+                       allowed=finding.allowed, near=finding.near, hint=finding.hint, rule=finding.rule, source=finding.source,
+                       key=not exact and len(path) == 2)  # fmt: skip
 
 
-def _place(draft: Draft, finding: Finding) -> None:
-    path, exact = origin(draft, finding.pointer)
-    shot = _shot(finding.pointer)
-    draft.builder.refuse(finding.rule, path, f"{shot}{finding.message}", level=finding.level, found=finding.found,
-                         allowed=finding.allowed, near=finding.near, hint=finding.hint, rule=finding.rule,
-                         source=finding.source, key=not exact and len(path) == 2)  # fmt: skip
-
-
-def _shot(pointer: tuple[str | int, ...]) -> str:
-    if len(pointer) > 1 and pointer[0] == "multi_prompt" and isinstance(pointer[1], int):
-        return f"shot {pointer[1] + 1}: "
-    return ""
-
-
-def origin(draft: Draft, pointer: tuple[str | int, ...]) -> tuple[Path_, bool]:
+def _origin(case: Case, origins: Origins, pointer: Pointer) -> tuple[Path_, bool]:
     """Where in the manifest a part of the request was written; its nearest part, or the recipe's name."""
     for length in range(len(pointer), 0, -1):
-        if (path := draft.built.origins.get(tuple(pointer[:length]))) is not None:
+        if (path := origins.get(tuple(pointer[:length]))) is not None:
             return path, length == len(pointer)
-    return draft.recipe.path, False
+    return case.recipe.path, False
 
 
-def _note_tokens(draft: Draft) -> None:
+def _found(case: Case, request: Mapping[str, Any], finding: Finding, path: Path_) -> str:
+    """What was found; for a text that a template made, the text itself, since the file does not show it."""
+    value: Any = request
+    for step in finding.pointer:
+        value = value[step] if isinstance(value, Mapping) and step in value else (
+            value[step] if isinstance(value, list) and isinstance(step, int) and step < len(value) else None)  # fmt: skip
+    if not isinstance(value, str) or value == str(_written(case, path)).strip():
+        return finding.found
+    shown = value if len(value) <= _LONGEST_QUOTE else f"{value[:80]} ... {value[-60:]}"
+    return f"after rendering: {shown}" if len(value) > 12 else finding.found
+
+
+def _written(case: Case, path: Path_) -> Any:
+    value: Any = case.recipe.scope.data
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def note_tokens(case: Case) -> None:
     """Hand-written `<<<image_2>>>` is fine, and worth a note: names survive when a list changes."""
-    for word, value in draft.recipe.fields.items():
-        path = draft.recipe.origins[word]
-        texts = [((*path,), value)] if isinstance(value, str) else _shot_texts(path, value)
-        for where, text in texts:
-            if found := _TOKEN.search(text):
-                draft.builder.refuse("KP320", where, f"`{found.group()}` is written by hand", level="note", needle=found.group(),
-                                     hint="A name (`{{ image.logo }}`) keeps its number right by itself.")  # fmt: skip
-
-
-def _shot_texts(path: Path_, value: Any) -> list[tuple[Path_, str]]:
-    shots = value if isinstance(value, list) else ()
-    return [((*path, index, "prompt"), shot["prompt"]) for index, shot in enumerate(shots)
-            if isinstance(shot, Mapping) and isinstance(shot.get("prompt"), str)]  # fmt: skip
+    recipe = case.recipe
+    for word in (*form_of(recipe.operation).prompt_fields, "shots"):
+        if word in recipe.fields:
+            for pattern in ("", "/*/prompt"):
+                for pointer, text in walk(recipe.fields[word], pattern):
+                    if isinstance(text, str) and (found := _TOKEN.search(text)):
+                        case.refuse("KP320", (*recipe.origins[word], *pointer), f"`{found.group()}` is written by hand", level="note",
+                                    needle=found.group(), hint="A name (`{{ image.logo }}`) keeps its number right by itself.")  # fmt: skip

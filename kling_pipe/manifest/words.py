@@ -11,6 +11,9 @@ TOP_LEVEL = ("version", "project", "vars", "budget", "limits", "retries", "defau
 RECIPE = ("api", "raw", "matrix", "takes", "pick", "frozen", "tags", "needs", "save_as", "retries", "references", "shots")
 """Words every recipe may use, beside the operation's fields and the sugar that its data lists."""
 
+DEFAULTS = ("api", "tags", "retries", "takes")
+"""Words of RECIPE that `defaults` and profiles may hold beside the operation's fields."""
+
 SHOT = ("prompt", "duration")
 BUDGET = ("usd", "video", "image", "per_job")
 PER_JOB = ("usd", "video", "image")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from jinja2 import StrictUndefined, nodes
+from jinja2 import StrictUndefined, Undefined, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from kling_pipe.nearest import nearest
-from kling_pipe.prompts.language import FILTERS, TESTS, TemplateProblem
+from kling_pipe.prompts.language import FILTERS, TESTS
+from kling_pipe.prompts.written import LONGEST, TemplateProblem, too_long, written
 from kling_pipe.slug import slug
 
-LONGEST = 100_000
 MOST_TURNS = 100_000
 _MOST_SHOWN = 8
 
@@ -28,46 +28,51 @@ class Unknown(StrictUndefined):
             near = nearest(str(name), known)
             listed = ", ".join(known[:_MOST_SHOWN]) + (", ..." if len(known) > _MOST_SHOWN else "")
             return f"`{name}` is not defined there; it has {listed or 'nothing'}" + (f"; did you mean `{near}`?" if near else "")
+        if isinstance(owner, str | int | float | list | tuple):
+            return f"`{name}` is not defined there: `{str(owner)[:40]}` is one value, not a mapping"
         if self._undefined_hint:
             return str(self._undefined_hint)
         return f"`{name}` is not defined"
 
 
-def _bounded_replace(value: Any, old: str, new: str, count: int | None = None) -> str:
-    text, old, new = str(value), str(old), str(new)
+def text_of(value: Any) -> str:
+    """A value as the text that a template writes for it. Raises for what is undefined or has no text."""
+    return str(value if isinstance(value, Undefined) else written(value))
+
+
+def _replaced(value: Any, old: str, new: str, count: int | None = None) -> str:
+    text, old, new = text_of(value), text_of(old), text_of(new)
     if len(text) + (text.count(old) if old else len(text) + 1) * len(new) > LONGEST:
         raise too_long()
     return text.replace(old, new, -1 if count is None else count)
 
 
-def _bounded_join(value: Iterable[Any], separator: str = "") -> str:
-    parts = [str(item) for item in value]
+def _joined(value: Iterable[Any], separator: str = "") -> str:
+    parts = [text_of(item) for item in value]
     if sum(map(len, parts)) + len(separator) * len(parts) > LONGEST:
         raise too_long()
     return separator.join(parts)
 
 
-def _bounded_range(*args: int) -> range:
+def _range(*args: int) -> range:
     turns = range(*args)
     if len(turns) > MOST_TURNS:
         raise TemplateProblem("KP204", f"`range` of {len(turns):,} is over {MOST_TURNS:,}", needle="range")
     return turns
 
 
+def _on_text(call: Callable[[str], str]) -> Callable[[Any], str]:
+    return lambda value: call(text_of(value))
+
+
 def _printed(value: Any) -> Any:
-    """What `{{ }}` writes into a text: no Python spelling of lists, mappings, booleans or null ever reaches Kling."""
-    if isinstance(value, Mapping | list | tuple):
-        what = "mapping" if isinstance(value, Mapping) else "list"
-        raise TemplateProblem("KP205", f"a {what} cannot be written into a text", hint="Pick one of its values.")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else value
+    return value if isinstance(value, Undefined) else written(value)
 
 
-def too_long() -> TemplateProblem:
-    """The problem of a template that grows without need."""
-    return TemplateProblem("KP204", f"the template builds more than {LONGEST:,} characters", allowed=f"{LONGEST:,}",
-                           hint="A prompt has at most a few thousand characters.")  # fmt: skip
+_TEXT_FILTERS = {
+    "slug": _on_text(slug), "string": text_of, "lower": _on_text(str.lower), "upper": _on_text(str.upper),
+    "capitalize": _on_text(str.capitalize), "replace": _replaced, "join": _joined, "_written": text_of,
+}  # fmt: skip
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -78,10 +83,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(undefined=Unknown, autoescape=False, keep_trailing_newline=True, cache_size=0, finalize=_printed)
         self.turns = 0
-        own = {"slug": slug, "replace": _bounded_replace, "join": _bounded_join, "_counted": self._counted}
-        self.filters = {name: call for name, call in self.filters.items() if name in FILTERS} | own
+        allowed = {name: call for name, call in self.filters.items() if name in FILTERS}
+        self.filters = allowed | _TEXT_FILTERS | {"_counted": self._counted}
         self.tests = {name: call for name, call in self.tests.items() if name in TESTS}
-        self.globals = {"range": _bounded_range}
+        self.globals = {"range": _range}
 
     def _counted(self, items: Iterable[Any]) -> Iterator[Any]:
         for item in items:
@@ -100,11 +105,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Arithmetic whose result would be huge is refused before it is computed."""
         if operator == "%" and isinstance(left, str):
             raise TemplateProblem("KP203", "`%` formats no text here", needle="%", hint="Use `~` to join texts.")
+        if operator == "*" and (_is_many(left) or _is_many(right)):
+            # A list of lists of lists grows with every factor, and nobody needs one.
+            raise TemplateProblem("KP203", "`*` multiplies numbers and texts, not lists", needle="*")
         if operator == "*" and _grown(left, right) > LONGEST:
             raise too_long()
         if operator == "+" and _size(left) + _size(right) > LONGEST:
             raise too_long()
         return super().call_binop(context, operator, left, right)
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, list | tuple)
 
 
 def _size(value: Any) -> int:
@@ -113,7 +125,7 @@ def _size(value: Any) -> int:
 
 def _grown(left: Any, right: Any) -> int:
     for text, times in ((left, right), (right, left)):
-        if isinstance(text, str | list | tuple) and isinstance(times, int):
+        if isinstance(text, str) and isinstance(times, int):
             return len(text) * max(0, times)
     if isinstance(left, int) and isinstance(right, int):
         return left.bit_length() + right.bit_length()

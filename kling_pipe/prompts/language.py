@@ -9,6 +9,7 @@ from __future__ import annotations
 from jinja2 import nodes
 
 from kling_pipe.nearest import nearest
+from kling_pipe.prompts.written import TemplateProblem
 
 ALLOWED_NODES: tuple[type[nodes.Node], ...] = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem,
@@ -27,21 +28,14 @@ _STATEMENTS = {"Assign": "set", "AssignBlock": "set", "Macro": "macro", "CallBlo
                "FilterBlock": "filter", "Pow": "**", "ScopedEvalContextModifier": "autoescape"}  # fmt: skip
 
 
-class TemplateProblem(Exception):  # noqa: N818 - becomes a problem with a place
-    """What is wrong with a template. `needle` is the text in the source that is at fault."""
-
-    def __init__(self, id: str, message: str, *, needle: str = "", near: str = "", allowed: str = "", hint: str = "") -> None:
-        super().__init__(message)
-        self.id, self.message, self.needle = id, message, needle
-        self.near, self.allowed, self.hint = near, allowed, hint
-
-
 def restrict(tree: nodes.Template) -> nodes.Template:
     """The same tree, refused if it leaves the language, with every loop counted against the work limit."""
     for node in _walk(tree):
         _refuse_foreign(node)
     for loop in tree.find_all(nodes.For):
         loop.iter = nodes.Filter(loop.iter, "_counted", [], [], None, None, lineno=loop.lineno)
+    for joined in tree.find_all(nodes.Concat):
+        joined.nodes = [nodes.Filter(part, "_written", [], [], None, None, lineno=joined.lineno) for part in joined.nodes]
     return tree
 
 

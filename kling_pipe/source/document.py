@@ -18,24 +18,30 @@ from kling_pipe.source.nodes import Construction, Refused, compose, is_merge
 
 Path_ = tuple[str | int, ...]
 _MOST_BYTES = 64 * 1024 * 1024
+_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what ends a line for libyaml, whose marks we show
 
 
 @dataclass(slots=True)
 class Document:
-    """One YAML text. `name` is how messages call the file; `data` is None when it could not be read."""
+    """One YAML text. `name` is how messages call the file; `data` is None when it could not be read.
+
+    `is_whole` is taken away by a reader that could not use all of it: then a missing name may be the echo of that.
+    """
 
     name: str
     text: str
     data: Any = None
     problems: list[Problem] = field(default_factory=list)
     names: dict[Path_, tuple[int, int]] = field(default_factory=dict)
+    is_whole: bool = True
     _root: yaml.Node | None = None
     _lines: list[str] | None = None
 
     def line(self, number: int) -> str:
         """The source line with this number (from 1), without its end."""
         if self._lines is None:
-            self._lines = self.text.splitlines()
+            self._lines = _LINE_END.split(self.text)
         return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
 
     def name_position(self, path: Path_) -> Position:
@@ -48,18 +54,20 @@ class Document:
         node = self._find(path, key)
         return Position(self.name, node.start_mark.line + 1, node.start_mark.column + 1) if node else self._start()
 
-    def locate_text(self, path: Path_, needle: str, nth: int = 0) -> Position:
-        """Where `needle` stands for the nth time inside the scalar at `path`, folded or not; else the scalar."""
+    def locate_text(self, path: Path_, needle: str) -> tuple[Position, int]:
+        """Where `needle` stands inside the scalar at `path`, folded or not, and its width; else the scalar's place.
+
+        A place inside a template tag is preferred: the same word may stand in the text before it.
+        """
         node = self._find(path, False)
-        if not isinstance(node, yaml.ScalarNode) or not needle.strip():
-            return self.locate(path)
-        start, end = node.start_mark.index, node.end_mark.index
-        # Folding turns a line break and its indentation into one space, so any white space matches any.
-        pattern = r"\s+".join(re.escape(part) for part in needle.split())
-        for count, match in enumerate(re.finditer(pattern, self.text[start:end])):
-            if count == nth:
-                return self._at(start + match.start())
-        return self.locate(path)
+        if isinstance(node, yaml.ScalarNode) and needle.strip():
+            start, text = node.start_mark.index, self.text[node.start_mark.index : node.end_mark.index]
+            # Folding turns a line break and its indentation into one space, so any white space matches any.
+            words = re.compile(_edged(r"\s+".join(re.escape(part) for part in needle.split())))
+            tags = [found for tag in _TAG.finditer(text) if (found := words.search(text, tag.start(), tag.end()))]
+            if match := (tags[0] if tags else words.search(text)):
+                return self._at(start + match.start()), len(match[0].split("\n")[0])
+        return self.locate(path), self._width(path, False)
 
     def problem(self, id: str, path: Path_, message: str, *, key: bool = False, **facts: Any) -> Problem:
         """A problem at the value (or key) at `path`, with its source line."""
@@ -72,8 +80,10 @@ class Document:
         return Position(self.name, 1, 1)
 
     def _at(self, index: int) -> Position:
-        line_start = self.text.rfind("\n", 0, index) + 1
-        return Position(self.name, self.text.count("\n", 0, index) + 1, index - line_start + 1)
+        line, start = 1, 0
+        for end in _LINE_END.finditer(self.text, 0, index):
+            line, start = line + 1, end.end()
+        return Position(self.name, line, index - start + 1)
 
     def _width(self, path: Path_, key: bool) -> int:
         node = self._find(path, key)
@@ -94,6 +104,12 @@ class Document:
                 return node
             node = pair[0] if key and depth == len(path) - 1 else pair[1]
         return node
+
+
+def _edged(pattern: str) -> str:
+    """The pattern where it is a word of its own, if it begins and ends as a word does."""
+    before = r"(?<!\w)" if re.match(r"\w", pattern) else ""
+    return f"{before}{pattern}" + (r"(?!\w)" if re.search(r"\w\Z", pattern) else "")
 
 
 def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from kling_pipe.hole import Hole
 from kling_pipe.source.scalars import plain
 
 try:
@@ -115,6 +116,7 @@ class Construction:
         if name is None:
             self._refuse("KP005", f"`{node.tag.replace('tag:yaml.org,2002:', '!!')}` is a custom tag", node,
                          "Remove the tag; a manifest is plain YAML.")  # fmt: skip
+            return Hole()
         if isinstance(node, yaml.ScalarNode):
             return plain(node.value) if name == "plain" else _tagged(node, name)
         if id(node) not in self._values:
@@ -125,7 +127,10 @@ class Construction:
     def _sequence(self, node: yaml.Node) -> list[Any]:
         return [self._value(item) for item in node.value]
 
-    def _mapping(self, node: yaml.Node) -> dict[Any, Any]:
+    def _mapping(self, node: yaml.Node) -> dict[Any, Any] | Hole:
+        if len(node.value) == 1 and isinstance(node.value[0][0], yaml.MappingNode):
+            self._refuse_key(node.value[0][0])
+            return Hole()
         merged: dict[Any, Any] = {}
         own: dict[Any, Any] = {}
         for key_node, value_node in node.value:
@@ -150,8 +155,8 @@ class Construction:
                 result = self._merge(item) | result
             return result
         if isinstance(node, yaml.MappingNode):
-            value: dict[Any, Any] = self._value(node)
-            return dict(value)
+            value = self._value(node)
+            return dict(value) if isinstance(value, dict) else {}
         self._refuse("KP102", "`<<` wants a mapping or a list of mappings", node, "Use `<<: *anchor`.")
         return {}
 

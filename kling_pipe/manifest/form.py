@@ -1,0 +1,77 @@
+"""What an operation's data says about building its requests, parsed once per operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from kling_pipe.catalog import Operation
+from kling_pipe.pointers import parts
+
+Pattern = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """A form of input that makes some defaults pointless, however it is written.
+
+    For a list, `marks` tell its items from others of the list, and `defaults` are the API's own values of the marks.
+    """
+
+    place: Pattern
+    drops: tuple[str, ...]
+    in_list: bool
+    marks: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Where prompts, media and named ids stand (as patterns), and the sugar with its places.
+
+    `prompt_fields` are the top-level fields with prompts, in the operation's order; `special` are all fields that
+    need more than a plain value; `openers` make defaults pointless.
+    """
+
+    operation: Operation
+    prompts: frozenset[Pattern]
+    prompt_fields: tuple[str, ...]
+    medias: Mapping[Pattern, Mapping[str, Any]]
+    names: Mapping[Pattern, Mapping[str, Any]]
+    sugar: Mapping[str, Mapping[str, Any]]
+    takes_shots: bool
+    special: frozenset[str]
+    openers: tuple[Opener, ...]
+    owned: frozenset[str]
+
+
+@cache
+def form_of(operation: Operation) -> Form:
+    """The form of an operation."""
+    kling = operation.kling
+    prompts = frozenset(parts(pattern) for pattern in kling["prompts"])
+    medias = {parts(entry["at"]): entry for entry in kling["media"]}
+    names = {parts(pattern): entry for pattern, entry in kling.get("names", {}).items()}
+    sugar = {word: spec for word, spec in kling.get("sugar", {}).items() if isinstance(spec, Mapping)}
+    tops = {pattern[0] for pattern in prompts}
+    return Form(
+        operation=operation, prompts=prompts, medias=medias, names=names, sugar=sugar,
+        prompt_fields=tuple(name for name in operation.fields if name in tops),
+        takes_shots=bool(kling.get("sugar", {}).get("shots")),
+        special=frozenset(pattern[0] for pattern in (*prompts, *medias, *names)),
+        openers=tuple(_opener(operation, sugar, spec) for spec in sugar.values() if "drops_defaults" in spec),
+        owned=frozenset(kling["owned"]),
+    )  # fmt: skip
+
+
+def _opener(operation: Operation, sugar: Mapping[str, Mapping[str, Any]], spec: Mapping[str, Any]) -> Opener:
+    drops = tuple(spec["drops_defaults"])
+    if "field" in spec:
+        return Opener(parts(spec["field"]), drops, False, {}, {})
+    others = [one["item"] for one in (*sugar.values(), *operation.kling["inputs"].values()) if one.get("list") == spec["list"]]
+    marks = {name: value for name, value in spec["item"].items() if any(other.get(name) != value for other in others)}
+    fields = operation.fields[parts(spec["list"])[0]]["items"]["properties"]
+    defaults = {name: fields[name].get("default") for name in marks if name in fields}
+    return Opener(parts(spec["list"]), drops, True, marks, defaults)

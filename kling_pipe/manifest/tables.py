@@ -1,0 +1,108 @@
+"""Rows of a table for `matrix: {from: ...}`: csv, json or yaml, each row with the line that it stands on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kling_pipe.manifest.trouble import Trouble
+from kling_pipe.model import Position, Problem
+from kling_pipe.source import read_document
+
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its values by column, and where it stands (`teas.csv:14`)."""
+
+    values: dict[str, Any]
+    place: str
+
+
+Refuse = Callable[..., None]
+
+
+def read_rows(file: Path, name: str, refuse: Refuse, trouble: Trouble) -> list[Row]:
+    """The rows of a table; none after a problem. `refuse(message, **facts)` blames the manifest, `trouble` the table."""
+    reader = {".csv": _csv, ".json": _json, ".yaml": _yaml, ".yml": _yaml}.get(file.suffix.lower())
+    if reader is None:
+        refuse(f"`{file.name}` is no table", allowed=".csv, .json, .yaml")
+        return []
+    try:
+        if not file.is_file():
+            raise FileNotFoundError(2, "no such file" if not file.exists() else "not a file")
+        if file.stat().st_size > _MOST_BYTES:
+            refuse(f"`{file.name}` is larger than {_MOST_BYTES:,} bytes", hint="Split the table.")
+            return []
+        text = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        refuse(f"`{file.name}` is not UTF-8 (byte {error.start})", hint="Save the file as UTF-8.")
+        return []
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        refuse(f"cannot read `{file.name}`: {reason}", hint="Paths are relative to the manifest.")
+        return []
+    return reader(file, text, name, trouble)
+
+
+def _complain(trouble: Trouble, name: str, line: int, message: str, text: str = "", hint: str = "", column: int = 1) -> list[Row]:
+    lines = text.splitlines()
+    excerpt = lines[line - 1] if 0 < line <= len(lines) else ""
+    trouble.put(Problem("KP317", "error", message, Position(name, line, column), excerpt=excerpt, hint=hint))
+    return []
+
+
+def _csv(_: Path, text: str, name: str, trouble: Trouble) -> list[Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[Row] = []
+    try:
+        header = [column.strip() for column in next(reader, [])]
+        if not header:
+            return _complain(trouble, name, 1, f"`{name}` is empty", hint="The first line names the columns.")
+        if "" in header or len(set(header)) < len(header):
+            return _complain(trouble, name, 1, "a column has no name, or two have the same", text)
+        ended = reader.line_num
+        for values in reader:
+            line, ended = ended + 1, reader.line_num
+            if not any(value.strip() for value in values):
+                continue
+            if len(values) != len(header):
+                return _complain(trouble, name, line, f"this row has {len(values)} values for {len(header)} columns", text,
+                                 "Quote a value that holds a comma.")  # fmt: skip
+            rows.append(Row(dict(zip(header, values, strict=True)), f"{name}:{line}"))
+    except csv.Error as error:
+        return _complain(trouble, name, max(1, reader.line_num), f"not CSV: {error}", text, "Look at the quotes of this row and the one above.")
+    return rows or _complain(trouble, name, 1, f"`{name}` has no rows", text)
+
+
+def _json(_: Path, text: str, name: str, trouble: Trouble) -> list[Row]:
+    try:
+        data = json.loads(text)
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
+    except json.JSONDecodeError as error:
+        return _complain(trouble, name, error.lineno, f"not JSON: {error.msg}", text, column=error.colno)
+    except (ValueError, RecursionError) as error:  # NaN, half of a surrogate pair, brackets without end
+        return _complain(trouble, name, 1, f"not JSON: {str(error).splitlines()[0]}")
+    return _listed(data, name, trouble, lambda index: f"{name}[{index}]")
+
+
+def _yaml(file: Path, _: str, name: str, trouble: Trouble) -> list[Row]:
+    document = read_document(file, name)
+    for problem in document.problems:
+        trouble.put(problem)
+    if document.problems:
+        return []
+    return _listed(document.data, name, trouble, lambda index: f"{name}:{document.locate((index,)).line}")
+
+
+def _listed(data: Any, name: str, trouble: Trouble, place: Callable[[int], str]) -> list[Row]:
+    if not isinstance(data, list) or not all(isinstance(row, dict) and row for row in data):
+        return _complain(trouble, name, 1, f"`{name}` wants a list of mappings, one a row")
+    rows = [Row({str(column): value for column, value in row.items()}, place(index)) for index, row in enumerate(data)]
+    return rows or _complain(trouble, name, 1, f"`{name}` has no rows")
