@@ -1,0 +1,64 @@
+"""Parts of manifests as tests and pages show them: read, laid over a whole manifest, compiled in a folder of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from kling_pipe.api import load
+from kling_pipe.errors import ManifestInvalid
+from kling_pipe.manifest import Manifest
+from kling_pipe.model import Problem
+from kling_pipe.source.document import parse
+
+ROOT = Path(__file__).resolve().parent.parent
+PIPELINES = ROOT / "pipelines"
+
+
+def data_of(text: str) -> Any:
+    """The data of a YAML text that has no problems, read as a manifest is."""
+    document = parse(text, "test.yaml")
+    assert not document.problems, document.problems
+    return document.data
+
+
+def laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A manifest with a part laid over it, mapping by mapping."""
+    both = {word for word in base if isinstance(base[word], dict) and isinstance(own.get(word), dict)}
+    return {**base, **own, **{word: laid_over(base[word], own[word]) for word in both}}
+
+
+def whole(text: str, base: str) -> str:
+    """The text of a manifest: `text` itself if it is one, or is no YAML; else `text` laid over `base`."""
+    document = parse(text, "test.yaml")
+    if document.problems or not isinstance(document.data, dict) or "project" in document.data:
+        return text
+    kinds = ("elements", "images", "videos")
+    over = laid_over(data_of(base), document.data)
+    for kind in kinds:
+        # An entry is replaced, not mixed: half of one recipe and half of another says nothing.
+        over[kind] = {**data_of(base)[kind], **(document.data.get(kind) or {})}
+    return json.dumps(over, ensure_ascii=False)
+
+
+def folder_with_assets(folder: Path) -> Path:
+    """A folder with the pictures of the example pipelines, a small library and a picture that is too small."""
+    shutil.copytree(PIPELINES / "assets", folder / "assets")
+    shutil.copytree(PIPELINES / "brand", folder / "brand")
+    Image.new("RGB", (200, 200)).save(folder / "assets" / "tiny.png")
+    return folder
+
+
+def problems_of(text: str, folder: Path, profile: str = "") -> tuple[Manifest | None, tuple[Problem, ...]]:
+    """The compiled manifest, or None, and its problems."""
+    file = folder / "kling-pipe.yaml"
+    file.write_text(text, encoding="utf-8")
+    try:
+        manifest = load(file, profile=profile)
+    except ManifestInvalid as error:
+        return None, error.problems
+    return manifest, manifest.problems
