@@ -159,20 +159,18 @@ async def arun(found: Plan, workspace: Workspace, *, on_event: OnEvent | None = 
 async def _guarded(found: Plan, workspace: Workspace, on_event: OnEvent | None, settings: Settings | None, seams: Seams | None,
                    create: bool, signals: bool) -> Result:  # fmt: skip
     import asyncio
+    import contextlib
+
+    from kling_pipe.engine.signals import stop_on_signals
 
     stop = asyncio.Event()
-    if signals:
-        _stop_on_signals(stop)
-    return await arun(found, workspace, on_event=on_event, settings=settings, seams=seams, create=create, stop=stop)
+    with stop_on_signals(stop) if signals else contextlib.nullcontext():
+        return await arun(found, workspace, on_event=on_event, settings=settings, seams=seams, create=create, stop=stop)
 
 
-def _stop_on_signals(stop: Any) -> None:
-    import asyncio
-    import signal
+async def first_page(workspace: Workspace, operation: str) -> int:
+    """How many tasks of an operation the account's first page of one shows: the cheapest question with credentials."""
+    from kling_pipe.catalog import load as operation_named
+    from kling_pipe.engine.run import listed
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows has no signal handlers in its event loop
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return await listed(workspace, operation_named(operation))

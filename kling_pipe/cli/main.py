@@ -22,6 +22,7 @@ VERBS = {
     "pull": ("records", "Fetch every file that the lock records; create nothing."),
     "adopt": ("records", "Bind a job to a task or element that exists already."),
     "sync": ("records", "Rebuild ledger and lock from the account; create nothing."),
+    "fmt": ("fmt", "Put manifests into canonical form; --check and --diff write nothing."),
     "check": ("catalog", "Check a raw request body against an operation."),
     "operations": ("catalog", "List the operations, or show one."),
     "schema": ("catalog", "Print a JSON Schema: `manifest` or an operation."),

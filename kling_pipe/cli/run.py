@@ -128,11 +128,12 @@ def _carry_out(found: Plan, manifest: Manifest, workspace: Workspace, flags: dic
     from kling_pipe.cli.progress import listeners
     from kling_pipe.report.results import failures_text, result_form, summary_text
 
-    kind = "quiet" if flags["quiet"] else "json" if flags["as_json"] else flags["progress"]
-    with listeners(kind, flags["json_into"], found) as (on_event, last):
+    kind = "quiet" if flags["quiet"] else flags["progress"]
+    budget = {**manifest.budget, **amounts(flags.get("budget", ()))}
+    with listeners(kind, found, budget, as_json=flags["as_json"], into=flags["json_into"]) as (on_event, last):
         result = api.run(found, workspace, on_event=on_event, settings=_settings(manifest, flags), signals=True)
         last(result_form(result))
-    if kind != "json":
+    if not flags["as_json"]:
         if failed := failures_text(result):
             click.echo(failed, err=True)
         click.echo(summary_text(result, emulated=workspace.emulated))

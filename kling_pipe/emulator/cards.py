@@ -20,6 +20,8 @@ SHORT_SIDE = {"std": 720, "pro": 1080, "4k": 2160}
 SQUARE_SIDE = {"1k": 1024, "2k": 2048, "4k": 4096}
 """A picture has as many pixels as a square of this side, by `resolution`."""
 MODEST = 40
+_RATIOS = (16 / 9, 9 / 16, 1.0, 4 / 3, 3 / 4, 3 / 2, 2 / 3, 21 / 9)
+_OFF = 0.02
 LABELLED = ("mode", "resolution", "aspect_ratio", "sound")
 
 
@@ -109,7 +111,7 @@ class Cards:
         """Width by height: of the first frame or the edited video, else as asked, else of the first picture."""
         shape = self._frame_shape(operation, task)
         if shape:
-            return shape[0] / shape[1]
+            return _standard(shape[0] / shape[1])
         width, _, height = _value(operation, task.body, "aspect_ratio").partition(":")
         if width.isdecimal() and height.isdecimal() and int(height):
             return int(width) / int(height)
@@ -139,6 +141,12 @@ class Cards:
 
 def _value(operation: Operation, body: Mapping[str, Any], name: str) -> str:
     return str(body.get(name) or operation.fields.get(name, {}).get("default") or "")
+
+
+def _standard(ratio: float) -> float:
+    """The ratio that a frame was meant to have: pictures come in multiples of 16 pixels, so theirs is a little off."""
+    nearest = min(_RATIOS, key=lambda one: abs(one / ratio - 1))
+    return nearest if abs(nearest / ratio - 1) < _OFF else ratio
 
 
 def _rounded(pixels: float, step: int) -> int:

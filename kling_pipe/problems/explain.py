@@ -35,10 +35,10 @@ def explain_text(id: str) -> str:
 
     Letters may be small (`kp104`), and a rule's id may leave out its last letter: `OV-11` is all of OV-11a, b, c.
     """
-    keyword = id.lower().removeprefix("schema/")
     if id.upper() in registry():
         return _own(registry()[id.upper()])
-    if id.lower().startswith("schema/") and keyword in _KEYWORDS:
+    keywords = {f"schema/{keyword}".lower(): keyword for keyword in _KEYWORDS}
+    if keyword := keywords.get(id.lower()):
         return f"schema/{keyword}\n\n{_KEYWORDS[keyword]}\n{_FIELDS}"
     if rules := _rules(id.lower()):
         return "\n\n".join(map(_rule, rules))

@@ -71,7 +71,8 @@ def _constraints(field: Mapping[str, Any]) -> str:
     words = [*_single(field)]
     for unit, least, most in _RANGES:
         if least in field or most in field:
-            words.append(_range(field.get(least), field.get(most)) + unit)
+            amount = _range(field.get(least), field.get(most))
+            words.append(f"{amount} entry" if amount + unit == "1 entries" else amount + unit)
     return "; ".join(words) or _TYPES.get(str(field["type"]), str(field["type"]))
 
 
@@ -87,4 +88,4 @@ def _single(field: Mapping[str, Any]) -> Iterator[str]:
 def _range(least: Any, most: Any) -> str:
     if least is None or most is None:
         return f"at most {most}" if least is None else f"at least {least}"
-    return f"{least}" if least == most else f"{least} to {most}"
+    return str(least) if least == most else f"{least} to {most}"

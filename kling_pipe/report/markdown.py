@@ -80,12 +80,12 @@ def run_markdown(
         *_remarks(emulated, False),
     ]
     for ending in ("failed", "waiting"):
-        rows = [(code(one.address), escaped(one.message)) for one in by_ending[ending]]
-        lines += _table((ending.capitalize(), "Reason"), rows, ":--- | :---") if rows else []
-    rows = [
+        told = [(code(one.address), escaped(one.message)) for one in by_ending[ending]]
+        lines += _table((ending.capitalize(), "Reason"), told, ":--- | :---")
+    made = [
         (code(one.address), _files(one.record), one.record.units if one.record else "") for one in by_ending["made"]
     ]
-    lines += _table(("Made", "Files", "Units"), rows, ":--- | :--- | ---:") if rows else []
+    lines += _table(("Made", "Files", "Units"), made, ":--- | :--- | ---:")
     if by_ending["reused"]:
         inner = _table(("Job",), [(code(one.address),) for one in by_ending["reused"]], ":---")
         lines += _folded(f"{len(by_ending['reused'])} reused", inner)
