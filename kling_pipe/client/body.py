@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,6 @@ from pathlib import Path
 from kling_pipe.errors import LocalStateError
 from kling_pipe.media import base64_length, base64_pieces, hashed
 from kling_pipe.model import FileRef, Json
-
-_MARK = "\ue000kling-pipe-file\ue000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +44,18 @@ def body_of(request: Mapping[str, Json]) -> Body:
     Raises LocalStateError when a file is not the one that the manifest was compiled with.
     """
     files: list[FileRef] = []
+    mark = secrets.token_hex(16)  # stands for a file in the text; nobody can have written it
 
     def leaf(value: object) -> str:
         if not isinstance(value, FileRef):
             raise TypeError(f"no JSON value: {value!r}")
         files.append(value)
-        return _MARK
+        return mark
 
     text = json.dumps(request, ensure_ascii=False, separators=(",", ":"), default=leaf)
     for file in files:
         _check(file)
-    parts = text.split(_MARK) if files else [text]
+    parts = text.split(mark) if files else [text]
     return Body(tuple(part.encode() for part in parts), tuple(files))
 
 

@@ -1,0 +1,145 @@
+"""Slots: the most urgent first, never more than allowed, narrower after a refusal and wider again."""
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kling_pipe.engine.slots import Pool, Slots, Want
+
+
+def inside(test):
+    """Slots set timers, so they live in a loop."""
+
+    async def work():
+        test()
+
+    asyncio.run(work())
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_the_most_urgent_of_those_that_wait_goes_first():
+    """Equal ones in the order in which they came."""
+
+    def check():
+        slots = Slots(lambda _: Pool(1, 1))
+        order = []
+        for name, priority in (("first", 0), ("dull", 1), ("hot", 9), ("dull too", 1)):
+            slots.ask(Want((("video", 1),), priority), lambda name=name: order.append(name))
+        for _ in range(3):
+            slots.release(Want((("video", 1),)))
+        assert order == ["first", "hot", "dull", "dull too"]
+
+    inside(check)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=40), st.integers(1, 9))
+def test_never_more_than_the_limit_unless_one_is_heavier_than_it(steps, limit):
+    """Weighted tasks come and go."""
+
+    def check():
+        slots = Slots(lambda _: Pool(limit, limit))
+        held = []
+        for weight, end_one in steps:
+            want = Want((("image", weight),))
+            slots.ask(want, lambda want=want: held.append(want))
+            if end_one and held:
+                slots.release(held.pop(0))
+            total = sum(one.pools[0][1] for one in held)
+            assert total <= limit or len(held) == 1
+            assert total == slots.pool("image").in_use
+
+    inside(check)
+
+
+def test_a_refusal_narrows_and_cools_and_an_end_makes_room_at_once():
+    """What was accepted at that moment is the new limit."""
+
+    def check():
+        clock = Clock()
+        slots = Slots(lambda _: Pool(8, 8), clock=clock)
+        want = Want((("video", 1),))
+        taken = []
+        for n in range(10):
+            slots.ask(want, lambda n=n: taken.append(n))
+        assert len(taken) == 8
+        for _ in range(3):
+            slots.refused(want)
+        assert slots.pool("video").limit == 5
+        assert len(taken) == 8
+        slots.release(want)
+        assert len(taken) == 9
+        assert slots.learned() == {"video": 5}
+
+    inside(check)
+
+
+def test_the_limit_grows_again_up_to_what_was_told():
+    """Additive, and only after many were accepted."""
+
+    def check():
+        clock = Clock()
+        slots = Slots(lambda _: Pool(3, 3), clock=clock)
+        want = Want((("video", 1),))
+        slots.force(want)
+        slots.force(want)
+        slots.refused(want)
+        assert slots.pool("video").limit == 1
+        for _ in range(100):
+            slots.accepted(want)
+        assert slots.pool("video").limit == 3
+
+    inside(check)
+
+
+def test_slots_of_other_processes_count():
+    """What they hold is not there for us, and they are looked at again."""
+
+    def check():
+        clock, held = Clock(), {"video": 4}
+        slots = Slots(lambda _: Pool(5, 5), others=lambda: held, clock=clock)
+        slots.pool("video")
+        taken = []
+        for n in range(3):
+            slots.ask(Want((("video", 1),)), lambda n=n: taken.append(n))
+        assert taken == [0]
+        held.clear()
+        clock.now += 1
+        slots.grant()
+        assert taken == [0, 1, 2]
+
+    inside(check)
+
+
+def test_nothing_is_granted_after_a_stop():
+    """Who waits goes on waiting."""
+
+    def check():
+        slots = Slots(lambda _: Pool(1, 1))
+        slots.stop()
+        slots.ask(Want((("video", 1),)), lambda: 1 / 0)
+
+    inside(check)
+
+
+def test_a_cancelled_wait_gives_back_what_it_got():
+    """Otherwise a slot would be lost for the rest of the run."""
+
+    async def work():
+        slots = Slots(lambda _: Pool(1, 1))
+        want = Want((("video", 1),))
+        slots.force(want)
+        waiting = asyncio.create_task(slots.take(want))
+        await asyncio.sleep(0)
+        slots.release(want)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert slots.pool("video").in_use == 0
+
+    asyncio.run(work())
