@@ -21,12 +21,12 @@ from house import Source, circle, effect, sources
 ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
-    ("model", "nearest", "pointers", "slug"),
+    ("model", "nearest", "pointers", "slug", "hole"),
     ("errors", "effects", "conditions", "bodies", "keys"),
     ("graph", "ledger", "lock", "outputs", "auth"),
-    ("media", "catalog"),
+    ("media", "catalog", "posters"),
     ("source", "prompts", "select"),
-    ("report",),
+    ("report", "format"),
     ("check", "cost"),
     ("client", "emulator"),
     ("manifest", "problems"),
@@ -49,8 +49,8 @@ HOMES = {
     "yaml": {"source"},
     "jsonschema": {"check"},
     "jsonschema_rs": {"check"},
-    "PIL": {"media", "emulator"},
-    "av": {"media", "emulator"},
+    "PIL": {"media", "posters", "emulator"},
+    "av": {"posters", "emulator"},
     "jwt": {"auth", "emulator"},
     "starlette": {"emulator"},
     "uvicorn": {"emulator"},
@@ -74,6 +74,7 @@ EFFECTS = {
     "lock.file": "writes a .part, which nobody sees before effects.replace",
     "outputs.local": "writes a .part, which nobody sees before effects.replace or effects.link",
     "cli.boundary": "a bug's report, in the folder for temporary files",
+    "cli.fmt": "writes a .part beside a manifest, which nobody reads before effects.replace",
     "cli.progress": "--json-into: events into the file that the user names",
     "cli.summary": "appends to the step summary that the CI service names",
     "cli.project": "init writes a first manifest, never over one that stands there",
@@ -102,7 +103,7 @@ def committed() -> dict[str, str]:
         for path in (Path(folder, name) for name in files if not any(fnmatch(name, one) for one in ignored)):
             data = path.read_bytes()
             if b"\0" not in data:
-                found[path.relative_to(ROOT).as_posix()] = data.decode()
+                found[path.relative_to(ROOT).as_posix()] = data.decode(errors="replace")
     return found
 
 
