@@ -12,16 +12,21 @@ Schema = dict[str, Any]
 FILLED_IN = {"$ref": "#/definitions/template"}
 """A text with a template in it may become anything; null stands for a field that is left out."""
 
+FROM_VARS = {"$ref": "#/definitions/from-vars"}
+"""The same beside the API's fields, where nothing can be left out."""
+
 _IDS = ("element", "voice")
 _BOUNDS = ("minimum", "maximum", "enum")
 
 
-def template() -> Schema:
-    """The definition that `FILLED_IN` names."""
+def templates() -> dict[str, Schema]:
+    """The definitions that `FILLED_IN` and `FROM_VARS` name."""
+    braces = r"\{[{%#]"
+    left_out = "A template such as {{ matrix.ratio }}, in quotes; or null, which leaves the field out."
+    from_vars = "A template such as {{ vars.count }}, in quotes."
     return {
-        "description": "A template such as {{ matrix.ratio }}, in quotes; or null, which leaves the field out.",
-        "type": ["string", "null"],
-        "pattern": r"\{[{%#]",
+        "template": {"description": left_out, "type": ["string", "null"], "pattern": braces},
+        "from-vars": {"description": from_vars, "type": "string", "pattern": braces},
     }
 
 

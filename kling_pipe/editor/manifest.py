@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from kling_pipe.catalog import operations
-from kling_pipe.editor.fields import Schema, media_value, template
+from kling_pipe.editor.fields import FROM_VARS, Schema, media_value, templates
 from kling_pipe.editor.recipes import fitting, layer, recipe
 from kling_pipe.editor.texts import text, told
 from kling_pipe.manifest.words import BUDGET, DEFAULT_API, KINDS, PER_JOB
 
 _NAME = "^[a-z][a-z0-9_]*$"
+_AXIS = r"^[^\W\d]\w*$"
+_PROFILE = r"^[^\W\d][\w-]*$"
 _AMOUNT = {"type": "number", "minimum": 0}
 _ANY_OF_YOURS = {"^x-": {"description": "Of your own: kling-pipe does not read it. A place for anchors."}}
 
@@ -52,7 +54,7 @@ def _top_level() -> dict[str, Schema]:
         "limits": _limits(),
         "retries": {"type": "integer", "minimum": 0, "maximum": 20},
         "defaults": layers,
-        "profiles": _each({"description": "One layer over `defaults`.", **layers}),
+        "profiles": _each({"description": "One layer over `defaults`.", **layers}, _PROFILE),
         "include": _each({"description": "Path of a manifest, relative to this one.", "type": "string"}, _NAME),
         **{plural: {"type": ["object", "null"], "propertyNames": {"pattern": _NAME}} for plural in KINDS},
     }
@@ -64,10 +66,9 @@ def _named(properties: dict[str, Schema]) -> Schema:
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
-def _each(value: Schema, names: str = "") -> Schema:
+def _each(value: Schema, names: str) -> Schema:
     """A mapping from names to values of one shape, or nothing."""
-    shape: Schema = {"type": ["object", "null"], "additionalProperties": value}
-    return {**shape, "propertyNames": {"pattern": names}} if names else shape
+    return {"type": ["object", "null"], "propertyNames": {"pattern": names}, "additionalProperties": value}
 
 
 def _amounts(words: Iterable[str]) -> Schema:
@@ -85,9 +86,7 @@ def _limits() -> Schema:
             for model in operation.fields[pool["model"]]["enum"] if pool["model"] else ():
                 packs.setdefault(f"{pool['pack']}/{model}", f"Tasks of {model} at once.")
     known = {pack: {"description": text, **slots} for pack, text in packs.items()}
-    bare = "|".join(sorted(pack for pack in packs if "/" not in pack))
-    later = {f"^({bare})/.+$": {"description": "Tasks of this model at once.", **slots}}
-    return {**_named(known), "patternProperties": later}
+    return _named(known)
 
 
 # -- kinds ---------------------------------------------------------------------------------------------------------
@@ -117,7 +116,7 @@ def _under(plural: str, kind: str, name: str) -> Schema:
 
 
 def _definitions() -> dict[str, Schema]:
-    found: dict[str, Schema] = {"template": template(), "matrix": _matrix()}
+    found: dict[str, Schema] = {**templates(), "matrix": _matrix()}
     for kind in KINDS.values():
         found[f"{kind}-by-api"] = _by_api(kind, "")
         found[f"{kind}-layer-by-api"] = _by_api(kind, "-layer")
@@ -151,15 +150,17 @@ def _existing(kind: str) -> Schema:
 
 
 def _matrix() -> Schema:
-    words = {"type": "array", "items": {"type": "string"}}
-    entries = {"type": "array", "items": {"type": "object", "description": "Values by axis."}}
-    inner: dict[str, Any] = {"from": {"type": "string"}, "axes": words, "include": entries, "exclude": entries}
+    columns = {"type": "array", "items": {"type": "string"}}
+    some = {"type": "array", "items": {"type": "object", "description": "Values by axis.", "minProperties": 1}}
+    entries = {"anyOf": [some, FROM_VARS]}
+    inner: dict[str, Any] = {"from": {"type": "string"}, "axes": columns, "include": entries, "exclude": entries}
+    values = {"type": "array", "minItems": 1, "items": {"not": {"type": ["array", "null"]}}}
     return {
         "description": text("recipe", "matrix"),
         "type": "object",
         "minProperties": 1,
         "properties": {word: told("matrix", word, schema) for word, schema in inner.items()},
         "dependencies": {"axes": ["from"]},
-        "additionalProperties": {"description": "The values of this axis.", "type": "array", "minItems": 1,
-                                 "items": {"not": {"type": ["array"]}}},
-    }  # fmt: skip
+        "propertyNames": {"pattern": _AXIS},
+        "additionalProperties": {"description": "The values of this axis.", "anyOf": [values, FROM_VARS]},
+    }

@@ -6,23 +6,22 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from kling_pipe.catalog import Operation, operations
-from kling_pipe.editor.fields import FILLED_IN, Fields, Schema, media_value
+from kling_pipe.editor.fields import FILLED_IN, FROM_VARS, Fields, Schema, media_value
 from kling_pipe.editor.texts import told
-from kling_pipe.manifest.words import SHOT
+from kling_pipe.manifest.words import DEFAULTS, SHOT
 
-_LAYER = ("tags", "retries", "takes")
-_COUNT = {"type": "integer", "minimum": 1, "maximum": 999}
+_COUNT = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 999}, FROM_VARS]}
 _WORDS = {"type": ["string", "array"], "items": {"type": "string"}}
 _TOOL: dict[str, Schema] = {
     "raw": {"type": "object"},
     "matrix": {"$ref": "#/definitions/matrix"},
     "takes": _COUNT,
     "pick": _COUNT,
-    "frozen": {"type": "boolean"},
+    "frozen": {"anyOf": [{"type": "boolean"}, FROM_VARS]},
     "tags": _WORDS,
     "needs": _WORDS,
     "save_as": {"type": "string"},
-    "retries": {"type": "integer", "minimum": 0, "maximum": 20},
+    "retries": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 20}, FROM_VARS]},
 }
 _ITEMS = {"type": ["string", "integer"]}
 
@@ -47,7 +46,7 @@ def recipe(operation: Operation) -> Schema:
 def layer(operation: Operation) -> Schema:
     """Defaults (or a profile's) for an operation: its fields as in the recipe, and a few of the tool's words."""
     at = f"#/definitions/{operation.name}/properties"
-    words = {name: {"$ref": f"{at}/{name}"} for name in ("api", *Fields(operation).all(), *_LAYER)}
+    words = {name: {"$ref": f"{at}/{name}"} for name in (*Fields(operation).all(), *DEFAULTS)}
     return {
         "description": f"Defaults for {operation.name}.",
         "type": ["object", "null"],
@@ -83,7 +82,8 @@ def _shots(operation: Operation) -> Schema:
         "required": list(SHOT),
         "additionalProperties": False,
     }
-    return {"type": "array", "items": shot, "minItems": shots["minItems"], "maxItems": shots["maxItems"]}
+    some = {"type": "array", "items": shot, "minItems": shots["minItems"], "maxItems": shots["maxItems"]}
+    return {"anyOf": [some, FILLED_IN]}
 
 
 def _sugar(operation: Operation) -> dict[str, Schema]:
