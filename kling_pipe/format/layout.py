@@ -120,16 +120,15 @@ class _Writer:
     def _text(self, atom: Atom) -> None:
         if atom.is_block:
             self._block_scalar(atom)
-        elif "\n" in atom.text:
-            first, *rest = atom.text.split("\n")
+        else:
             inside = " " * (self._levels.inside + STEP * self._levels.brackets)
-            self._line += first.rstrip() if not atom.style else first
+            first, *rest = atom.text.split("\n")
+            self._line += first
             for line in rest:
-                self._break()
+                # How far a line of folded text is indented means nothing; that it is empty does.
+                self._lines.append(self._line if atom.style else self._line.rstrip(" "))
                 kept = line.lstrip(" \t")
                 self._line = inside + kept if kept else ""
-        else:
-            self._line += atom.text
 
     def _block_scalar(self, atom: Atom) -> None:
         indicator, remark, body = atom.head()
