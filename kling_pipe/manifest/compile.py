@@ -16,7 +16,7 @@ from kling_pipe.manifest.media import MediaReader, Probe
 from kling_pipe.manifest.places import check_places
 from kling_pipe.manifest.scope import Recipe, Scope
 from kling_pipe.manifest.surroundings import check_surroundings
-from kling_pipe.manifest.trouble import Trouble
+from kling_pipe.manifest.trouble import Mark, Trouble
 from kling_pipe.manifest.verify import Verifier, note_tokens
 from kling_pipe.model import Job, Problem
 
@@ -125,11 +125,16 @@ def _verify(found: Mapping[str, Draft], drafter: Drafter) -> None:
 
 
 def _check_places(made: list[Job], found: Mapping[str, Draft], drafter: Drafter) -> None:
+    blamed: dict[str, Mark] = {}
+
     def clash(job: Job, other: str, place: str) -> None:
         draft = found[job.address]
+        if draft.recipe.title in blamed:  # one `save_as` without its axes
+            drafter.trouble.repeat(blamed[draft.recipe.title], job.address)
+            return
         path = draft.recipe.origins.get("save_as", draft.recipe.path)
-        drafter.case(draft).refuse("KP315", path, f"`{other}` and `{job.address}` would both be saved as `{place}`",
-                                   hint="Name the axes or the take in `save_as`.")  # fmt: skip
+        message = f"`{other}` and `{job.address}` would both be saved as `{place}`"
+        blamed[draft.recipe.title] = drafter.case(draft).refuse("KP315", path, message, hint="Name the axes or the take in `save_as`.")
 
     check_places(made, load, clash)
 

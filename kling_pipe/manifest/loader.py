@@ -11,7 +11,7 @@ from typing import Any
 from kling_pipe.hole import Hole
 from kling_pipe.manifest.entries import Entries, has_hole
 from kling_pipe.manifest.media import MediaReader
-from kling_pipe.manifest.names import NAME
+from kling_pipe.manifest.names import NAME, beside
 from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.trouble import Path_, Trouble
 from kling_pipe.manifest.words import KINDS, TOP_LEVEL
@@ -110,8 +110,7 @@ class Loader:
         chain = (*above, file.resolve())
         for alias, target in written.items():
             if self._may_include(scope, alias, target, chain):
-                shown = (Path(scope.document.name).parent / target).as_posix()
-                scope.includes[alias] = self.scope(scope.folder / target, shown, {}, f"{scope.prefix}{alias}.", chain)
+                scope.includes[alias] = self.scope(scope.folder / target, beside(scope.document.name, target), {}, f"{scope.prefix}{alias}.", chain)
             else:
                 scope.includes[str(alias)] = _unread(scope, str(alias))
 

@@ -30,6 +30,8 @@ def entry_of(scope: Scope, reference: Reference) -> Existing | Recipe:
     *aliases, name = reference.path
     for alias in aliases:
         if alias not in scope.includes:
+            if not scope.document.is_whole:
+                raise NotFound("", "")
             raise NotFound("KP301", f"nothing is included as `{alias}`", near=nearest(alias, scope.includes),
                            allowed=", ".join(scope.includes), hint=f"Add `include: {{{alias}: path.yaml}}`.")  # fmt: skip
         scope = scope.includes[alias]
@@ -39,7 +41,7 @@ def entry_of(scope: Scope, reference: Reference) -> Existing | Recipe:
             raise NotFound("", "")
         plural = PLURALS.get(reference.kind)
         hint = f"Add it under `{plural}:`, or correct the name." if plural else f"A {reference.kind} goes by its id here."
-        raise NotFound("KP301", f"there is no {reference.kind} named `{name}`", near=_near_name(scope, reference.kind, name),
+        raise NotFound("KP301", f"there is no {reference.kind} named `{name}`", near=_near_name(scope, reference, name),
                        allowed=_shown(known), hint=hint)  # fmt: skip
     entry = known[name]
     if isinstance(entry, Broken):
@@ -47,11 +49,12 @@ def entry_of(scope: Scope, reference: Reference) -> Existing | Recipe:
     return entry
 
 
-def _near_name(scope: Scope, kind: str, name: str) -> str:
+def _near_name(scope: Scope, reference: Reference, name: str) -> str:
+    kind, prefix = reference.kind, "".join(f"{alias}." for alias in reference.path[:-1])
     if near := nearest(name, scope.entries.get(kind, {})):
-        return f"{kind}.{near}"
+        return f"{kind}.{prefix}{near}"
     elsewhere = [other for other, names in scope.entries.items() if name in names]
-    return f"{elsewhere[0]}.{name}" if elsewhere else ""
+    return f"{elsewhere[0]}.{prefix}{name}" if elsewhere else ""
 
 
 def _shown(names: Iterable[str]) -> str:

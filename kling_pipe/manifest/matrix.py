@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kling_pipe.manifest.names import beside
 from kling_pipe.manifest.tables import Row, read_rows
 from kling_pipe.manifest.trouble import Path_, Trouble
 from kling_pipe.manifest.words import MATRIX
@@ -70,7 +71,7 @@ class Matrix:
         combos = self._included(names, self._excluded(names, combos))
         if not combos and not self.failed:
             self.refuse("KP307", (), "the matrix has no cells", key=True, hint="Look at `exclude` and at empty axes.")
-        cells = self._named(names, combos)
+        cells = [] if self.failed else self._named(names, combos)
         return [] if self.failed else cells
 
     def _axes(self) -> dict[str, list[Any]]:
@@ -108,7 +109,7 @@ class Matrix:
             self.refuse("KP102", ("from",), "`from` wants the path of a csv, json or yaml file")
             return [], []
         before = self.trouble.errors
-        shown = (Path(self.document.name).parent / source).as_posix()
+        shown = beside(self.document.name, source)
         rows = read_rows(self.folder / source, shown, lambda message, **facts: self.refuse("KP303", ("from",), message, **facts), self.trouble)
         self.failed |= self.trouble.errors > before
         return self._axis_columns(rows), rows

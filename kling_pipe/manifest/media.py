@@ -81,7 +81,7 @@ class MediaReader:
         mark = (ref.sha256, limits)
         if mark not in self._probed:
             self._probed[mark] = self._probe(ref, limits)
-        return [Complaint(one.rule, one.level, f"`{name}`: {one.message}, {one.found}" if one.found else f"`{name}`: {one.message}",
+        return [Complaint(one.rule, one.level, f"`{name}`: {one.message}",
                           one.found, one.allowed, one.hint, one.source) for one in self._probed[mark]]  # fmt: skip
 
 

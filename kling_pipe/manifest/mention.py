@@ -15,31 +15,34 @@ Write = Callable[[Reference], str]
 class Mention(Lookup):
     """One reference inside a template. Writing it into a text gives its numbered token."""
 
-    __slots__ = ("_reference", "_write")
+    __slots__ = ("_reference", "_scope", "_write")
 
-    def __init__(self, reference: Reference, write: Write) -> None:
-        self._reference = reference
-        self._write = write
+    def __init__(self, reference: Reference, write: Write, scope: Scope) -> None:
+        self._reference, self._write, self._scope = reference, write, scope
 
     def __str__(self) -> str:
         return self._write(self._reference)
 
     def __getitem__(self, value: object) -> Mention:
-        return Mention(self._reference.with_pick(value), self._write)
+        return Mention(self._reference.with_pick(value), self._write, self._scope)
 
     def __getattr__(self, name: str) -> Mention:
         if name.startswith("_"):
             raise AttributeError(name)
+        kind, path = self._reference.kind, self._reference.path
+        if path[-1] not in self._scope.entries.get(kind, {}):
+            # Perhaps an include that is not there: whoever looks it up will say so.
+            return Mention(Reference(kind, (*path, name)), self._write, self._scope)
         raise TemplateProblem("KP301", f"`{self._reference}` has no `{name}`", needle=name,
                               hint="After a name come a cell ['value'], .take(n) or .output(n).")  # fmt: skip
 
     def output(self, number: int) -> Mention:
         """The same reference, its nth output, from 1."""
-        return Mention(replace(self._reference, output=_count(number, "output")), self._write)
+        return Mention(replace(self._reference, output=_count(number, "output")), self._write, self._scope)
 
     def take(self, number: int) -> Mention:
         """The same reference, its nth take, from 1."""
-        return Mention(replace(self._reference, take=_count(number, "take")), self._write)
+        return Mention(replace(self._reference, take=_count(number, "take")), self._write, self._scope)
 
 
 def _count(number: object, word: str) -> int:
@@ -66,7 +69,7 @@ class Names(Lookup):
             raise AttributeError(name)
         if name in self._scope.includes and name not in self._scope.entries.get(self._kind, {}):
             return Names(self._kind, self._scope.includes[name], self._write, (*self._path, name))
-        return Mention(Reference(self._kind, (*self._path, name)), self._write)
+        return Mention(Reference(self._kind, (*self._path, name)), self._write, self._scope)
 
     def __getitem__(self, name: str) -> Mention | Names:
         return getattr(self, str(name))  # type: ignore[no-any-return]

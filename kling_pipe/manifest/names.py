@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,11 @@ class Reference:
         """The same reference narrowed to the cell that has this axis value."""
         values = value if isinstance(value, tuple | list) else (value,)
         return replace(self, picks=(*self.picks, *map(str, values)))
+
+
+def beside(file: str, target: str) -> str:
+    """What messages call a file that is written relative to another one."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(file.replace("\\", "/")), target))
 
 
 def looks_like_reference(text: str) -> bool:

@@ -24,7 +24,8 @@ class _Entry:
 
     def last(self) -> Problem:
         """The problem in its last words."""
-        row = f" (row {self.row})" if self.row else ""
+        # What every row has in common is not this row's mistake.
+        row = f" (row {self.row})" if self.row and not self.others else ""
         more = f" (and so in {len(self.others)} more)" if self.others else ""
         return replace(self.problem, message=f"{self.problem.message}{row}{more}") if row or more else self.problem
 

@@ -46,6 +46,8 @@ class Verifier:
         """Report all that the API would refuse, or that is probably a mistake, at the place where it is written."""
         operation, request = draft.recipe.operation, draft.built.request
         kinds = self._element_kinds(request)
+        if self._lacks_model(draft):
+            return
         alike = likeness(form_of(operation), request, kinds)
         known = self._marks(draft, alike)
         if known is not None:
@@ -57,6 +59,18 @@ class Verifier:
         if alike is not None:
             # What is clean is so in every recipe of the operation; a problem has its place in one.
             self._known[id(draft.recipe) if findings else operation, alike] = marks
+
+    def _lacks_model(self, draft: Draft) -> bool:
+        """Report a recipe that leaves the model to Kling, whose silent default is an old one."""
+        operation = draft.recipe.operation
+        name = operation.kling["pool"]["model"]
+        if not name or name in draft.built.request or name in draft.recipe.misspelt:
+            return False
+        schema = operation.fields[name]
+        silent = f"; without it Kling takes {schema['default']}" if "default" in schema else ""
+        self.drafter.case(draft).refuse("KP103", draft.recipe.path, f"`{name}` is missing", key=True, allowed=", ".join(schema.get("enum", ())),
+                                        hint=f"Write it here or under `defaults:`{silent}.")  # fmt: skip
+        return True
 
     def _marks(self, draft: Draft, alike: Likeness | None) -> list[Mark] | None:
         """What is known of a request from one like it: the marks of its problems, or None."""

@@ -87,14 +87,18 @@ class Construction:
             except Refused as problem:
                 self.problems.append(problem)
                 return None
-            if size > _MOST_VALUES or (size > _SMALL and size > _MOST_GROWTH * len(self._sizes)):
-                self._refuse("KP006", f"aliases blow this document up to {size:,} values", root,
-                             "Repeat less: an alias of an alias of an alias multiplies.")  # fmt: skip
+            if size > _SMALL and size > _MOST_GROWTH * len(self._sizes):
+                self.problems.append(self._bomb(size, root))
                 return None
             return self._value(root)
 
     def _refuse(self, id: str, message: str, node: yaml.Node, hint: str) -> None:
         self.problems.append(Refused(id, message, node, hint))
+
+    @staticmethod
+    def _bomb(size: int, node: yaml.Node) -> Refused:
+        return Refused("KP006", f"aliases blow this up to {size:,} values", node,
+                       "Repeat less: an alias of an alias of an alias multiplies.")  # fmt: skip
 
     def _size(self, node: yaml.Node) -> int:
         """How many values the node stands for once its aliases are written out."""
@@ -108,6 +112,8 @@ class Construction:
         self._open.add(id(node))
         size = 1 + sum(self._size(child) for child in children(node))
         self._open.discard(id(node))
+        if size > _MOST_VALUES:
+            raise self._bomb(size, node)
         self._sizes[id(node)] = size
         return size
 
