@@ -106,10 +106,15 @@ def _walk(name: str, edges: dict[str, set[str]], path: list[str], done: set[str]
 
 
 def effect(call: ast.Call) -> bool:
-    """Whether a call changes what is on a disk: by a write mode, or by a name of `os`, `shutil`, `Path` or SQLite."""
+    """Whether a call changes what is on a disk: by a write mode, or by a name of `os`, `shutil`, `Path` or SQLite.
+
+    What is called `part` may be written and removed: nobody looks at it before `effects.replace` gives it its name.
+    """
     function = call.func
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     owner = ast.unparse(function.value) if isinstance(function, ast.Attribute) else ""
+    if name in _ON_A_PART and "part" in (owner, *map(ast.unparse, call.args[-1:])):
+        return False
     if owner == "os":
         return name in _OS
     if owner == "shutil":
@@ -121,6 +126,7 @@ def effect(call: ast.Call) -> bool:
     return name in _METHODS and "effects" not in owner
 
 
+_ON_A_PART = {"open", "write_text", "write_bytes", "unlink", "copyfile", "copyfileobj"}
 _OS = {"replace", "rename", "link", "symlink", "fsync", "remove", "unlink", "truncate", "removedirs", "renames"}
 _SHUTIL = {"copy", "copy2", "copyfile", "copytree", "move", "rmtree"}
 _METHODS = {"write_text", "write_bytes", "rename", "unlink", "touch", "hardlink_to", "symlink_to", "rmdir", "commit"}
