@@ -1,8 +1,9 @@
-"""Parts of manifests as tests and pages show them: read, laid over a whole manifest, compiled in a folder of their own."""
+"""Parts of manifests as tests and pages show them: read, laid over a whole one, compiled in a folder of their own."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,15 @@ def laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def whole(text: str, base: str) -> str:
-    """The text of a manifest: `text` itself if it is one, or is no YAML; else `text` laid over `base`."""
-    document = parse(text, "test.yaml")
-    if document.problems or not isinstance(document.data, dict) or "project" in document.data:
+    """The text of a manifest: `text` itself if it is one; `text` laid over `base` if it is a part.
+
+    What cannot be read in full gets a `project:` and is left as it stands: its spelling is the point.
+    """
+    if re.search(r"^(project:|- )", text, re.MULTILINE):
         return text
+    document = parse(text, "test.yaml")
+    if document.problems:
+        return f"project: spring-tea\n{text}"
     kinds = ("elements", "images", "videos")
     over = laid_over(data_of(base), document.data)
     for kind in kinds:
@@ -46,9 +52,12 @@ def whole(text: str, base: str) -> str:
 
 
 def folder_with_assets(folder: Path) -> Path:
-    """A folder with the pictures of the example pipelines, a small library and a picture that is too small."""
+    """A folder with the pictures of the example pipelines, a small library, tables, and a picture that is too small."""
     shutil.copytree(PIPELINES / "assets", folder / "assets")
     shutil.copytree(PIPELINES / "brand", folder / "brand")
+    (folder / "tables").mkdir()
+    (folder / "tables" / "teas.csv").write_text("tea\nSencha\nHojicha\n", encoding="utf-8")
+    (folder / "tables" / "uneven.csv").write_text("tea,colour\nSencha,green\nHojicha\n", encoding="utf-8")
     Image.new("RGB", (200, 200)).save(folder / "assets" / "tiny.png")
     return folder
 

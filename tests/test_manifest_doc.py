@@ -1,10 +1,10 @@
-"""docs/manifest.md says what the compiler does: every example compiles, every request and job list shown is the real one.
+"""docs/manifest.md says what the compiler does: its examples compile, its requests and job lists are the real ones.
 
-    ```yaml                a whole manifest (with `project:`) or a part, laid over the first one of the page
-    ```yaml wrong=KP302    has exactly this problem
-    ```yaml file=a/b.yaml  is also written to a file that other examples use; so is ```csv file=...
-    ```json video.ending   a request of the example above it: the fields shown are the fields sent
-    ```text jobs           the jobs of the example above it with their files
+```yaml                a whole manifest (with `project:`) or a part, laid over the first one of the page
+```yaml wrong=KP302    has exactly this problem
+```yaml file=a/b.yaml  is also written to a file that other examples use; so is ```csv file=...
+```json video.ending   a request of the example above it: the fields shown are the fields sent
+```text jobs           the jobs of the example above it with their files
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from snippets import ROOT, data_of, folder_with_assets, problems_of, whole
 from kling_pipe.catalog import operations
 from kling_pipe.manifest.words import BUDGET, DEFAULT_API, KINDS, MATRIX, RECIPE, TOP_LEVEL
 from kling_pipe.prompts.language import FILTERS, METHODS, TESTS
+from kling_pipe.report.levels import Levels, leveled
 from kling_pipe.report.requests import request_form
 
 PAGE = (ROOT / "docs" / "manifest.md").read_text(encoding="utf-8")
@@ -140,7 +141,9 @@ def test_the_jobs_that_are_shown_are_the_jobs(one: Example, folder: Path) -> Non
         title = job.base.partition("@")[0]
         if title in names or title.count(".") > 1:
             extension = operations()[job.operation].kling["result"].get("extension", "")
-            place = job.place if not job.place or Path(job.place).suffix == f".{extension}" else f"{job.place}.{extension}"
+            place = (
+                job.place if not job.place or Path(job.place).suffix == f".{extension}" else f"{job.place}.{extension}"
+            )
             made[job.address] = [job.address, *([place] if place else [])]
     assert sorted(listed) == sorted(made.values())
 
@@ -154,6 +157,15 @@ def test_the_profile_example_does_what_the_page_says(folder: Path) -> None:
     assert (found["cup"]["mode"], found["cup"]["sound"]) == ("std", "off")
     assert (found["hero"]["mode"], found["hero"]["sound"]) == ("4k", "off")
     assert not {"mode", "sound"} & set(found["classic"])
+
+
+def test_the_remark_example_ignores_what_it_names(folder: Path) -> None:
+    """Without the remark there is a warning on that line, with it there is none."""
+    text = next(one.text for one in RIGHT if "# kp: ignore" in one.text)
+    manifest, problems = problems_of(text.replace("# kp:", "# kept:"), folder)
+    assert manifest is not None
+    assert [problem.id for problem in problems] == ["OV-24"]
+    assert leveled(problems, Levels(), {manifest.scope.document.name: text}) == []
 
 
 def test_every_word_of_the_language_is_on_the_page() -> None:

@@ -1,0 +1,187 @@
+"""The registry of problems: complete, true (its examples have what they say), and the page made from it is current."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from snippets import ROOT, data_of, folder_with_assets, problems_of, whole
+
+from kling_pipe.catalog import operations
+from kling_pipe.problems import Entry, explain_text, known_ids, page_text, registry
+from kling_pipe.report.levels import Levels, leveled
+
+BASE = re.findall(
+    r"^```yaml\n(.*?)^```$", (ROOT / "docs" / "manifest.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+)[0]
+COMPILED = [entry for entry in registry().values() if entry.when == "compile"]
+
+
+def ids_in_the_code() -> Iterator[str]:
+    """Problem ids that some line of the program gives to a problem."""
+    for path in (ROOT / "kling_pipe").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"KP\d{3}", node.value):
+                yield node.value
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return folder_with_assets(tmp_path)
+
+
+def test_every_id_in_the_code_is_registered_and_every_registered_id_is_used() -> None:
+    """No problem without an explanation, and no explanation of what never happens."""
+    assert set(ids_in_the_code()) == set(registry())
+
+
+@pytest.mark.parametrize("entry", registry().values(), ids=registry())
+def test_an_entry_is_complete(entry: Entry) -> None:
+    """A title without a full stop, a reason and a next step in whole sentences."""
+    assert re.fullmatch(r"KP\d{3}", entry.id)
+    assert entry.title
+    assert not entry.title.endswith(".")
+    assert len(entry.why) > 40
+    assert entry.why.endswith(".")
+    assert entry.next.endswith(".")
+    assert entry.when in ("compile", "remarks", "plan")
+
+
+@pytest.mark.parametrize("entry", [one for one in COMPILED if one.wrong], ids=lambda entry: entry.id)
+def test_the_wrong_example_has_this_problem_alone(entry: Entry, folder: Path) -> None:
+    """One mistake, one problem, with its place in the file."""
+    _, problems = problems_of(whole(entry.wrong, BASE), folder)
+    found = [problem for problem in problems if problem.id == entry.id or problem.level == "error"]
+    assert [problem.id for problem in found] == [entry.id], [problem.message for problem in problems]
+    assert found[0].position
+
+
+@pytest.mark.parametrize("entry", [one for one in registry().values() if one.right], ids=lambda entry: entry.id)
+def test_the_right_example_has_no_problem(entry: Entry, folder: Path) -> None:
+    """What we advise compiles without a word."""
+    manifest, problems = problems_of(whole(entry.right, BASE), folder)
+    assert manifest is not None, [problem.message for problem in problems]
+    assert {problem.id for problem in problems} <= {"OV-24", "OV-19"}, problems
+
+
+def test_only_what_has_no_example_goes_without() -> None:
+    """An unreadable file, two projects and two plans cannot be shown in a few lines; all else can."""
+    assert {entry.id for entry in registry().values() if not entry.wrong} == {"KP009", "KP403", "KP404"}
+
+
+@pytest.mark.parametrize(
+    "entry", [one for one in registry().values() if one.when == "remarks"], ids=lambda entry: entry.id
+)
+def test_a_wrong_remark_is_reported(entry: Entry, folder: Path) -> None:
+    """Remarks are read once all problems are known."""
+    manifest, problems = problems_of(entry.wrong, folder)
+    assert manifest is not None
+    left = leveled(
+        (one for one in problems if one.id != entry.id), Levels(), {manifest.scope.document.name: entry.wrong}
+    )
+    assert [problem.id for problem in left] == [entry.id]
+
+
+def rule_ids() -> Iterator[str]:
+    """Every id that a check can report: rules between fields, and those of single fields."""
+    for operation in operations().values():
+        for rule in operation.rules:
+            yield rule["id"]
+        yield from _in_fields(operation.schema)
+
+
+def _in_fields(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if "x-rule" in schema:
+            yield schema["x-rule"]
+        for name, inner in schema.items():
+            if name != "x-kling":
+                yield from _in_fields(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from _in_fields(inner)
+
+
+@pytest.mark.parametrize("id", sorted(set(rule_ids())))
+def test_every_rule_of_the_api_is_explained(id: str) -> None:
+    """`kling-pipe explain` knows each rule, with its source and the operations that have it."""
+    text = explain_text(id)
+    assert text.startswith(f"{id}: ")
+    assert "Source:" in text
+    assert "Holds for:" in text
+    assert "{" not in text
+
+
+@pytest.mark.parametrize("id", known_ids())
+def test_an_explanation_fits_a_terminal(id: str) -> None:
+    """At most 100 columns, but for lines of examples that are as they are."""
+    long = [line for line in explain_text(id).splitlines() if len(line) > 100 and not line.startswith("    ")]
+    assert long == []
+
+
+def test_ids_are_found_however_they_are_typed() -> None:
+    """Small letters, and the family of a rule: nobody types an id with care."""
+    assert explain_text("kp302") == explain_text("KP302")
+    assert explain_text("ov-12") == explain_text("OV-12")
+    family = explain_text("OV-11")
+    assert all(f"OV-11{letter}: " in family for letter in "abc")
+    assert "takes" in explain_text("schema/enum")
+
+
+@pytest.mark.parametrize("id", ["KP999", "OV", "OV-", "schema/", "schema/unknown", "", "KP30"])
+def test_an_unknown_id_is_a_key_error(id: str) -> None:
+    """The command line turns it into a message with the nearest id."""
+    with pytest.raises(KeyError):
+        explain_text(id)
+
+
+def test_every_keyword_that_a_field_check_reports_is_explained() -> None:
+    """`schema/<keyword>` for each keyword that the operations' fields use."""
+    used = {word for operation in operations().values() for word in _keywords(operation.schema["properties"])}
+    for keyword in used:
+        assert explain_text(f"schema/{keyword}")
+
+
+def _keywords(fields: dict[str, object]) -> Iterator[str]:
+    constraints = {"type", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems"}
+    for field in fields.values():
+        assert isinstance(field, dict)
+        yield from constraints & set(field)
+        if "required" in field:
+            yield "required"
+        yield from _keywords(field.get("properties", {}))
+        if "items" in field:
+            yield from _keywords({"items": field["items"]})
+
+
+def test_the_page_is_current() -> None:
+    """docs/problems.md is what the registry makes today."""
+    assert (ROOT / "docs" / "problems.md").read_text(encoding="utf-8") == page_text()
+
+
+def test_check_on_the_command_line_agrees() -> None:
+    """`python -m kling_pipe.problems --check` is silent and exits 0 when the page is current."""
+    command = [sys.executable, "-m", "kling_pipe.problems", "--check"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_the_page_has_a_section_for_each_id_and_a_row_for_each_rule() -> None:
+    """Links from messages lead to a heading."""
+    page = page_text()
+    assert re.findall(r"^## (KP\d{3})$", page, re.MULTILINE) == list(registry())
+    rows = set(re.findall(r"^\| ([A-Z]+-\d+[a-z]?) \|", page, re.MULTILINE))
+    assert rows == set(rule_ids())
+    assert all(
+        line.count("|") - line.count("\\|") == 6 for line in page.splitlines() if re.match(r"\| [A-Z]+-\d", line)
+    )
+
+
+def test_the_base_of_the_examples_is_a_manifest() -> None:
+    """The examples are laid over the first manifest of docs/manifest.md."""
+    assert data_of(BASE)["project"] == "spring-tea"
