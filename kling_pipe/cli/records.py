@@ -1,0 +1,97 @@
+"""Verbs about what was made: status, pull, adopt, sync."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kling_pipe.cli.campaign import Campaign, campaign_options, opened
+from kling_pipe.cli.options import json_option
+from kling_pipe.errors import UsageError
+
+
+@click.command()
+@campaign_options
+@json_option
+def status(campaign: Campaign, as_json: bool) -> None:
+    """Show each job: new, made, running or failed, its task, its file, and the days that Kling still keeps it. Offline."""
+    from kling_pipe import api
+    from kling_pipe.report.states import states_json, states_text
+    from kling_pipe.select import chosen
+
+    manifest, workspace = opened(campaign)
+    snapshot = workspace.snapshot()
+    wanted = chosen(manifest.jobs, campaign.select, campaign.exclude, states=api.states_of(manifest, snapshot))
+    jobs = [job for job in manifest.jobs if job.address in wanted]
+    click.echo(states_json(jobs, snapshot) if as_json else states_text(jobs, snapshot))
+
+
+@click.command()
+@campaign_options
+def pull(campaign: Campaign) -> None:
+    """Fetch every file that the lock records and that is not here. Creates nothing: a teammate's first command."""
+    import asyncio
+
+    from kling_pipe.engine import pull as fetch
+    from kling_pipe.select import chosen
+
+    manifest, workspace = opened(campaign)
+    addresses = chosen(manifest.jobs, campaign.select, campaign.exclude)
+    everything = not (campaign.select or campaign.exclude)
+    pulled = asyncio.run(fetch(workspace, wanted=lambda address: everything or address in addresses))
+    for one in pulled:
+        if one.state == "failed":
+            click.echo(f"{click.style('failed', fg='red')} {one.path}: {one.message}", err=True)
+    counts = {state: sum(1 for one in pulled if one.state == state) for state in ("fetched", "there", "failed")}
+    click.echo(f"{counts['fetched']} fetched, {counts['there']} here already, {counts['failed']} failed")
+    click.get_current_context().exit(1 if counts["failed"] else 0)
+
+
+@click.command()
+@click.argument("address")
+@click.argument("task")
+@campaign_options
+def adopt(campaign: Campaign, address: str, task: str) -> None:
+    """Bind the job at ADDRESS to TASK, which exists already: a task id, an external task id, or an element's id."""
+    import asyncio
+
+    from kling_pipe.engine import adopt as bind
+    from kling_pipe.nearest import nearest
+
+    manifest, workspace = opened(campaign)
+    jobs = {job.address: job for job in manifest.jobs}
+    if address not in jobs:
+        near = nearest(address, jobs)
+        raise UsageError(f"there is no job `{address}`", hint=f"did you mean `{near}`?" if near else "`kling-pipe status` lists them.")
+    record = asyncio.run(bind(jobs[address], task, workspace))
+    click.echo(f"{address} is bound to {record.task_id or task}, which is `{record.state}`; `kling-pipe run` saves it")
+
+
+@click.command()
+@campaign_options
+def sync(campaign: Campaign) -> None:
+    """Rebuild ledger and lock from the account and fetch the files. Creates nothing."""
+    import asyncio
+
+    from kling_pipe import api
+    from kling_pipe.engine import sync as rebuild
+
+    manifest, workspace = opened(campaign)
+    found = asyncio.run(rebuild(manifest.jobs, workspace))
+    plan = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
+    known: Any = sum(map(len, found.records.values()))
+    made = api.run(_made_only(plan), workspace, create=False, signals=True)
+    click.echo(f"{known} tasks found for {len(manifest.jobs)} jobs; {made.reused + made.made} in the lock, {made.failed} failed")
+    click.get_current_context().exit(0 if not made.error else made.error.exit_code)
+
+
+def _made_only(plan: Any) -> Any:
+    """The part of a plan that exists already; the rest stays in sight as inputs."""
+    from dataclasses import replace
+
+    made = tuple(step for step in plan.steps if step.action in ("reuse", "download", "frozen"))
+    rest = tuple(step for step in plan.steps if step not in made)
+    return replace(plan, steps=made, others=(*plan.others, *rest))
+
+

@@ -1,0 +1,61 @@
+"""What is known of each job, as a list or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kling_pipe.model import Job
+
+if TYPE_CHECKING:
+    from kling_pipe.plan import Snapshot
+
+FORMAT_VERSION = "1.0"
+KEPT_DAYS = 30
+"""How long Kling keeps results (general information page, 2026-03)."""
+_DAY_MS = 24 * 3600 * 1000
+_COLOURS = {"made": "green", "running": "cyan", "failed": "red", "new": None}
+
+
+def rows(jobs: Sequence[Job], snapshot: Snapshot) -> list[dict[str, Any]]:
+    """One mapping a job: address, state, task, attempt, files, charged units, message, days left at Kling."""
+    return [_row(job, snapshot) for job in jobs]
+
+
+def _row(job: Job, snapshot: Snapshot) -> dict[str, Any]:
+    record = snapshot.known(job)
+    if record is None:
+        return {"address": job.address, "state": "new"}
+    state = {"succeed": "made", "failed": "failed"}.get(record.state, "running")
+    age = (snapshot.now - record.created_at) / _DAY_MS if record.created_at else None
+    files = [output.path for output in record.outputs if output.path]
+    elements = [str(output.element_id) for output in record.outputs if output.element_id is not None]
+    return {"address": job.address, "state": state, "task_status": record.state, "task_id": record.task_id, "attempt": record.attempt,
+            "external_task_id": record.external_task_id, "units": record.units, "message": record.message, "files": files,
+            "element_ids": elements, "days_left": max(0, round(KEPT_DAYS - age, 1)) if age is not None else None}  # fmt: skip
+
+
+def states_json(jobs: Sequence[Job], snapshot: Snapshot) -> str:
+    """`{format_version, jobs: [...]}`."""
+    return json.dumps({"format_version": FORMAT_VERSION, "jobs": rows(jobs, snapshot)}, ensure_ascii=False, indent=2)
+
+
+def states_text(jobs: Sequence[Job], snapshot: Snapshot) -> str:
+    """A line a job, and the counts."""
+    found = rows(jobs, snapshot)
+    width = min(60, max((len(row["address"]) for row in found), default=0))
+    lines = [_line(row, width) for row in found]
+    counts = Counter(row["state"] for row in found)
+    return "\n".join([*lines, ", ".join(f"{counts[state]} {state}" for state in _COLOURS)])
+
+
+def _line(row: dict[str, Any], width: int) -> str:
+    state = click.style(f"{row['state']:<8}", fg=_COLOURS[row["state"]])
+    what = row.get("message") if row["state"] == "failed" else ", ".join(row.get("files") or row.get("element_ids") or ())
+    task = row.get("task_id") or ""
+    left = f"  {row['days_left']:g} days left at Kling" if row.get("days_left") is not None and row["state"] == "made" else ""
+    return f"{state} {row['address']:<{width}}  {task:<18}  {what or ''}{left}".rstrip()
