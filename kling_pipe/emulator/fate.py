@@ -55,8 +55,9 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
     operation, body, extra = order.operation, order.body, order.extra
     task_id = str(FIRST_TASK + order.seq * STEP)
     external_id = str(body.get("external_task_id") or "")
-    seconds = pace.task_seconds(operation.kind, external_id or task_id, options) + extra.slow
     given = input_seconds(index, operation, body)
+    clip = clip_seconds(operation, body, given)
+    seconds = pace.task_seconds(operation.kind, external_id or task_id, options, clip) + extra.slow
     pack, model = catalog.quota(operation, body)
     pool = f"{order.account}/{pack}/{model}" if options.slots_per_model else f"{order.account}/{pack}"
     return Task(
@@ -75,7 +76,7 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
         pack=pack or "",
         slot=pool if pack else "",
         weight=rules.weight(operation, body) if pack else 0,
-        seconds=clip_seconds(operation, body, given),
+        seconds=clip,
         element_id=FIRST_ELEMENT + order.seq * STEP if "id" in operation.kling["result"] else 0,
         visible_at=order.now + int(extra.invisible * 1000),
         refuses_duplicates=extra.refuses_duplicates,

@@ -17,7 +17,8 @@ class Options:
     """What `kling-pipe emulator serve` can be told. Times in seconds, sizes in bytes.
 
     `speed` divides every task's time; `task_seconds` replaces the times per kind by one mean, `spread` (0.3: uniform
-    within 30 %) varies it by a hash of the external id. `latency` delays each answer.
+    within 30 %) varies it by a hash of the external id; `per_clip_second` makes it follow the length of the clip that is
+    asked for. `latency` delays each answer.
     `slots` are parallel tasks per pack type (and per model with `slots_per_model`); `packs` are the units an account
     has (a pack that is not named never runs out). `over_limit_http` is the HTTP status of code 1303: 429 or 200.
     `reuse_failed_ids` allows an external id again when its task failed. `media` is `real` or `tiny`, `media_bytes`
@@ -30,6 +31,7 @@ class Options:
     speed: float = 1.0
     task_seconds: float = 0.0
     spread: float = 0.0
+    per_clip_second: float = 0.0
     latency: float = 0.0
     media: str = "real"
     media_bytes: int = 0
@@ -72,6 +74,7 @@ _HELP: Mapping[str, str] = {
     "port": "0 takes a free one",
     "speed": "divide the time of every task by this",
     "task_seconds": "mean time of every task, whatever its kind",
+    "per_clip_second": "time of a video task per second of its clip",
     "spread": "vary the time by this share, fixed by the external id",
     "latency": "delay of every answer",
     "media": "real or tiny (constant small files for load tests)",

@@ -16,7 +16,10 @@ def factor(name: str, spread: float) -> float:
     return 1 + spread * (2 * share - 1)
 
 
-def task_seconds(kind: str, name: str, options: Options) -> float:
-    """Seconds from creation to the end of a task of a manifest kind with an external id (or task id)."""
-    mean = options.task_seconds or SECONDS.get(kind, SECONDS["video"])
+def task_seconds(kind: str, name: str, options: Options, clip: float = 0.0) -> float:
+    """Seconds from creation to the end of a task of a manifest kind with an external id (or task id).
+
+    `clip` is the length of the film that it makes, 0 for other tasks.
+    """
+    mean = options.per_clip_second * clip or options.task_seconds or SECONDS.get(kind, SECONDS["video"])
     return mean * factor(name, options.spread) / options.speed
