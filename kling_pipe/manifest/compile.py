@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from kling_pipe.manifest.surroundings import check_surroundings
 from kling_pipe.manifest.trouble import Mark, Trouble
 from kling_pipe.manifest.verify import Verifier, note_tokens
 from kling_pipe.model import Job, Problem
+
+
+Settle = Callable[[list[Problem], Mapping[str, str]], list[Problem]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,12 @@ class Manifest:
 
 
 def compile_manifest(path: Path, *, overrides: Mapping[str, Any] | None = None, profile: str = "", probe: Probe | None = None,
-                     files: Files | None = None, recorded: RecordedKey = lambda _: None) -> Manifest:  # fmt: skip
+                     files: Files | None = None, recorded: RecordedKey = lambda _: None,
+                     settle: Settle = lambda problems, _: problems) -> Manifest:  # fmt: skip
     """Compile one manifest file and all it includes. Raises `ManifestInvalid` with every problem found.
 
     `overrides` replace values of `vars`; `recorded` gives the key that the lock holds for a frozen job.
+    `settle` has the last word on problems and their levels; it gets them with the texts of all files by name.
     """
     trouble = Trouble()
     media = MediaReader(files or Files(), probe or (lambda _file, _limits: ()))
@@ -57,11 +62,12 @@ def compile_manifest(path: Path, *, overrides: Mapping[str, Any] | None = None, 
     for scope in scopes:
         if scope.document.is_whole or scope.data:
             check_surroundings(scope, profile, trouble)
-    made = _made(root, scopes, Drafter(media, trouble), recorded)
-    if trouble.errors:
-        raise ManifestInvalid(trouble.problems)
+    made, known = _made(root, scopes, Drafter(media, trouble), recorded)
+    problems = settle(trouble.problems, {scope.document.name: scope.document.text for scope in scopes})
+    if any(problem.level == "error" for problem in problems):
+        raise ManifestInvalid(problems, addresses=known)
     return Manifest(path, root.project, profile, tuple(made), root.data.get("budget") or {}, root.data.get("limits") or {},
-                    tuple(trouble.problems), root)  # fmt: skip
+                    tuple(problems), root)  # fmt: skip
 
 
 def _shown(path: Path) -> str:
@@ -78,7 +84,8 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
         yield from _scopes(inner)
 
 
-def _made(root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey) -> list[Job]:
+def _made(root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey) -> tuple[list[Job], tuple[str, ...]]:
+    """The jobs, and the addresses of all that were drafted, sound or not."""
     found = _drafts(root, scopes, drafter)
     for draft in found.values():
         check_outputs(draft, found, drafter)
@@ -89,7 +96,7 @@ def _made(root: Scope, scopes: list[Scope], drafter: Drafter, recorded: Recorded
         order = [draft for draft in order if draft.sound] if all(draft.sound for draft in found.values()) else []
     made = jobs(order, recorded, drafter)
     _check_places(made, found, drafter)
-    return made
+    return made, tuple(found)
 
 
 def _drafts(root: Scope, scopes: list[Scope], drafter: Drafter) -> dict[str, Draft]:
@@ -117,8 +124,10 @@ def _verify(found: Mapping[str, Draft], drafter: Drafter) -> None:
         if id(draft.built) in seen:
             continue
         seen.add(id(draft.built))
-        if draft.sound:  # a request with holes would echo what made them
+        if draft.sound:
             verifier.verify(draft)
+        else:  # rules between fields would echo what made the holes
+            verifier.verify_fields(draft)
         if draft.recipe.title not in noted:
             noted.add(draft.recipe.title)
             note_tokens(drafter.case(draft))

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kling_pipe.bodies import written
 from kling_pipe.check import Finding, check
+from kling_pipe.check.fields import field_findings
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.form import form_of
 from kling_pipe.manifest.jobs import Draft, Drafter
@@ -19,6 +21,16 @@ from kling_pipe.pointers import Pointer, walk
 
 _TOKEN = re.compile(r"<<<[a-z]+_[0-9]+>>>")
 _LONGEST_QUOTE = 160
+
+
+def at(value: Any, pointer: Pointer) -> Any:
+    """The value at a place inside another one, or None."""
+    for step in pointer:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
 
 
 def stand_ins(value: Json) -> Json:
@@ -59,6 +71,14 @@ class Verifier:
         if alike is not None:
             # What is clean is so in every recipe of the operation; a problem has its place in one.
             self._known[id(draft.recipe) if findings else operation, alike] = marks
+
+    def verify_fields(self, draft: Draft) -> None:
+        """Report single values that can only be wrong by themselves, in a request that has holes."""
+        body = stand_ins(draft.built.request)
+        found = field_findings(draft.recipe.operation, written(body))
+        plain = [one for one in found if isinstance(at(body, one.pointer), str | int | float)]
+        if plain:
+            self._report(draft, plain)
 
     def _lacks_model(self, draft: Draft) -> bool:
         """Report a recipe that leaves the model to Kling, whose silent default is an old one."""
@@ -123,10 +143,7 @@ def _origin(case: Case, origins: Origins, pointer: Pointer) -> tuple[Path_, bool
 
 def _found(case: Case, request: Mapping[str, Any], finding: Finding, path: Path_) -> str:
     """What was found; for a text that a template made, the text itself, since the file does not show it."""
-    value: Any = request
-    for step in finding.pointer:
-        value = value[step] if isinstance(value, Mapping) and step in value else (
-            value[step] if isinstance(value, list) and isinstance(step, int) and step < len(value) else None)  # fmt: skip
+    value = at(request, finding.pointer)
     if not isinstance(value, str) or value == str(_written(case, path)).strip():
         return finding.found
     shown = value if len(value) <= _LONGEST_QUOTE else f"{value[:80]} ... {value[-60:]}"
@@ -134,13 +151,7 @@ def _found(case: Case, request: Mapping[str, Any], finding: Finding, path: Path_
 
 
 def _written(case: Case, path: Path_) -> Any:
-    value: Any = case.recipe.scope.data
-    for step in path:
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value
+    return at(case.recipe.scope.data, path)
 
 
 def note_tokens(case: Case) -> None:
