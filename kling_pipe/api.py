@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kling_pipe.manifest import Manifest, compile_manifest
 from kling_pipe.model import FileRef, Level, Plan, Problem
+from kling_pipe.report.levels import Levels, leveled
 
 if TYPE_CHECKING:
     from kling_pipe.engine import OnEvent, Result, Seams, Settings
@@ -29,14 +30,18 @@ class _Found(NamedTuple):
     source: str
 
 
-def load(path: str | Path, *, vars: Mapping[str, Any] | None = None, profile: str = "", workspace: Workspace | None = None) -> Manifest:
+def load(path: str | Path, *, vars: Mapping[str, Any] | None = None, profile: str = "", workspace: Workspace | None = None,
+         levels: Levels | None = None) -> Manifest:  # fmt: skip
     """Compile a manifest and all it includes. Offline.
 
     `vars` replace values of the manifest's `vars`. `workspace` says whose lock holds the results of frozen jobs; without
-    one it is the `kling-pipe.lock` beside the manifest. Raises `ManifestInvalid` with every problem found.
+    one it is the `kling-pipe.lock` beside the manifest. `levels` says which problems count; remarks in the files
+    (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every problem found.
     """
     path = Path(path)
-    return compile_manifest(path, overrides=vars, profile=profile, probe=_probe, recorded=_recorded(path, profile, workspace))
+    wanted = Levels() if levels is None else levels
+    return compile_manifest(path, overrides=vars, profile=profile, probe=_probe, recorded=_recorded(path, profile, workspace),
+                            settle=lambda problems, texts: leveled(problems, wanted, texts))  # fmt: skip
 
 
 def _probe(file: FileRef, limits: str) -> Sequence[_Found]:

@@ -35,14 +35,18 @@ class KlingPipeError(Exception):
 
 
 class ManifestInvalid(KlingPipeError):
-    """A manifest or a request is wrong. Carries every problem that was found, not the first."""
+    """A manifest or a request is wrong. Carries every problem that was found, not the first.
+
+    `addresses` are the jobs that could be read, wrong or not.
+    """
 
     exit_code = 3
 
-    def __init__(self, problems: Sequence[Problem], *, hint: str = "") -> None:
+    def __init__(self, problems: Sequence[Problem], *, hint: str = "", addresses: Sequence[str] = ()) -> None:
         count = sum(1 for problem in problems if problem.level == "error")
         super().__init__(f"{count} problem{'' if count == 1 else 's'}; nothing was sent", hint=hint)
         self.problems = tuple(problems)
+        self.addresses = tuple(addresses)
 
 
 class CredentialsError(KlingPipeError):

@@ -24,6 +24,7 @@ VERBS = {
     "sync": ("records", "Rebuild ledger and lock from the account; create nothing."),
     "fmt": ("fmt", "Put manifests into canonical form; --check and --diff write nothing."),
     "check": ("catalog", "Check a raw request body against an operation."),
+    "explain": ("explain", "Explain a problem's id, or a file that was made."),
     "operations": ("catalog", "List the operations, or show one."),
     "schema": ("catalog", "Print a JSON Schema: `manifest` or an operation."),
     "emulator": ("emulator", "Run the local Kling."),

@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from kling_pipe.cli.levels import level_options
 from kling_pipe.cli.options import compile_options, selection_options, variables_from
 from kling_pipe.errors import ManifestInvalid
+from kling_pipe.report.formats import NAMES
 
-_FORMATS = click.Choice(["text", "json", "github"])
+if TYPE_CHECKING:
+    from kling_pipe.model import Problem
+    from kling_pipe.report.levels import Levels
 
 
 @click.command()
 @compile_options
-@click.option("--format", "form", type=_FORMATS, default="text", help="How problems are printed.")
-@click.option("--strict", is_flag=True, help="Warnings fail too.")
-def validate(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Path, ...], profile: str, form: str, strict: bool) -> None:
+@level_options
+@click.option("--format", "form", type=click.Choice(NAMES), default="text", help="How problems are printed.")
+def validate(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Path, ...], profile: str, form: str,
+             levels: Callable[[Path], Levels]) -> None:  # fmt: skip
     """Check the manifest, its templates, files and requests. Offline; exit 3 when something is wrong."""
     from kling_pipe import api
-    from kling_pipe.report.problems import FORMATS
 
-    jobs = None
     try:
-        loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
-        problems, jobs = loaded.problems, len(loaded.jobs)
+        vars = variables_from(variables, variable_files)
+        loaded = api.load(manifest, vars=vars, profile=profile, levels=levels(manifest))
+        problems, jobs, sound = loaded.problems, [job.address for job in loaded.jobs], True
     except ManifestInvalid as error:
-        problems = error.problems
-    errors = sum(1 for one in problems if one.level == "error")
-    warnings = sum(1 for one in problems if one.level == "warn")
-    shown = [one for one in problems if one.level != "note" or form != "text" or not errors]
-    if form == "json" or shown:
-        click.echo(FORMATS[form](shown))
-    if form == "text":
-        count = f"{jobs} jobs, " if jobs is not None else ""
-        click.echo(f"{manifest}: {count}{_count(errors, 'error')}, {_count(warnings, 'warning')}", err=bool(errors))
-    if errors or (strict and warnings):
+        problems, jobs, sound = error.problems, list(error.addresses), False
+    _tell(manifest, problems, jobs, form, sound)
+    if not sound:
         click.get_current_context().exit(ManifestInvalid.exit_code)
+
+
+def _tell(manifest: Path, problems: Sequence[Problem], jobs: list[str], form: str, sound: bool) -> None:
+    import os
+
+    from kling_pipe import __version__
+    from kling_pipe.cli.explain import title_and_text
+    from kling_pipe.cli.summary import write_step_summary
+    from kling_pipe.report.formats import problems_as
+
+    name, text = manifest.as_posix(), form in ("text", "github")
+    shown = [one for one in problems if one.level != "note" or not text or sound]
+    if shown or not text:
+        click.echo(problems_as(form, shown, manifest=name, addresses=jobs, titles=title_and_text, version=__version__))
+    if text:
+        errors, warnings = (sum(1 for one in problems if one.level == level) for level in ("error", "warn"))
+        counts = ", ".join(
+            [*([_count(len(jobs), "job")] if sound else []), _count(errors, "error"), _count(warnings, "warning")]
+        )
+        click.echo(f"{name}: {counts}", err=bool(errors) or form == "github")
+    write_step_summary(problems_as("markdown", shown, manifest=name, addresses=jobs), os.environ)
 
 
 def _count(number: int, word: str) -> str:
@@ -74,7 +93,9 @@ def render(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Pat
 @click.command()
 @compile_options
 @selection_options
-@click.option("--format", "form", type=click.Choice(["mermaid", "dot"]), default="mermaid", help="Language of the picture.")
+@click.option(
+    "--format", "form", type=click.Choice(["mermaid", "dot"]), default="mermaid", help="Language of the picture."
+)
 def graph(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Path, ...], profile: str,
           select: tuple[str, ...], exclude: tuple[str, ...], form: str) -> None:  # fmt: skip
     """Print the dependencies as a mermaid or dot picture: an arrow goes from what is used to what uses it."""

@@ -7,8 +7,15 @@ from kling_pipe.model import Problem
 
 def facts(problem: Problem) -> list[tuple[str, str]]:
     """Found, near match, allowed, next step and rule: those that there are, nothing that the message says already."""
-    rule = f"{problem.rule}, {problem.source}" if problem.rule and problem.source else problem.source or problem.rule
+    # An API rule's problem has the rule's own id, which stands in the first line already.
+    rule = ", ".join(text for text in (problem.rule if problem.rule != problem.id else "", problem.source) if text)
     near = f"`{problem.near}`?" if problem.near else ""
-    pairs = [("found", problem.found), ("did you mean", near), ("allowed", problem.allowed), ("next", problem.hint),
-             ("rule", rule if rule != problem.id else "")]  # fmt: skip
-    return [(word, text) for word, text in pairs if text and not (word == "found" and text in problem.message)]
+    pairs = [
+        ("found", problem.found),
+        ("did you mean", near),
+        ("allowed", problem.allowed),
+        ("next", problem.hint),
+        ("rule", rule),
+    ]
+    said = ("found", "allowed")
+    return [(word, text) for word, text in pairs if text and not (word in said and text in problem.message)]

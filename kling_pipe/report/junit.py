@@ -17,9 +17,9 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """`verdict` is "failure", "skipped" or "" for passed; `said` goes to the case's output."""
+    """`name` is class and name; `verdict` is "failure", "skipped" or "" for passed; `said` goes to the case's output."""
 
-    address: str
+    name: tuple[str, str]
     seconds: float = 0.0
     verdict: str = ""
     type: str = ""
@@ -31,10 +31,11 @@ class _Case:
 
 def problems_junit(problems: Sequence[Problem], *, addresses: Iterable[str] = (), suite: str = "kling-pipe") -> str:
     """A case for every job, failed if it has an error; what belongs to no job is a case of the name of its file."""
-    found: dict[str, list[Problem]] = {address: [] for address in addresses}
+    found: dict[tuple[str, str], list[Problem]] = {_named(address): [] for address in addresses}
     for problem in problems:
-        found.setdefault(problem.address or (problem.position.file if problem.position else suite), []).append(problem)
-    return _document(suite, [_checked(address, listed) for address, listed in found.items()])
+        file = problem.position.file if problem.position else suite
+        found.setdefault(_named(problem.address) if problem.address else ("manifest", file), []).append(problem)
+    return _document(suite, [_checked(name, listed) for name, listed in found.items()])
 
 
 def run_junit(outcomes: Sequence[Ended], *, suite: str = "kling-pipe") -> str:
@@ -42,13 +43,18 @@ def run_junit(outcomes: Sequence[Ended], *, suite: str = "kling-pipe") -> str:
     return _document(suite, [_ended(outcome) for outcome in outcomes])
 
 
-def _checked(address: str, problems: Sequence[Problem]) -> _Case:
+def _named(address: str) -> tuple[str, str]:
+    kind, _, name = address.partition(".")
+    return (kind, name) if name else ("job", kind)
+
+
+def _checked(name: tuple[str, str], problems: Sequence[Problem]) -> _Case:
     errors = [problem for problem in problems if problem.level == "error"]
     said = "\n".join(plain_text(problem) for problem in problems if problem.level != "error")
     if not errors:
-        return _Case(address, said=said)
+        return _Case(name, said=said)
     text = "\n".join(plain_text(problem) for problem in errors)
-    return _Case(address, 0.0, "failure", errors[0].id, errors[0].message, text, said)
+    return _Case(name, 0.0, "failure", errors[0].id, errors[0].message, text, said)
 
 
 def _ended(outcome: Ended) -> _Case:
@@ -62,7 +68,9 @@ def _ended(outcome: Ended) -> _Case:
     seconds = (record.updated_at - record.created_at) / 1000 if record and outcome.ending != "reused" else 0.0
     kind = (record.failure if record else "") or outcome.ending
     said = "" if verdict else outcome.message or outcome.ending
-    return _Case(outcome.address, max(0.0, seconds), verdict, kind, outcome.message, outcome.message, said, properties)
+    return _Case(
+        _named(outcome.address), max(0.0, seconds), verdict, kind, outcome.message, outcome.message, said, properties
+    )
 
 
 def _document(suite: str, cases: Sequence[_Case]) -> str:
@@ -87,8 +95,8 @@ def _counts(cases: Sequence[_Case]) -> Mapping[str, str]:
 
 
 def _append(parent: ElementTree.Element, case: _Case) -> None:
-    kind, _, name = case.address.partition(".")
-    attributes = {"classname": _clean(kind), "name": _clean(name or case.address), "time": f"{case.seconds:.3f}"}
+    kind, name = map(_clean, case.name)
+    attributes = {"classname": kind, "name": name, "time": f"{case.seconds:.3f}"}
     element = ElementTree.SubElement(parent, "testcase", attributes)
     if case.properties:
         listed = ElementTree.SubElement(element, "properties")
