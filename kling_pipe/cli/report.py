@@ -1,0 +1,56 @@
+"""The verb that makes the contact sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kling_pipe.cli.campaign import Campaign, campaign_options, opened
+from kling_pipe.cli.options import variables_from
+
+if TYPE_CHECKING:
+    from kling_pipe.manifest import Manifest
+    from kling_pipe.report.sheet import Sheet
+    from kling_pipe.workspace import Workspace
+
+
+@click.command()
+@campaign_options
+@click.option("--out", type=click.Path(path_type=Path), help="Folder (or, with --single-file, file) to write.")
+@click.option("--single-file", is_flag=True, help="One file that holds all pictures and films.")
+@click.option("--compare", default="", metavar="REV", help="Show what changed since a commit or another lock file.")
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str, show: bool) -> None:
+    """Make the contact sheet: every result with its text, inputs, takes and cost, as one page that opens from disk."""
+    from kling_pipe.gallery import sheet_of
+    from kling_pipe.posters import Posters
+    from kling_pipe.report.sheet import compared, written
+
+    manifest, workspace = opened(campaign)
+    sheet = sheet_of(manifest, workspace, select=campaign.select, exclude=campaign.exclude)
+    comparison = compared(_earlier(campaign, manifest, workspace, compare), sheet, compare) if compare else None
+    default = workspace.root / workspace.out / ("contact-sheet.html" if single_file else "contact-sheet")
+    posters = Posters(workspace.state / "posters")
+    page = written(sheet, out or default, posters, single=single_file, comparison=comparison)
+    click.echo(str(page))
+    if show:
+        click.launch(page.absolute().as_uri())
+
+
+def _earlier(campaign: Campaign, manifest: Manifest, workspace: Workspace, revision: str) -> Sheet:
+    """The same campaign at a commit, or as another lock file records it."""
+    from kling_pipe import api
+    from kling_pipe.gallery import at_commit, sheet_of
+    from kling_pipe.lock import parse
+
+    if Path(revision).is_file():
+        return sheet_of(manifest, workspace, lock=parse(Path(revision).read_text(encoding="utf-8"), revision))
+    with at_commit(campaign.manifest, revision) as path:
+        variables = variables_from(campaign.variables, campaign.variable_files)
+        then = api.load(path, vars=variables, profile=campaign.profile)
+        recorded = path.parent / workspace.lock.name
+        committed = not workspace.emulated and recorded.is_file()
+        lock = parse(recorded.read_text(encoding="utf-8"), f"{revision}:{recorded.name}") if committed else None
+        return sheet_of(then, workspace, lock=lock)
