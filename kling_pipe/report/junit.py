@@ -17,7 +17,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """`name` is class and name; `verdict` is "failure", "skipped" or "" for passed; `said` goes to the case's output."""
+    """`name` is class and name; `verdict` is "failure", "skipped" or ""; `said` goes to the output of the case."""
 
     name: tuple[str, str]
     seconds: float = 0.0
