@@ -51,7 +51,9 @@ def asked(server, call):
         slept.append(seconds)
 
     async def work():
-        async with Client("https://kling.test", KEY, transport=server.transport, http=server.library, sleep=sleep) as client:
+        async with Client(
+            "https://kling.test", KEY, transport=server.transport, http=server.library, sleep=sleep
+        ) as client:
             return await call(client)
 
     return asyncio.run(work()), slept
@@ -177,7 +179,9 @@ def test_notes_hold_no_secret():
 
     async def work():
         server = Server((401, {"code": 1002, "message": "m"}))
-        async with Client("https://kling.test", KEY, transport=server.transport, http=httpx, note=notes.append) as client:
+        async with Client(
+            "https://kling.test", KEY, transport=server.transport, http=httpx, note=notes.append
+        ) as client:
             return await create(client)
 
     asyncio.run(work())

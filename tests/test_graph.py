@@ -1,5 +1,7 @@
 """Graphs of addresses: every order respects every edge, every cycle is shown as a path."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def test_an_edge_back_makes_a_cycle_that_is_found(needs, data):
     edges[data.draw(st.sampled_from(below))].append(top)
     path = graph.cycle(edges)
     assert path[0] == path[-1]
-    for one, need in zip(path, path[1:], strict=False):
+    for one, need in itertools.pairwise(path):
         assert need in edges[one]
     with pytest.raises(ValueError, match="->"):
         graph.order(edges)

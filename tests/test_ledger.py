@@ -1,6 +1,5 @@
 """The ledger remembers durably, and refuses loudly what it does not understand."""
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from kling_pipe.model import Output, Record
 RECORD = Record("kp1-p-1", "p", "k" * 64, 1, 1, "omni-image", "me", "intent", address="image.a")
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path):
     opened = SqliteStore(tmp_path / "state" / "ledger.sqlite", "me")
     yield opened
@@ -29,7 +28,10 @@ def another(store, **more):
 
 def test_a_record_comes_back_as_it_was(store):
     """Every field, an 18-digit element id included."""
-    outputs = (Output(1, element_id=860000000000015839), Output(2, url="u", url_at=7, sha256="ab", size=3, duration="5.041"))
+    outputs = (
+        Output(1, element_id=860000000000015839),
+        Output(2, url="u", url_at=7, sha256="ab", size=3, duration="5.041"),
+    )
     record = replace(RECORD, state="succeed", outputs=outputs, units="1.8", message="m", failure="transient")
     assert store.put(record)
     assert store.get("kp1-p-1") == record
@@ -64,6 +66,7 @@ def test_a_claim_is_exclusive_while_its_process_lives(store):
     assert not second.claim("x", {"video": 1})
     assert second.slots_of_others() == {"video": 1}
     store.release("x")
+    store.beat()
     assert second.claim("x", {})
     second.close()
     assert store.claim("x", {})
@@ -181,4 +184,4 @@ def test_every_durable_write_passes_the_seam(tmp_path):
     store.put(RECORD)
     assert seen == [("commit", "before"), ("commit", "after")]
     store.close()
-    assert os.path.exists(store.path)
+    assert store.path.exists()

@@ -14,9 +14,21 @@ from kling_pipe.lock import Lock, LockFile, failed_block, failed_record, made_bl
 from kling_pipe.model import Output, Record
 
 RECORD = Record(
-    "kp1-p-1", "p", "k" * 64, 1, 1, "omni-video", "me", "succeed", address="video.a", task_id="88", units="1.8", created_at=5,
-    outputs=(Output(1, path="out/video/a.mp4", sha256="ab", size=3, duration="5.041", id="9"),), source="lock",
-)  # fmt: skip
+    "kp1-p-1",
+    "p",
+    "k" * 64,
+    1,
+    1,
+    "omni-video",
+    "me",
+    "succeed",
+    address="video.a",
+    task_id="88",
+    units="1.8",
+    created_at=5,
+    outputs=(Output(1, path="out/video/a.mp4", sha256="ab", size=3, duration="5.041", id="9"),),
+    source="lock",
+)
 BLOCK = made_block(RECORD, {"prompt": "12345678"})
 
 names = st.from_regex(r"[a-z]+\.[a-z_]+(@[a-zäé0-9-]+)?(#[2-9])?(%[a-z]+)?", fullmatch=True)
@@ -26,7 +38,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 @given(st.dictionaries(names, st.tuples(texts, texts)))
 def test_what_is_written_is_read_again(found):
     """Any text in any field, line separators of any script included."""
-    blocks = {name: {**BLOCK, "external_task_id": one, "outputs": [{"path": two}]} for name, (one, two) in found.items()}
+    blocks = {
+        name: {**BLOCK, "external_task_id": one, "outputs": [{"path": two}]} for name, (one, two) in found.items()
+    }
     text = written(Lock(blocks))
     assert parse(text, "lock").blocks == blocks
     assert written(parse(text, "lock")) == text
@@ -37,7 +51,9 @@ def test_a_lock_is_yaml_with_sorted_blocks():
     lock = Lock().with_blocks([("video.b@16x9#2", "draft", BLOCK), ("image.a", "", BLOCK)])
     read = yaml.safe_load(written(lock))
     assert list(read) == ["version", "image.a", "video.b@16x9#2%draft"]
-    assert read["image.a"]["outputs"] == [{"path": "out/video/a.mp4", "sha256": "ab", "size": 3, "duration": "5.041", "id": "9"}]
+    assert read["image.a"]["outputs"] == [
+        {"path": "out/video/a.mp4", "sha256": "ab", "size": 3, "duration": "5.041", "id": "9"}
+    ]
 
 
 def test_a_record_survives_the_lock():
@@ -106,7 +122,7 @@ def test_a_broken_lock_says_where(text, line, message):
 
 def test_a_block_without_its_key_is_refused():
     """Cut off in the middle."""
-    with pytest.raises(LocalStateError, match="`image.b` has no `attempt`"):
+    with pytest.raises(LocalStateError, match=r"`image\.b` has no `attempt`"):
         parse(GOOD[: GOOD.rindex("  key")] + '  task_id: "1"\n', "lock")
 
 

@@ -12,7 +12,7 @@ from kling_pipe.outputs import LocalOutputs, output_path
 from kling_pipe.outputs.sidecar import plain
 
 
-@pytest.fixture()
+@pytest.fixture
 def outputs(tmp_path):
     return LocalOutputs(tmp_path, tmp_path / "state" / "objects", Effects())
 
@@ -24,7 +24,7 @@ def kept(outputs, content):
 
 
 def leftovers(tmp_path):
-    return [path for path in tmp_path.rglob("*.part")]
+    return list(tmp_path.rglob("*.part"))
 
 
 def test_a_result_is_an_object_under_its_checksum(outputs, tmp_path):
@@ -40,9 +40,14 @@ def test_a_result_is_an_object_under_its_checksum(outputs, tmp_path):
 
 def test_a_result_that_breaks_off_leaves_nothing(outputs, tmp_path):
     """Not even when the caller fails."""
-    with pytest.raises(ZeroDivisionError), outputs.incoming() as incoming:
-        incoming.write(b"half a fi")
-        1 / 0  # noqa: B018
+
+    def break_off():
+        with outputs.incoming() as incoming:
+            incoming.write(b"half a fi")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
     assert leftovers(tmp_path) == []
     assert [path for path in outputs.objects.rglob("*") if path.is_file()] == []
 
@@ -99,9 +104,8 @@ def test_a_full_disk_is_one_clear_error(tmp_path):
             raise OSError(28, "No space left on device")
 
     outputs = LocalOutputs(tmp_path, tmp_path / "objects", Full())
-    with pytest.raises(LocalStateError, match="No space left") as caught, outputs.incoming() as incoming:
-        incoming.write(b"film")
-        outputs.keep(incoming)
+    with pytest.raises(LocalStateError, match="No space left") as caught:
+        kept(outputs, b"film")
     assert "nothing is paid twice" in caught.value.hint
     assert leftovers(tmp_path) == []
 
@@ -124,7 +128,9 @@ def test_names_follow_the_pattern(place, output, expected):
 
 def test_a_sidecar_request_has_references_and_hashes_in_place_of_content():
     """Never base64, never a full local path."""
-    source = Record("kp1-p-2", "p", "k", 1, 1, "element", "me", "succeed", task_id="7", outputs=(Output(1, element_id=5),))
+    source = Record(
+        "kp1-p-2", "p", "k", 1, 1, "element", "me", "succeed", task_id="7", outputs=(Output(1, element_id=5),)
+    )
     request = {"a": [OutputRef("element.hana", "element")], "b": FileRef(os.sep + "home" + os.sep + "x.png", "ff", 3)}
     assert plain(request, {"element.hana": source}) == {
         "a": [{"$ref": "element.hana", "output": 1, "external_task_id": "kp1-p-2", "task_id": "7", "element_id": 5}],

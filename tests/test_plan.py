@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent / "engine"))
 
-from campaigns import PROJECT, chain, element, image, renamed, video  # noqa: E402
+from campaigns import PROJECT, chain, element, image, renamed, video
 
-from kling_pipe.keys import external_id  # noqa: E402
-from kling_pipe.ledger import RecordIndex  # noqa: E402
-from kling_pipe.lock import Lock, failed_block, made_block  # noqa: E402
-from kling_pipe.model import Cost, FileRef, Output, Record  # noqa: E402
-from kling_pipe.plan import Snapshot, check_budget, field_digests, make_plan, totals, why  # noqa: E402
+from kling_pipe.keys import external_id
+from kling_pipe.ledger import RecordIndex
+from kling_pipe.lock import Lock, failed_block, made_block
+from kling_pipe.model import Cost, FileRef, Output, Record
+from kling_pipe.plan import Snapshot, check_budget, field_digests, make_plan, totals, why
 
 NOW = 1_795_000_000_000
 
@@ -24,7 +24,11 @@ NOW = 1_795_000_000_000
 def record(job, attempt=1, state="succeed", **more):
     outputs = ()
     if state == "succeed":
-        made = Output(1, element_id=7) if job.kind == "element" else Output(1, path=f"out/{job.place}.png", sha256="ab", size=3)
+        made = (
+            Output(1, element_id=7)
+            if job.kind == "element"
+            else Output(1, path=f"out/{job.place}.png", sha256="ab", size=3)
+        )
         outputs = (made,)
     form = {"outputs": outputs, "address": job.address, "task_id": f"9{attempt}", "created_at": NOW - 1000, **more}
     name = external_id(job.project, job.key, job.take, attempt)
@@ -37,7 +41,9 @@ def ledger(*records):
 
 def lock(*jobs_with_records, all_jobs=()):
     keys = {job.address: job.key for job in (*all_jobs, *(job for job, _ in jobs_with_records))}
-    blocks = [(job.address, "", made_block(one, field_digests(job, keys.__getitem__))) for job, one in jobs_with_records]
+    blocks = [
+        (job.address, "", made_block(one, field_digests(job, keys.__getitem__))) for job, one in jobs_with_records
+    ]
     return Lock().with_blocks(blocks)
 
 
@@ -82,12 +88,17 @@ def test_the_lock_is_believed_for_what_was_made():
 def test_a_block_of_another_account_is_not_believed():
     """Neither is its failure."""
     foreign = replace(record(KITE), account="you")
-    assert one(KITE, snapshot(lock=Lock().with_blocks([("image.kite", "", made_block(foreign, {}))]))).action == "create"
+    assert (
+        one(KITE, snapshot(lock=Lock().with_blocks([("image.kite", "", made_block(foreign, {}))]))).action == "create"
+    )
 
 
 def test_a_block_under_another_name_counts_because_the_content_is_the_same():
     """Renamed: no new task; the name is given to the object."""
-    step = one(renamed(KITE, "dragon"), snapshot(lock=lock((KITE, record(KITE))), stands=lambda p, s: False, kept=lambda h, s: True))
+    step = one(
+        renamed(KITE, "dragon"),
+        snapshot(lock=lock((KITE, record(KITE))), stands=lambda p, s: False, kept=lambda h, s: True),
+    )
     assert step.action == "download"
     assert "saved object" in step.reasons[0]
 
@@ -104,7 +115,10 @@ def test_replace_is_a_new_attempt_after_all_that_are_known():
     known = snapshot(lock=lock((KITE, record(KITE))), ledger=ledger(record(KITE, 2, "failed")))
     twin = renamed(KITE, "twin")
     steps = make_plan([KITE, twin], known, replace_addresses=["image.twin"]).steps
-    assert [(step.action, step.attempt, step.shared_with) for step in steps] == [("create", 3, ""), ("create", 3, "image.kite")]
+    assert [(step.action, step.attempt, step.shared_with) for step in steps] == [
+        ("create", 3, ""),
+        ("create", 3, "image.kite"),
+    ]
     flying = snapshot(lock=lock((KITE, record(KITE))), ledger=ledger(record(KITE, 2, "submitted")))
     assert one(KITE, flying, replace_addresses=["image.kite"]).action == "resume"
 
@@ -126,7 +140,9 @@ def test_failures_by_class(failure, retries, attempt, action, then):
     step = one(job, snapshot(ledger=ledger(record(job, attempt, "failed", failure=failure, message="why"))))
     assert (step.action, step.attempt) == (action, then)
     assert "why" in " ".join(step.reasons)
-    asked = one(job, snapshot(ledger=ledger(record(job, attempt, "failed", failure=failure))), retry_addresses=["image.kite"])
+    asked = one(
+        job, snapshot(ledger=ledger(record(job, attempt, "failed", failure=failure))), retry_addresses=["image.kite"]
+    )
     assert (asked.action, asked.attempt) == ("retry", attempt + 1)
 
 
@@ -143,7 +159,10 @@ def test_what_is_lost_says_its_price_and_stops_only_new_jobs_below():
     above = [image("kite"), video("done", frame=KITE), video("new", "new", frame=KITE)]
     known = lock((above[0], record(KITE)), (above[1], record(above[1])))
     gone = snapshot(
-        lock=known, stands=lambda path, size: "video" in path, looked_up=frozenset([KITE.identity]), kept=lambda h, s: False
+        lock=known,
+        stands=lambda path, size: "video" in path,
+        looked_up=frozenset([KITE.identity]),
+        kept=lambda h, s: False,
     )
     steps = make_plan(above, gone).steps
     assert [step.action for step in steps] == ["lost", "reuse", "blocked"]
@@ -186,7 +205,10 @@ def test_a_deleted_element_is_a_new_attempt_and_keys_below_stay():
     """The picture that was made with it stays made."""
     hana, key, _ = chain("hana")
     known = snapshot(lock=lock((hana, record(hana)), (key, record(key))), deleted_elements=frozenset([7]))
-    assert [(step.action, step.attempt) for step in make_plan([hana, key], known).steps] == [("create", 2), ("reuse", 1)]
+    assert [(step.action, step.attempt) for step in make_plan([hana, key], known).steps] == [
+        ("create", 2),
+        ("reuse", 1),
+    ]
 
 
 def test_a_frozen_job_without_a_record_is_blocked():

@@ -13,6 +13,9 @@ from kling_pipe.client.body import Body
 CONNECTIONS = 32
 """More make one pool slower, not faster: 2.6 times at 500."""
 
+_KEPT_ALIVE = 10
+"""The pool looks at every idle connection for each request."""
+
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 
@@ -93,9 +96,7 @@ class Http:
                 verify=secure,
                 trust_env=secure,
                 timeout=self._http.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
-                limits=self._http.Limits(
-                    max_connections=self._connections, max_keepalive_connections=self._connections
-                ),
+                limits=self._http.Limits(max_connections=self._connections, max_keepalive_connections=_KEPT_ALIVE),
             )
         return self._clients[secure]
 

@@ -71,6 +71,9 @@ async def _attempt(job: Job, attempt: int, operation: Operation, context: Contex
     while not context.store.claim(name, dict(holding.want.pools)):
         # Another process works on this very task: its record is ours.
         await context.sleep(_FOLLOW_SECONDS)
+        known = context.store.get(name)
+        if known is not None and (known.state == "failed" or name in context.store.unlocked()):
+            break
     try:
         record = await _submitted(job, attempt, context, holding.want)
         if record.state in ("submitted", "processing") and not context.settings.detach:

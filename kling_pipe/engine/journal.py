@@ -10,8 +10,8 @@ from kling_pipe.lock import Block, LockFile, failed_block, made_block
 from kling_pipe.model import Job, Record
 from kling_pipe.plan import field_digests
 
-_SECONDS = 2.0
-_SHARE = 20
+_SECONDS = 5.0
+_SHARE = 50
 """A write that took t seconds is followed by a pause of at least so many t."""
 
 

@@ -32,9 +32,11 @@ class Processes:
         self._token = secrets.token_hex(8)
         self._host = platform.node()
         self._known = False
+        self._given_back: list[str] = []
 
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Take the claim unless a live process has it."""
+        self._give_back()
         where = (self._account, external_task_id)
         query = "SELECT token FROM claims WHERE account = ? AND external_task_id = ?"
         row = self._connection.execute(query, where).fetchone()
@@ -47,9 +49,8 @@ class Processes:
         return True
 
     def release(self, external_task_id: str) -> None:
-        """Drop a claim if it is ours."""
-        query = "DELETE FROM claims WHERE account = ? AND external_task_id = ? AND token = ?"
-        self._connection.execute(query, (self._account, external_task_id, self._token))
+        """Drop a claim with the next transaction: nobody waits for it as long as the record says that all is done."""
+        self._given_back.append(external_task_id)
 
     def slots_of_others(self) -> Counter[str]:
         """Slots that other live processes hold, by pool."""
@@ -63,6 +64,7 @@ class Processes:
 
     def beat(self) -> None:
         """Write a sign of life, and sweep out processes that are long gone."""
+        self._give_back()
         now = self._clock()
         row = (self._token, os.getpid(), self._host, now)
         self._connection.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?, ?)", row)
@@ -76,6 +78,13 @@ class Processes:
             self._connection.execute("DELETE FROM claims WHERE token = ?", (self._token,))
             self._connection.execute("DELETE FROM processes WHERE token = ?", (self._token,))
             self._effects.commit(self._connection)
+
+    def _give_back(self) -> None:
+        if self._given_back:
+            query = "DELETE FROM claims WHERE account = ? AND external_task_id = ? AND token = ?"
+            rows = [(self._account, name, self._token) for name in self._given_back]
+            self._connection.executemany(query, rows)
+            self._given_back.clear()
 
     def _lives(self, token: str) -> bool:
         row = self._connection.execute("SELECT pid, host, seen FROM processes WHERE token = ?", (token,)).fetchone()

@@ -128,9 +128,8 @@ class SqliteStore:
             return self._processes.claim(external_task_id, pools)
 
     def release(self, external_task_id: str) -> None:
-        """Give a claim back."""
-        with self._transaction(self._loose):
-            self._processes.release(external_task_id)
+        """Give a claim back, at the latest with the next `beat`."""
+        self._processes.release(external_task_id)
 
     def slots_of_others(self) -> Mapping[str, int]:
         """Slots that other live processes hold, by pool."""

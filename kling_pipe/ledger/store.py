@@ -65,7 +65,7 @@ class Store(Protocol):
         """Become the one process that works on this task, its slots counted. False: another live process does."""
 
     def release(self, external_task_id: str) -> None:
-        """Give a claim back."""
+        """Give a claim back, at the latest with the next `beat`."""
 
     def slots_of_others(self) -> Mapping[str, int]:
         """Slots that other live processes hold, by pool."""

@@ -20,10 +20,11 @@ class LockFile:
         self.path = path
         self._effects = effects
         self._alone = alone
+        self._last = ("", Lock())
 
     def read(self) -> Lock:
         """What stands there; a file that is not there is an empty lock. Raises LocalStateError."""
-        return parse(self._text(), str(self.path))
+        return self._parsed(self._text())
 
     def update(self, changes: Iterable[tuple[str, str, Block]]) -> None:
         """Put blocks (address, profile, block) in. Writes only when that changes something."""
@@ -31,9 +32,17 @@ class LockFile:
         if wanted:
             with self._alone():
                 text = self._text()
-                new = written(parse(text, str(self.path)).with_blocks(wanted))
+                lock = self._parsed(text).with_blocks(wanted)
+                new = written(lock)
                 if new != text:
                     self._write(new)
+                    self._last = (new, lock)
+
+    def _parsed(self, text: str) -> Lock:
+        """The lock of a text; not read again as long as nobody else wrote."""
+        if text != self._last[0]:
+            self._last = (text, parse(text, str(self.path)))
+        return self._last[1]
 
     def _text(self) -> str:
         try:

@@ -31,6 +31,7 @@ class Incoming:
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         self.size = 0
+        self.moved = False
         self._digest = hashlib.sha256()
 
     def write(self, chunk: bytes) -> None:
@@ -65,11 +66,13 @@ class LocalOutputs:
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
+                incoming = Incoming(file)
                 try:
-                    yield Incoming(file)
+                    yield incoming
                 finally:
                     file.close()
-                    path.unlink(missing_ok=True)
+                    if not incoming.moved:
+                        path.unlink(missing_ok=True)
 
     def keep(self, incoming: Incoming) -> Stored:
         """Make a whole result an object: on the disk first, then under its checksum."""
@@ -80,6 +83,7 @@ class LocalOutputs:
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._effects.replace(part, target)
+                incoming.moved = True
         return Stored(incoming.sha256, incoming.size)
 
     def object_path(self, sha256: str) -> Path:
@@ -121,7 +125,6 @@ class LocalOutputs:
                 self._keep_standing(target)
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(f"{target.name}.{os.getpid()}.part")
-            part.unlink(missing_ok=True)
             self._link_or_copy(source, part)
             self._effects.replace(part, target)
 
@@ -148,13 +151,15 @@ class LocalOutputs:
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             part = self.objects / f"{os.getpid()}-kept.part"
-            part.unlink(missing_ok=True)
             self._link_or_copy(target, part)
             self._effects.replace(part, kept)
 
     def _link_or_copy(self, source: Path, target: Path) -> None:
         try:
             self._effects.link(source, target)
+        except FileExistsError:  # left by a process of the same number that was killed
+            target.unlink()
+            self._link_or_copy(source, target)
         except OSError:  # no hard links here, or another disk
             with source.open("rb") as reader, target.open("wb") as writer:
                 shutil.copyfileobj(reader, writer, _CHUNK)

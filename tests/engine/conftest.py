@@ -9,10 +9,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench import Bench  # noqa: E402 - the path comes first
+from bench import Bench
 
 
-@pytest.fixture()
+@pytest.fixture
 def bench(tmp_path):
     """An account on an emulator of its own, tiny media, tasks of 0.05 s."""
     from kling_pipe.emulator.app import running

@@ -37,8 +37,10 @@ def tally(result):
         {"fault": "expired_url", "times": 1},
         {"fault": "invisible", "seconds": 0.4, "refuse_duplicates": True},
     ],
-    ids=lambda fault: "-".join(str(fault[name]) for name in ("fault", "code", "http", "created") if name in fault)
-    + fault.get("match", {}).get("method", ""),
+    ids=lambda fault: (
+        "-".join(str(fault[name]) for name in ("fault", "code", "http", "created") if name in fault)
+        + fault.get("match", {}).get("method", "")
+    ),
 )
 def test_each_fault_ends_in_one_task_and_a_file(bench, fault):
     """The job is made in the first run, created once, billed once."""

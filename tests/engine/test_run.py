@@ -95,14 +95,23 @@ def test_two_jobs_that_ask_for_the_same_share_one_task(bench):
 
 
 def takes(one, count):
-    return [one, *(replace(one, address=f"{one.address}#{n}", take=n, place=f"{one.place}.t{n}") for n in range(2, count + 1))]
+    return [
+        one,
+        *(replace(one, address=f"{one.address}#{n}", take=n, place=f"{one.place}.t{n}") for n in range(2, count + 1)),
+    ]
 
 
 def test_an_empty_machine_finds_everything_in_the_account(bench, tmp_path):
     """Takes, a failed first attempt and a replaced job: no ledger, no lock, no new task."""
     shaky = image("shaky", "shaky", retries=1)
     jobs = [*takes(image("kite"), 3), shaky, *chain("hana")]
-    bench.faults({"fault": "task_failure", "match": {"external_id": f"*{shaky.key[:20]}"}, "message": "internal error, try again"})
+    bench.faults(
+        {
+            "fault": "task_failure",
+            "match": {"external_id": f"*{shaky.key[:20]}"},
+            "message": "internal error, try again",
+        }
+    )
     assert bench.run(jobs).failed == 0
     bench.run(jobs, replace_addresses=["image.kite"])
     creates = bench.creates()
@@ -172,7 +181,14 @@ def test_a_file_of_somebody_else_at_the_name_is_kept(bench):
 def test_a_moderation_failure_is_remembered_and_not_resent(bench):
     """The lock keeps it, so that an empty ledger does not forget; `retry` is a person's own decision."""
     jobs = [image("kite"), video("above", frame=image("kite"))]
-    bench.faults({"fault": "task_failure", "match": {"operation": "omni-image"}, "message": "Failure to pass the risk control system", "times": 1})
+    bench.faults(
+        {
+            "fault": "task_failure",
+            "match": {"operation": "omni-image"},
+            "message": "Failure to pass the risk control system",
+            "times": 1,
+        }
+    )
     result = bench.run(jobs)
     assert tally(result) == (0, 0, 2, 0)
     assert result.exit_code == 1
@@ -195,7 +211,9 @@ def test_a_transient_failure_gets_the_retries_it_was_given(bench):
 def test_a_failure_beside_others_stops_only_what_needs_it(bench):
     """Independent jobs are done, whatever failed beside them."""
     bad, good = image("bad", "bad"), image("good", "good")
-    bench.faults({"fault": "task_failure", "match": {"external_id": f"*{bad.key[:20]}"}, "message": "Image pixel is invalid"})
+    bench.faults(
+        {"fault": "task_failure", "match": {"external_id": f"*{bad.key[:20]}"}, "message": "Image pixel is invalid"}
+    )
     result = bench.run([bad, good, video("under", frame=bad), video("fine", frame=good)])
     assert {one.address: one.ending for one in result.outcomes} == {
         "image.bad": "failed",
@@ -273,7 +291,11 @@ def test_a_deleted_element_is_remade_when_a_new_job_needs_it(bench):
     delete_element(bench, block["outputs"][0]["element_id"])
     second = image("second", "two", known=[hana])
     assert bench.actions([hana, first]) == {"element.hana": "reuse", "image.first": "reuse"}
-    assert bench.actions([hana, first, second]) == {"element.hana": "create", "image.first": "reuse", "image.second": "create"}
+    assert bench.actions([hana, first, second]) == {
+        "element.hana": "create",
+        "image.first": "reuse",
+        "image.second": "create",
+    }
     assert tally(bench.run([hana, first, second])) == (2, 1, 0, 0)
     assert bench.workspace.read_lock().blocks["element.hana"]["attempt"] == 2
 
