@@ -52,7 +52,9 @@ def _probe(file: FileRef, limits: str) -> Sequence[_Found]:
     rules: Mapping[str, Any] = table("media")["limits"][limits]
     found = findings(Path(file.path), rules)
     hint = "Use a picture within the limits."
-    return [_Found("KP330", "error", one.message, one.found, one.allowed, hint, rules.get("source", "")) for one in found]
+    return [
+        _Found("KP330", "error", one.message, one.found, one.allowed, hint, rules.get("source", "")) for one in found
+    ]
 
 
 def _recorded(path: Path, profile: str, workspace: Workspace | None) -> Callable[[str], str | None]:
@@ -113,7 +115,9 @@ def plan(manifest: Manifest, workspace: Workspace, *, refresh: bool = True, ever
     if refresh:
         from kling_pipe.engine import refresh as asked
 
-        snapshot = asyncio.run(asked(manifest.jobs, workspace, planner, everything=everything, snapshot=snapshot, seams=seams))
+        snapshot = asyncio.run(
+            asked(manifest.jobs, workspace, planner, everything=everything, snapshot=snapshot, seams=seams)
+        )
     return planner(snapshot)
 
 
@@ -158,7 +162,9 @@ async def arun(found: Plan, workspace: Workspace, *, on_event: OnEvent | None = 
     from kling_pipe.engine import run as carried_out
     from kling_pipe.engine.events import ignore
 
-    return await carried_out(found, workspace, settings=settings, seams=seams, on_event=on_event or ignore, stop=stop, create=create)
+    return await carried_out(
+        found, workspace, settings=settings, seams=seams, on_event=on_event or ignore, stop=stop, create=create
+    )
 
 
 async def _guarded(found: Plan, workspace: Workspace, on_event: OnEvent | None, settings: Settings | None, seams: Seams | None,
@@ -171,11 +177,3 @@ async def _guarded(found: Plan, workspace: Workspace, on_event: OnEvent | None, 
     stop = asyncio.Event()
     with stop_on_signals(stop) if signals else contextlib.nullcontext():
         return await arun(found, workspace, on_event=on_event, settings=settings, seams=seams, create=create, stop=stop)
-
-
-async def first_page(workspace: Workspace, operation: str) -> int:
-    """How many tasks of an operation the account's first page of one shows: the cheapest question with credentials."""
-    from kling_pipe.catalog import load as operation_named
-    from kling_pipe.engine.run import listed
-
-    return await listed(workspace, operation_named(operation))

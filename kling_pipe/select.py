@@ -26,7 +26,9 @@ def chosen(jobs: Sequence[Job], select: Iterable[str] = (), exclude: Iterable[st
     return wanted
 
 
-def _one(pick: str, jobs: Sequence[Job], needs: Mapping[str, Sequence[str]], states: Mapping[str, str] | None) -> set[str]:
+def _one(
+    pick: str, jobs: Sequence[Job], needs: Mapping[str, Sequence[str]], states: Mapping[str, str] | None
+) -> set[str]:
     above, below = pick.startswith("+"), pick.endswith("+")
     core = pick.removeprefix("+").removesuffix("+")
     found = _matching(core, jobs, states)

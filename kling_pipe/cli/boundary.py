@@ -92,7 +92,9 @@ def _bug(error: Exception) -> int:
     report = (f"### kling-pipe {__version__}: {type(error).__name__}\n\n- command: `kling-pipe {' '.join(words)}`\n"
               f"- Python {platform.python_version()} on {platform.system()}\n\n```\n{_without_secrets(trace)}```\n")  # fmt: skip
     try:
-        with tempfile.NamedTemporaryFile("w", suffix=".md", prefix="kling-pipe-bug-", delete=False, encoding="utf-8") as file:
+        with tempfile.NamedTemporaryFile(
+            "w", suffix=".md", prefix="kling-pipe-bug-", delete=False, encoding="utf-8"
+        ) as file:
             file.write(report)
         hint = f"Please open an issue with the text of {file.name}. Nothing that was paid for is lost: run again."
     except OSError:

@@ -19,7 +19,10 @@ def _operation(name: str) -> Any:
     found = find(name)
     if found is None:
         near = nearest(name, [*operations(), *(one.path for one in operations().values())])
-        raise UsageError(f"there is no operation `{name}`", hint=f"did you mean `{near}`?" if near else "`kling-pipe operations` lists them.")
+        raise UsageError(
+            f"there is no operation `{name}`",
+            hint=f"did you mean `{near}`?" if near else "`kling-pipe operations` lists them.",
+        )
     return found
 
 
@@ -49,7 +52,9 @@ def _invalid(name: str, line: int, column: int, message: str) -> ManifestInvalid
 @click.argument("body", default="-")
 @click.option("--lenient", is_flag=True, help='Coerce what loses nothing ("true" -> true, 5 -> "5") and warn.')
 @click.option("--strict", is_flag=True, help="Unknown keys are errors.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How problems are printed.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How problems are printed."
+)
 def check(operation: str, body: str, lenient: bool, strict: bool, form: str) -> None:
     """Check a raw request BODY (a JSON file, or - for stdin) against OPERATION: a name or an API path.
 

@@ -7,9 +7,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kling_pipe.errors import KlingPipeError
+
+if TYPE_CHECKING:
+    from kling_pipe.workspace import Workspace
 
 Line = tuple[bool, str, int]
 """Whether it is well, what was found, and the exit code if it is not."""
@@ -61,20 +64,17 @@ def _account(root: Path, environ: Mapping[str, str], emulator: bool, state: Path
 
     try:
         workspace = open_workspace(root, environ=environ, emulator=emulator, emulator_state=state)
-        yield True, f"account {workspace.account or 'unknown'} at {workspace.base_url}", 0
-        answer = _asked(workspace)
-        yield True, f"Kling answers and accepts the credentials: {answer}", 0
+        base_url, _ = workspace.connection()
+        yield True, f"credentials for account {workspace.account} at {base_url}", 0
+        yield True, f"Kling accepts them: {_asked(workspace)}", 0
     except KlingPipeError as error:
         yield False, f"{error.message}" + (f" ({error.hint})" if error.hint else ""), error.exit_code
 
 
-def _asked(workspace: Any) -> str:
-    """The cheapest question that needs credentials: one page of one element."""
+def _asked(workspace: Workspace) -> str:
+    """The cheapest question that needs credentials: a page of one element."""
     import asyncio
 
-    from kling_pipe.api import first_page
+    from kling_pipe.engine.knock import knock
 
-    count = asyncio.run(first_page(workspace, "element"))
-    return "the element library is " + ("empty" if not count else "not empty")
-
-
+    return "the element library is " + ("not empty" if asyncio.run(knock(workspace)) else "empty")

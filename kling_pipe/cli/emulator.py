@@ -28,7 +28,9 @@ def serve(flags: tuple[str, ...]) -> None:
     from kling_pipe.emulator import options
 
     # The emulator's options are one value with one table of flags; click would only repeat it.
-    parser = _Parser(prog="kling-pipe emulator serve", description="A local Kling: the API, offline, with real PNG and MP4 files.")
+    parser = _Parser(
+        prog="kling-pipe emulator serve", description="A local Kling: the API, offline, with real PNG and MP4 files."
+    )
     parser.add_argument("--state", type=Path, help="folder that keeps tasks and media; without it nothing is kept")
     parser.add_argument("--quiet", action="store_true", help="do not print the environment lines")
     options.add_arguments(parser)
@@ -45,4 +47,6 @@ def _needs_extra() -> None:
 
     missing = [name for name in ("starlette", "uvicorn", "av") if find_spec(name) is None]
     if missing:
-        raise UsageError(f"the emulator needs {', '.join(missing)}", hint="Install it: pip install 'kling-pipe[emulator]'.")
+        raise UsageError(
+            f"the emulator needs {', '.join(missing)}", hint="Install it: pip install 'kling-pipe[emulator]'."
+        )

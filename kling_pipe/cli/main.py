@@ -53,7 +53,9 @@ class Verbs(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """A misspelt verb gets the nearest one."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             from kling_pipe.nearest import nearest

@@ -28,7 +28,9 @@ manifest_argument = click.argument("manifest", default=DEFAULT_MANIFEST, type=cl
 compile_options = _stacked(
     manifest_argument,
     click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Replace a value of `vars:`."),
-    click.option("--var-file", "variable_files", multiple=True, type=click.Path(path_type=Path), help="YAML file of such values."),
+    click.option(
+        "--var-file", "variable_files", multiple=True, type=click.Path(path_type=Path), help="YAML file of such values."
+    ),
     click.option("--profile", default="", metavar="NAME", help="Lay a profile of the manifest over its defaults."),
 )
 
@@ -39,9 +41,15 @@ selection_options = _stacked(
 )  # fmt: skip
 
 account_options = _stacked(
-    click.option("--emulator", is_flag=True, help="Talk to the embedded local Kling: free, offline, its files marked as emulated."),
+    click.option(
+        "--emulator",
+        is_flag=True,
+        help="Talk to the embedded local Kling: free, offline, its files marked as emulated.",
+    ),
     click.option("--state", type=click.Path(path_type=Path, file_okay=False), help="State folder of the emulator."),
-    click.option("--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Read credentials from this file."),
+    click.option(
+        "--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Read credentials from this file."
+    ),
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

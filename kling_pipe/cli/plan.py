@@ -17,7 +17,9 @@ PENDING = 2
 @click.option("--refresh", is_flag=True, help="Ask the account what it knows; without it the plan is offline.")
 @click.option("--why", is_flag=True, help="Show the reasons, field by field, of every job.")
 @click.option("--replace", multiple=True, metavar="ADDRESS", help="Make this again, as a new attempt, on purpose.")
-@click.option("--budget", multiple=True, metavar="usd=20", help="Replace an amount of the manifest's budget: usd, video, image.")
+@click.option(
+    "--budget", multiple=True, metavar="usd=20", help="Replace an amount of the manifest's budget: usd, video, image."
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are pending.")
 def plan(campaign: Campaign, as_json: bool, refresh: bool, why: bool, replace: tuple[str, ...], budget: tuple[str, ...],
          detailed_exitcode: bool) -> None:  # fmt: skip
@@ -28,7 +30,9 @@ def plan(campaign: Campaign, as_json: bool, refresh: bool, why: bool, replace: t
     from kling_pipe.report.problems import problems_text
 
     manifest, workspace = opened(campaign)
-    found = api.plan(manifest, workspace, refresh=refresh, replace=replace, select=campaign.select, exclude=campaign.exclude)
+    found = api.plan(
+        manifest, workspace, refresh=refresh, replace=replace, select=campaign.select, exclude=campaign.exclude
+    )
     problems = [*manifest.problems, *found.warnings, *api.over_budget(found, manifest, amounts(budget))]
     shown = [one for one in problems if one.level != "note"]
     if shown:
@@ -41,5 +45,3 @@ def plan(campaign: Campaign, as_json: bool, refresh: bool, why: bool, replace: t
             click.echo("Offline: the account was not asked (--refresh asks it).", err=True)
     if detailed_exitcode and any(step.action not in ("reuse", "frozen") for step in found.steps):
         click.get_current_context().exit(PENDING)
-
-

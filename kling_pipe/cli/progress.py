@@ -20,7 +20,9 @@ Last = Callable[[Mapping[str, Any]], None]
 
 
 @contextmanager
-def listeners(kind: Kind, plan: Plan, budget: Mapping[str, Any], *, as_json: bool, into: Path | None) -> Iterator[tuple[Callable[[Event], None], Last]]:
+def listeners(
+    kind: Kind, plan: Plan, budget: Mapping[str, Any], *, as_json: bool, into: Path | None
+) -> Iterator[tuple[Callable[[Event], None], Last]]:
     """What to call for each event, and with the summary at the end."""
     from kling_pipe.report.progress import progress
 

@@ -28,13 +28,17 @@ images:
     prompt: A red kite above tea fields, {{{{ vars.look }}}}
 
 videos:
-  teaser:
+  opening:
     first_frame: image.keyframe  # made first, then used
-    shots:
+    duration: 3
+    prompt: The kite climbs into the wind
+
+  teaser:
+    shots:  # one film of two shots
       - duration: 2
-        prompt: The kite climbs into the wind
+        prompt: "The kite from {{{{ image.keyframe }}}} turns above the fields"
       - duration: 3
-        prompt: From above, the fields turn below it, {{{{ vars.look }}}}
+        prompt: A child runs after its shadow, {{{{ vars.look }}}}
 """
 
 
@@ -97,5 +101,3 @@ def doctor(emulator: bool, state: Path | None, env_file: Path | None) -> None:
         click.echo(f"{click.style('ok  ', fg='green') if ok else click.style('FAIL', fg='red')} {line}")
         worst = worst or (0 if ok else code)
     click.get_current_context().exit(worst)
-
-

@@ -63,7 +63,10 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
     jobs = {job.address: job for job in manifest.jobs}
     if address not in jobs:
         near = nearest(address, jobs)
-        raise UsageError(f"there is no job `{address}`", hint=f"did you mean `{near}`?" if near else "`kling-pipe status` lists them.")
+        raise UsageError(
+            f"there is no job `{address}`",
+            hint=f"did you mean `{near}`?" if near else "`kling-pipe status` lists them.",
+        )
     record = asyncio.run(bind(jobs[address], task, workspace))
     click.echo(f"{address} is bound to {record.task_id or task}, which is `{record.state}`; `kling-pipe run` saves it")
 
@@ -82,7 +85,9 @@ def sync(campaign: Campaign) -> None:
     plan = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
     known: Any = sum(map(len, found.records.values()))
     made = api.run(_made_only(plan), workspace, create=False, signals=True)
-    click.echo(f"{known} tasks found for {len(manifest.jobs)} jobs; {made.reused + made.made} in the lock, {made.failed} failed")
+    click.echo(
+        f"{known} tasks found for {len(manifest.jobs)} jobs; {made.reused + made.made} in the lock, {made.failed} failed"
+    )
     click.get_current_context().exit(0 if not made.error else made.error.exit_code)
 
 
@@ -93,5 +98,3 @@ def _made_only(plan: Any) -> Any:
     made = tuple(step for step in plan.steps if step.action in ("reuse", "download", "frozen"))
     rest = tuple(step for step in plan.steps if step not in made)
     return replace(plan, steps=made, others=(*plan.others, *rest))
-
-

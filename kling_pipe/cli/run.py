@@ -85,12 +85,16 @@ def wait(campaign: Campaign, **flags: Any) -> None:
     _carry_out(Plan(found.project, under_way, found.warnings, (*found.others, *rest)), manifest, workspace, flags)
 
 
-def _make(campaign: Campaign, flags: dict[str, Any], *, replace: tuple[str, ...] = (), retry: tuple[str, ...] = ()) -> None:
+def _make(
+    campaign: Campaign, flags: dict[str, Any], *, replace: tuple[str, ...] = (), retry: tuple[str, ...] = ()
+) -> None:
     from kling_pipe import api
 
     limits, flags["timeout"] = amounts(flags["budget"]), seconds(flags["timeout"])
     manifest, workspace = opened(campaign)
-    found = api.plan(manifest, workspace, replace=replace, retry=retry, select=campaign.select, exclude=campaign.exclude)
+    found = api.plan(
+        manifest, workspace, replace=replace, retry=retry, select=campaign.select, exclude=campaign.exclude
+    )
     _tell_problems([*manifest.problems, *found.warnings])
     _gate(api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
     _ask(found, workspace, flags)
@@ -108,7 +112,10 @@ def _gate(problems: list[Any]) -> None:
 
     if problems:
         click.echo(problems_text(problems), err=True)
-        raise BudgetExceeded("over budget; nothing was sent", hint="`kling-pipe plan` shows what costs how much; --budget usd=N replaces an amount.")
+        raise BudgetExceeded(
+            "over budget; nothing was sent",
+            hint="`kling-pipe plan` shows what costs how much; --budget usd=N replaces an amount.",
+        )
 
 
 def _ask(found: Plan, workspace: Workspace, flags: dict[str, Any]) -> None:
@@ -168,9 +175,13 @@ def _end(result: Result) -> None:
     if result.error is not None:
         tell(result.error.message, result.error.hint)
     if result.stopped == "interrupted":
-        tell(f"interrupted: the state is saved; {result.at_kling} tasks go on at Kling and will be billed", "Run again to go on.")
+        tell(
+            f"interrupted: the state is saved; {result.at_kling} tasks go on at Kling and will be billed",
+            "Run again to go on.",
+        )
     elif result.waiting and result.error is None:
-        tell(f"stopped waiting: {result.waiting} jobs are not done, {result.at_kling} tasks go on at Kling", "Run again, or `kling-pipe wait`.")
+        tell(
+            f"stopped waiting: {result.waiting} jobs are not done, {result.at_kling} tasks go on at Kling",
+            "Run again, or `kling-pipe wait`.",
+        )
     click.get_current_context().exit(result.exit_code)
-
-

@@ -28,7 +28,9 @@ def failures_text(result: Result) -> str:
 def _failure(outcome: Outcome) -> str:
     job, record = outcome.step.job, outcome.record
     place = f"{job.position}: " if job.position else ""
-    lines = [f"{place}{click.style('failed', fg='red', bold=True)} {job.address}: {outcome.message or 'no reason given'}"]
+    lines = [
+        f"{place}{click.style('failed', fg='red', bold=True)} {job.address}: {outcome.message or 'no reason given'}"
+    ]
     if record is not None and record.task_id:
         cost = f"{record.units} units" if record.units else "no units"
         lines.append(f"    task: {record.task_id} ({record.external_task_id}), {cost} charged")

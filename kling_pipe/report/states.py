@@ -55,7 +55,13 @@ def states_text(jobs: Sequence[Job], snapshot: Snapshot) -> str:
 
 def _line(row: dict[str, Any], width: int) -> str:
     state = click.style(f"{row['state']:<8}", fg=_COLOURS[row["state"]])
-    what = row.get("message") if row["state"] == "failed" else ", ".join(row.get("files") or row.get("element_ids") or ())
+    what = (
+        row.get("message") if row["state"] == "failed" else ", ".join(row.get("files") or row.get("element_ids") or ())
+    )
     task = row.get("task_id") or ""
-    left = f"  {row['days_left']:g} days left at Kling" if row.get("days_left") is not None and row["state"] == "made" else ""
+    left = (
+        f"  {row['days_left']:g} days left at Kling"
+        if row.get("days_left") is not None and row["state"] == "made"
+        else ""
+    )
     return f"{state} {row['address']:<{width}}  {task:<18}  {what or ''}{left}".rstrip()
