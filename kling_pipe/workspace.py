@@ -33,7 +33,7 @@ class Workspace:
 
     root: Path
     state: Path
-    lock: Path
+    lock_path: Path
     out: str
     base_url: str
     credentials: Credentials | None
@@ -66,11 +66,11 @@ class Workspace:
 
     def lock_file(self, store: SqliteStore, effects: Effects | None = None) -> LockFile:
         """The lock for reading and writing."""
-        return LockFile(self.lock, effects or Effects(), store.alone)
+        return LockFile(self.lock_path, effects or Effects(), store.alone)
 
     def read_lock(self) -> Lock:
         """The lock as it stands. Raises LocalStateError."""
-        return _read_lock(self.lock)
+        return _read_lock(self.lock_path)
 
     def recorded_key(self, address: str) -> str | None:
         """The key of what the lock records as made at an address by this account: for frozen jobs."""
@@ -131,7 +131,7 @@ def open_workspace(
     profile: str = "",
     base_url: str = "",
 ) -> Workspace:
-    """The workspace of the manifest in `root`. Needs no network, no credentials, and writes nothing.
+    """The workspace of the manifest in `root`. Needs no network and no credentials; writes only an emulator's keys.
 
     With `emulator` everything but the manifest is apart: ledger and lock in `.kling-pipe/emulator/`, files in
     `out-emulator/`; the local Kling keeps its own state in `emulator_state`. Raises CredentialsError for half a pair.
@@ -147,7 +147,7 @@ def open_workspace(
         return Workspace(
             root=root,
             state=state,
-            lock=state / LOCK_NAME,
+            lock_path=state / LOCK_NAME,
             out=f"out-emulator{suffix}",
             base_url=_EMULATOR_HOST,
             credentials=AccessKey(key.access_key, key.secret_key),
@@ -162,19 +162,19 @@ def open_workspace(
     workspace = Workspace(
         root=root,
         state=root / STATE_FOLDER,
-        lock=root / LOCK_NAME,
+        lock_path=root / LOCK_NAME,
         out=f"out{suffix}",
         base_url=url,
         credentials=found,
         account=account_id(url, found.key_id) if found else "",
         profile=profile,
     )
-    return workspace if found else replace(workspace, account=_only_account(workspace.lock))
+    return workspace if found else replace(workspace, account=_only_account(workspace.lock_path))
 
 
-def _only_account(lock: Path) -> str:
+def _only_account(lock_path: Path) -> str:
     """Without credentials nothing is sent; to show something, the one account of the lock is taken as ours."""
-    accounts = {block["account"] for block in _read_lock(lock).blocks.values()}
+    accounts = {block["account"] for block in _read_lock(lock_path).blocks.values()}
     return str(accounts.pop()) if len(accounts) == 1 else ""
 
 

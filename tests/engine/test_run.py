@@ -335,7 +335,7 @@ def test_pull_fetches_what_the_lock_records_and_creates_nothing(bench, tmp_path)
     bench.run([image("kite"), *chain("hana")])
     mate = bench.elsewhere(tmp_path / "mate")
     mate.root.mkdir()
-    shutil.copy(bench.workspace.lock, mate.workspace.lock)
+    shutil.copy(bench.workspace.lock_path, mate.workspace.lock_path)
     pulled = asyncio.run(pull(mate.workspace))
     assert {one.state for one in pulled} == {"fetched"}
     assert mate.path("out/video/hana.mp4").read_bytes() == bench.path("out/video/hana.mp4").read_bytes()
@@ -368,25 +368,25 @@ def test_a_replacement_that_the_lock_never_heard_of_counts(bench):
     """Killed between saving and writing the lock: the new attempt is paid, so it is the one that counts."""
     jobs = [image("kite")]
     bench.run(jobs)
-    lock = bench.workspace.lock.read_text()
+    lock = bench.workspace.lock_path.read_text()
     bench.run(jobs, replace_addresses=["image.kite"])
-    made = bench.workspace.lock.read_text()
-    bench.workspace.lock.write_text(lock)
+    made = bench.workspace.lock_path.read_text()
+    bench.workspace.lock_path.write_text(lock)
     store = bench.workspace.store()
     store.put(store.records().all()[1], unlocked=True)
     store.close()
     assert tally(bench.run(jobs)) == (0, 1, 0, 0)
-    assert bench.workspace.lock.read_text() == made
+    assert bench.workspace.lock_path.read_text() == made
 
 
 def test_an_older_lock_takes_back_a_replacement(bench):
     """Somebody restored the lock from version control: its attempt wins."""
     jobs = [image("kite")]
     bench.run(jobs)
-    lock = bench.workspace.lock.read_text()
+    lock = bench.workspace.lock_path.read_text()
     bench.run(jobs, replace_addresses=["image.kite"])
-    bench.workspace.lock.write_text(lock)
+    bench.workspace.lock_path.write_text(lock)
     plan = bench.plan(jobs)
     assert [(step.action, step.attempt) for step in plan.steps] == [("reuse", 1)]
     bench.run(jobs)
-    assert bench.workspace.lock.read_text() == lock
+    assert bench.workspace.lock_path.read_text() == lock
