@@ -30,18 +30,30 @@ class _Found(NamedTuple):
     source: str
 
 
-def load(path: str | Path, *, vars: Mapping[str, Any] | None = None, profile: str = "", workspace: Workspace | None = None,
-         levels: Levels | None = None) -> Manifest:  # fmt: skip
+def load(
+    path: str | Path,
+    *,
+    vars: Mapping[str, Any] | None = None,
+    profile: str = "",
+    workspace: Workspace | None = None,
+    levels: Levels | None = None,
+) -> Manifest:
     """Compile a manifest and all it includes. Offline.
 
-    `vars` replace values of the manifest's `vars`. `workspace` says whose lock holds the results of frozen jobs; without
-    one it is the `kling-pipe.lock` beside the manifest. `levels` says which problems count; remarks in the files
+    `vars` replace values of the manifest's `vars`. `workspace` says whose lock holds the results of frozen jobs;
+    without one it is the `kling-pipe.lock` beside the manifest. `levels` says which problems count; remarks in the files
     (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every problem found.
     """
     path = Path(path)
     wanted = Levels() if levels is None else levels
-    return compile_manifest(path, overrides=vars, profile=profile, probe=_probe, recorded=_recorded(path, profile, workspace),
-                            settle=lambda problems, texts: leveled(problems, wanted, texts))  # fmt: skip
+    return compile_manifest(
+        path,
+        overrides=vars,
+        profile=profile,
+        probe=_probe,
+        recorded=_recorded(path, profile, workspace),
+        settle=lambda problems, texts: leveled(problems, wanted, texts),
+    )
 
 
 def _probe(file: FileRef, limits: str) -> Sequence[_Found]:
@@ -73,9 +85,16 @@ def _recorded(path: Path, profile: str, workspace: Workspace | None) -> Callable
     return recorded
 
 
-def open_workspace(manifest: Manifest | str | Path, *, emulator: bool = False, state: str | Path | None = None, profile: str | None = None,
-                   environ: Mapping[str, str] | None = None, base_url: str = "",
-                   emulator_options: Mapping[str, Any] | None = None) -> Workspace:  # fmt: skip
+def open_workspace(
+    manifest: Manifest | str | Path,
+    *,
+    emulator: bool = False,
+    state: str | Path | None = None,
+    profile: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    base_url: str = "",
+    emulator_options: Mapping[str, Any] | None = None,
+) -> Workspace:
     """Where a manifest's campaign lives: folder, ledger, lock, outputs, and the account it talks to.
 
     `emulator` chooses the embedded local Kling (with its state in `state`), whose files, ledger and lock are apart from
@@ -85,13 +104,29 @@ def open_workspace(manifest: Manifest | str | Path, *, emulator: bool = False, s
 
     path = manifest.path if isinstance(manifest, Manifest) else Path(manifest)
     chosen = profile if profile is not None else manifest.profile if isinstance(manifest, Manifest) else ""
-    return opened(path.absolute().parent, environ=os.environ if environ is None else environ, emulator=emulator,
-                  emulator_state=Path(state) if state else None, emulator_options=emulator_options,
-                  profile=chosen, base_url=base_url)  # fmt: skip
+    return opened(
+        path.absolute().parent,
+        environ=os.environ if environ is None else environ,
+        emulator=emulator,
+        emulator_state=Path(state) if state else None,
+        emulator_options=emulator_options,
+        profile=chosen,
+        base_url=base_url,
+    )
 
 
-def plan(manifest: Manifest, workspace: Workspace, *, refresh: bool = True, everything: bool = False, select: Iterable[str] = (),
-         exclude: Iterable[str] = (), replace: Iterable[str] = (), retry: Iterable[str] = (), seams: Seams | None = None) -> Plan:  # fmt: skip
+def plan(
+    manifest: Manifest,
+    workspace: Workspace,
+    *,
+    refresh: bool = True,
+    everything: bool = False,
+    select: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    replace: Iterable[str] = (),
+    retry: Iterable[str] = (),
+    seams: Seams | None = None,
+) -> Plan:
     """What a run would do, as a value.
 
     With `refresh` the account is asked about what lock and ledger do not know (`everything`: about each job); without,
@@ -131,8 +166,9 @@ def states_of(manifest: Manifest, snapshot: Snapshot) -> dict[str, str]:
     return found
 
 
-def over_budget(found: Plan, manifest: Manifest, overrides: Mapping[str, float] | None = None, *,
-                allow_unknown: bool = False) -> list[Problem]:  # fmt: skip
+def over_budget(
+    found: Plan, manifest: Manifest, overrides: Mapping[str, float] | None = None, *, allow_unknown: bool = False
+) -> list[Problem]:
     """What breaks the manifest's budget, `overrides` replacing its amounts; empty when all is within."""
     from kling_pipe.plan import check_budget
 
@@ -144,20 +180,36 @@ def over_budget(found: Plan, manifest: Manifest, overrides: Mapping[str, float] 
     return [changed(one, position=document.locate(("budget",), key=True)) for one in problems]
 
 
-def run(found: Plan, workspace: Workspace, *, on_event: OnEvent | None = None, settings: Settings | None = None,
-        seams: Seams | None = None, create: bool = True, signals: bool = False) -> Result:  # fmt: skip
+def run(
+    found: Plan,
+    workspace: Workspace,
+    *,
+    on_event: OnEvent | None = None,
+    settings: Settings | None = None,
+    seams: Seams | None = None,
+    create: bool = True,
+    signals: bool = False,
+) -> Result:
     """Carry out a plan and wait: submit, poll, save, write ledger and lock. The budget is the caller's (`over_budget`).
 
-    `signals` turns SIGINT and SIGTERM into a stop with all state saved. Raises CredentialsError and LocalStateError when
-    the run cannot begin; what happens later is in the Result.
+    `signals` turns SIGINT and SIGTERM into a stop with all state saved. Raises CredentialsError and LocalStateError
+    when the run cannot begin; what happens later is in the Result.
     """
     import asyncio
 
     return asyncio.run(_guarded(found, workspace, on_event, settings, seams, create, signals))
 
 
-async def arun(found: Plan, workspace: Workspace, *, on_event: OnEvent | None = None, settings: Settings | None = None,
-               seams: Seams | None = None, create: bool = True, stop: Any = None) -> Result:  # fmt: skip
+async def arun(
+    found: Plan,
+    workspace: Workspace,
+    *,
+    on_event: OnEvent | None = None,
+    settings: Settings | None = None,
+    seams: Seams | None = None,
+    create: bool = True,
+    stop: Any = None,
+) -> Result:
     """`run` inside a running event loop. `stop` is an `asyncio.Event` that ends the run early, all state saved."""
     from kling_pipe.engine import run as carried_out
     from kling_pipe.engine.events import ignore
@@ -167,8 +219,15 @@ async def arun(found: Plan, workspace: Workspace, *, on_event: OnEvent | None = 
     )
 
 
-async def _guarded(found: Plan, workspace: Workspace, on_event: OnEvent | None, settings: Settings | None, seams: Seams | None,
-                   create: bool, signals: bool) -> Result:  # fmt: skip
+async def _guarded(
+    found: Plan,
+    workspace: Workspace,
+    on_event: OnEvent | None,
+    settings: Settings | None,
+    seams: Seams | None,
+    create: bool,
+    signals: bool,
+) -> Result:
     import asyncio
     import contextlib
 

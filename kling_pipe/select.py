@@ -11,8 +11,13 @@ from kling_pipe.model import Job
 from kling_pipe.nearest import nearest
 
 
-def chosen(jobs: Sequence[Job], select: Iterable[str] = (), exclude: Iterable[str] = (), *,
-           states: Mapping[str, str] | None = None) -> set[str]:  # fmt: skip
+def chosen(
+    jobs: Sequence[Job],
+    select: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    *,
+    states: Mapping[str, str] | None = None,
+) -> set[str]:
     """Addresses that the selectors choose; all when none is given. `states` says what `state:` compares with.
 
     Raises UsageError for a selector that names nothing.

@@ -89,8 +89,10 @@ def _bug(error: Exception) -> int:
 
     trace = "".join(traceback.format_exception(error))
     words = [word if not word.startswith("/") else Path(word).name for word in sys.argv[1:]]
-    report = (f"### kling-pipe {__version__}: {type(error).__name__}\n\n- command: `kling-pipe {' '.join(words)}`\n"
-              f"- Python {platform.python_version()} on {platform.system()}\n\n```\n{_without_secrets(trace)}```\n")  # fmt: skip
+    report = (
+        f"### kling-pipe {__version__}: {type(error).__name__}\n\n- command: `kling-pipe {' '.join(words)}`\n"
+        f"- Python {platform.python_version()} on {platform.system()}\n\n```\n{_without_secrets(trace)}```\n"
+    )
     try:
         with tempfile.NamedTemporaryFile(
             "w", suffix=".md", prefix="kling-pipe-bug-", delete=False, encoding="utf-8"

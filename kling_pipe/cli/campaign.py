@@ -40,9 +40,19 @@ def campaign_options(command: F) -> F:
     @selection_options
     @account_options
     @functools.wraps(command)
-    def wrapped(*, manifest: Path, variables: tuple[str, ...], variable_files: tuple[Path, ...], profile: str,
-                select: tuple[str, ...], exclude: tuple[str, ...], emulator: bool, state: Path | None,
-                env_file: Path | None, **others: Any) -> Any:  # fmt: skip
+    def wrapped(
+        *,
+        manifest: Path,
+        variables: tuple[str, ...],
+        variable_files: tuple[Path, ...],
+        profile: str,
+        select: tuple[str, ...],
+        exclude: tuple[str, ...],
+        emulator: bool,
+        state: Path | None,
+        env_file: Path | None,
+        **others: Any,
+    ) -> Any:
         campaign = Campaign(manifest, variables, variable_files, profile, select, exclude, emulator, state, env_file)
         return command(campaign, **others)
 
@@ -54,10 +64,15 @@ def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
     from kling_pipe import api
 
     environ = environment(campaign.env_file)
-    workspace = api.open_workspace(campaign.manifest, emulator=campaign.emulator, state=campaign.state,
-                                          profile=campaign.profile, environ=environ)  # fmt: skip
-    manifest = api.load(campaign.manifest, vars=variables_from(campaign.variables, campaign.variable_files),
-                               profile=campaign.profile, workspace=workspace)  # fmt: skip
+    workspace = api.open_workspace(
+        campaign.manifest, emulator=campaign.emulator, state=campaign.state, profile=campaign.profile, environ=environ
+    )
+    manifest = api.load(
+        campaign.manifest,
+        vars=variables_from(campaign.variables, campaign.variable_files),
+        profile=campaign.profile,
+        workspace=workspace,
+    )
     return manifest, workspace
 
 

@@ -62,18 +62,17 @@ def check(operation: str, body: str, lenient: bool, strict: bool, form: str) -> 
     """
     from kling_pipe.check import check as check_body
     from kling_pipe.check import coerce
-    from kling_pipe.model import Position
     from kling_pipe.report.problems import FORMATS
 
     found = _operation(operation)
     name, data = _read_body(body)
     if not isinstance(data, dict):
         raise _invalid(name, 1, 1, "a request body is a JSON object")
-    warnings = []
+    warnings: list[Any] = []
     if lenient:
         data, warnings = coerce(found, data)
     findings = [*warnings, *check_body(found, data, strict=strict)]
-    problems = [_problem(one, name, Position) for one in findings]
+    problems = [_problem(one, name) for one in findings]
     errors = sum(1 for one in problems if one.level == "error")
     if form == "json" or problems:
         click.echo(FORMATS[form](problems))
@@ -83,12 +82,23 @@ def check(operation: str, body: str, lenient: bool, strict: bool, form: str) -> 
         click.get_current_context().exit(ManifestInvalid.exit_code)
 
 
-def _problem(finding: Any, name: str, position: Any) -> Any:
+def _problem(finding: Any, name: str) -> Any:
     from kling_pipe.model import Problem
 
     pointer = "/" + "/".join(map(str, finding.pointer))
-    return Problem(finding.rule, finding.level, finding.message, None, f"{name} {pointer}", found=finding.found,
-                   allowed=finding.allowed, near=finding.near, hint=finding.hint, rule=finding.rule, source=finding.source)  # fmt: skip
+    return Problem(
+        finding.rule,
+        finding.level,
+        finding.message,
+        None,
+        f"{name} {pointer}",
+        found=finding.found,
+        allowed=finding.allowed,
+        near=finding.near,
+        hint=finding.hint,
+        rule=finding.rule,
+        source=finding.source,
+    )
 
 
 @click.command(name="operations")
@@ -104,8 +114,16 @@ def operations(operation: str, as_json: bool) -> None:
         found = _operation(operation)
         click.echo(json.dumps(found.schema, ensure_ascii=False, indent=2) if as_json else page(found))
         return
-    rows = [{"name": one.name, "makes": one.kind, "method": one.kling["method"], "path": one.path, "title": one.schema.get("title", "")}
-            for one in known().values()]  # fmt: skip
+    rows = [
+        {
+            "name": one.name,
+            "makes": one.kind,
+            "method": one.kling["method"],
+            "path": one.path,
+            "title": one.schema.get("title", ""),
+        }
+        for one in known().values()
+    ]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return

@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 @compile_options
 @level_options
 @click.option("--format", "form", type=click.Choice(NAMES), default="text", help="How problems are printed.")
-def validate(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Path, ...], profile: str, form: str,
-             levels: Callable[[Path], Levels]) -> None:  # fmt: skip
+def validate(
+    manifest: Path,
+    variables: tuple[str, ...],
+    variable_files: tuple[Path, ...],
+    profile: str,
+    form: str,
+    levels: Callable[[Path], Levels],
+) -> None:
     """Check the manifest, its templates, files and requests. Offline; exit 3 when something is wrong."""
     from kling_pipe import api
 
@@ -67,8 +73,14 @@ def _count(number: int, word: str) -> str:
 @click.command()
 @compile_options
 @selection_options
-def render(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Path, ...], profile: str,
-           select: tuple[str, ...], exclude: tuple[str, ...]) -> None:  # fmt: skip
+def render(
+    manifest: Path,
+    variables: tuple[str, ...],
+    variable_files: tuple[Path, ...],
+    profile: str,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+) -> None:
     """Print the compiled API requests as JSON: [{address, operation, method, path, body}].
 
     What is known only at run time stands as {"$ref": address}, a local file as {"$file": path, "sha256": ...}.
@@ -85,8 +97,15 @@ def render(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Pat
         if job.address in wanted:
             operation = operations()[job.operation]
             body = request_form(job.request, loaded.root)
-            rows.append({"address": job.address, "operation": job.operation, "method": operation.kling["method"],
-                         "path": operation.path, "body": body})  # fmt: skip
+            rows.append(
+                {
+                    "address": job.address,
+                    "operation": job.operation,
+                    "method": operation.kling["method"],
+                    "path": operation.path,
+                    "body": body,
+                }
+            )
     click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
 
 
@@ -96,8 +115,15 @@ def render(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Pat
 @click.option(
     "--format", "form", type=click.Choice(["mermaid", "dot"]), default="mermaid", help="Language of the picture."
 )
-def graph(manifest: Path, variables: tuple[str, ...], variable_files: tuple[Path, ...], profile: str,
-          select: tuple[str, ...], exclude: tuple[str, ...], form: str) -> None:  # fmt: skip
+def graph(
+    manifest: Path,
+    variables: tuple[str, ...],
+    variable_files: tuple[Path, ...],
+    profile: str,
+    select: tuple[str, ...],
+    exclude: tuple[str, ...],
+    form: str,
+) -> None:
     """Print the dependencies as a mermaid or dot picture: an arrow goes from what is used to what uses it."""
     from kling_pipe import api
     from kling_pipe.report.picture import dot, mermaid

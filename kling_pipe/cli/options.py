@@ -35,10 +35,16 @@ compile_options = _stacked(
 )
 
 selection_options = _stacked(
-    click.option("-s", "--select", "select", multiple=True, metavar="SELECTOR",
-                 help="Only these: address with globs, tag:x, state:failed; +x with all it needs, x+ with all that need it."),
+    click.option(
+        "-s",
+        "--select",
+        "select",
+        multiple=True,
+        metavar="SELECTOR",
+        help="Only these: address with globs, tag:x, state:failed; +x with all it needs, x+ with all that need it.",
+    ),
     click.option("--exclude", multiple=True, metavar="SELECTOR", help="Not these."),
-)  # fmt: skip
+)
 
 account_options = _stacked(
     click.option(

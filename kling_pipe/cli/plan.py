@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import click
 
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
@@ -21,8 +20,15 @@ PENDING = 2
     "--budget", multiple=True, metavar="usd=20", help="Replace an amount of the manifest's budget: usd, video, image."
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are pending.")
-def plan(campaign: Campaign, as_json: bool, refresh: bool, why: bool, replace: tuple[str, ...], budget: tuple[str, ...],
-         detailed_exitcode: bool) -> None:  # fmt: skip
+def plan(
+    campaign: Campaign,
+    as_json: bool,
+    refresh: bool,
+    why: bool,
+    replace: tuple[str, ...],
+    budget: tuple[str, ...],
+    detailed_exitcode: bool,
+) -> None:
     """Show what a run would do, why, and what it would cost. Spends nothing; offline unless --refresh."""
     from kling_pipe import api
     from kling_pipe.cli.campaign import amounts

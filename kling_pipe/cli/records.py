@@ -15,7 +15,7 @@ from kling_pipe.errors import UsageError
 @campaign_options
 @json_option
 def status(campaign: Campaign, as_json: bool) -> None:
-    """Show each job: new, made, running or failed, its task, its file, and the days that Kling still keeps it. Offline."""
+    """Show each job: new, made, running or failed, its task, its file, and how long Kling still keeps it. Offline."""
     from kling_pipe import api
     from kling_pipe.report.states import states_json, states_text
     from kling_pipe.select import chosen
@@ -86,7 +86,8 @@ def sync(campaign: Campaign) -> None:
     known: Any = sum(map(len, found.records.values()))
     made = api.run(_made_only(plan), workspace, create=False, signals=True)
     click.echo(
-        f"{known} tasks found for {len(manifest.jobs)} jobs; {made.reused + made.made} in the lock, {made.failed} failed"
+        f"{known} tasks found for {len(manifest.jobs)} jobs; {made.reused + made.made} in the lock, "
+        f"{made.failed} failed"
     )
     click.get_current_context().exit(0 if not made.error else made.error.exit_code)
 

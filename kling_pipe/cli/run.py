@@ -16,32 +16,58 @@ if TYPE_CHECKING:
     from kling_pipe.engine import Result, Settings
     from kling_pipe.manifest import Manifest
     from kling_pipe.model import Plan
+    from kling_pipe.report.progress import Kind
     from kling_pipe.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _options(command: F) -> F:
-    for option in reversed((
-        click.option("-j", "--jobs", type=click.IntRange(1), help="At most so many jobs at once."),
-        click.option("-k", "--keep-going/--fail-fast", default=True, help="After a failure go on with all that does not need it (default)."),
-        click.option("--timeout", default="", metavar="50m", help="Stop waiting after this time; the tasks go on (exit 75)."),
-        click.option("--json", "as_json", is_flag=True, help="One event a line on stdout, the summary last."),
-        click.option("--json-into", type=click.Path(path_type=Path, dir_okay=False), help="Write these lines into a file as well."),
-        click.option("--progress", type=click.Choice(["auto", "tty", "plain", "json", "quiet"]), default="auto", help="How progress is shown."),
-        click.option("-q", "--quiet", is_flag=True, help="No progress, only the last line."),
-    )):  # fmt: skip
+    for option in reversed(
+        (
+            click.option("-j", "--jobs", type=click.IntRange(1), help="At most so many jobs at once."),
+            click.option(
+                "-k",
+                "--keep-going/--fail-fast",
+                default=True,
+                help="After a failure go on with all that does not need it (default).",
+            ),
+            click.option(
+                "--timeout", default="", metavar="50m", help="Stop waiting after this time; the tasks go on (exit 75)."
+            ),
+            click.option("--json", "as_json", is_flag=True, help="One event a line on stdout, the summary last."),
+            click.option(
+                "--json-into",
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="Write these lines into a file as well.",
+            ),
+            click.option(
+                "--progress",
+                type=click.Choice(["auto", "tty", "plain", "json", "quiet"]),
+                default="auto",
+                help="How progress is shown.",
+            ),
+            click.option("-q", "--quiet", is_flag=True, help="No progress, only the last line."),
+        )
+    ):
         command = option(command)
     return command
 
 
 def _spending(command: F) -> F:
-    for option in reversed((
-        click.option("--budget", multiple=True, metavar="usd=20", help="Replace an amount of the manifest's budget: usd, video, image."),
-        click.option("--allow-unknown-cost", is_flag=True, help="Go on although a price is not known."),
-        click.option("--detach", is_flag=True, help="Submit what is possible and return (exit 75)."),
-        click.option("-y", "--yes", is_flag=True, help="Do not ask."),
-    )):  # fmt: skip
+    for option in reversed(
+        (
+            click.option(
+                "--budget",
+                multiple=True,
+                metavar="usd=20",
+                help="Replace an amount of the manifest's budget: usd, video, image.",
+            ),
+            click.option("--allow-unknown-cost", is_flag=True, help="Go on although a price is not known."),
+            click.option("--detach", is_flag=True, help="Submit what is possible and return (exit 75)."),
+            click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+        )
+    ):
         command = option(command)
     return command
 
@@ -135,7 +161,7 @@ def _carry_out(found: Plan, manifest: Manifest, workspace: Workspace, flags: dic
     from kling_pipe.cli.progress import listeners
     from kling_pipe.report.results import failures_text, result_form, summary_text
 
-    kind = "quiet" if flags["quiet"] else flags["progress"]
+    kind: Kind = "quiet" if flags["quiet"] else flags["progress"]
     budget = {**manifest.budget, **amounts(flags.get("budget", ()))}
     with listeners(kind, found, budget, as_json=flags["as_json"], into=flags["json_into"]) as (on_event, last):
         result = api.run(found, workspace, on_event=on_event, settings=_settings(manifest, flags), signals=True)
@@ -150,8 +176,13 @@ def _carry_out(found: Plan, manifest: Manifest, workspace: Workspace, flags: dic
 def _settings(manifest: Manifest, flags: dict[str, Any]) -> Settings:
     from kling_pipe.engine import Settings
 
-    return Settings(jobs=flags["jobs"], limits=manifest.limits, fail_fast=not flags["keep_going"], timeout=flags["timeout"],
-                    detach=flags.get("detach", False))  # fmt: skip
+    return Settings(
+        jobs=flags["jobs"],
+        limits=manifest.limits,
+        fail_fast=not flags["keep_going"],
+        timeout=flags["timeout"],
+        detach=flags.get("detach", False),
+    )
 
 
 def seconds(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""The cheapest question that needs credentials: is anybody there, and are we let in?"""
+"""The cheapest question that needs credentials: is anybody there, and are we let in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from kling_pipe.workspace import Workspace
 
 
 async def knock(workspace: Workspace) -> int:
-    """How many tasks one page of one shows, of the operation that costs nothing. Raises CredentialsError, Unreachable."""
+    """How many tasks one page of one shows, of the operation that costs nothing.
+
+    Raises CredentialsError and Unreachable.
+    """
     base_url, credentials = workspace.connection()
     free = next(one for one in operations().values() if one.kling["pool"]["pack"] is None)
     async with Client(base_url, credentials) as client:

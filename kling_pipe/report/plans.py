@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -12,8 +12,16 @@ import click
 from kling_pipe.model import Cost, Plan, Step
 
 FORMAT_VERSION = "1.0"
-_SIGNS = {"create": ("+", "green"), "resume": (">", "cyan"), "reuse": ("=", None), "download": ("v", "cyan"), "retry": ("+", "yellow"),
-          "blocked": ("!", "red"), "frozen": ("*", "blue"), "lost": ("?", "red")}  # fmt: skip
+_SIGNS = {
+    "create": ("+", "green"),
+    "resume": (">", "cyan"),
+    "reuse": ("=", None),
+    "download": ("v", "cyan"),
+    "retry": ("+", "yellow"),
+    "blocked": ("!", "red"),
+    "frozen": ("*", "blue"),
+    "lost": ("?", "red"),
+}
 _SPENDS = ("create", "retry")
 
 
@@ -31,8 +39,12 @@ def totals(steps: Sequence[Step]) -> dict[str, Any]:
             units[step.cost.pack] += step.cost.units
     unknown = [step.job.address for step in spent if step.cost.units is None and step.cost.pack]
     usd = sum(step.cost.usd or 0.0 for step in spent)
-    return {"units": {pack: round(amount, 4) for pack, amount in units.items()}, "usd": round(usd, 4), "unknown": len(unknown),
-            "actions": dict(Counter(step.action for step in steps))}  # fmt: skip
+    return {
+        "units": {pack: round(amount, 4) for pack, amount in units.items()},
+        "usd": round(usd, 4),
+        "unknown": len(unknown),
+        "actions": dict(Counter(step.action for step in steps)),
+    }
 
 
 def amount(value: float) -> str:
@@ -72,7 +84,7 @@ def _step(step: Step, width: int, why: bool) -> list[str]:
 
 
 def _counted(steps: Sequence[Step]) -> str:
-    counts = Counter(step.action for step in steps)
+    counts = Counter[str](step.action for step in steps)
     return ", ".join(f"{counts[action]} {action}" for action in _SIGNS if counts[action]) or "nothing to do"
 
 
@@ -81,17 +93,32 @@ def total_text(steps: Sequence[Step]) -> str:
     found = totals(steps)
     units = found["units"]
     unknown = f", plus {found['unknown']} of unknown cost" if found["unknown"] else ""
-    return f"Estimated: {amount(units['video'])} video units, {amount(units['image'])} image units (${found['usd']:.2f}){unknown}"
+    return f"Estimated: {units_text(units)} (${found['usd']:.2f}){unknown}"
+
+
+def units_text(units: Mapping[str, float]) -> str:
+    """`4 video units, 16 image units`: two packs at two prices, never added up."""
+    return f"{amount(units.get('video', 0.0))} video units, {amount(units.get('image', 0.0))} image units"
 
 
 def plan_form(plan: Plan) -> dict[str, Any]:
     """The plan as JSON: `{format_version, project, steps: [...], totals}`."""
     steps = [
-        {"address": step.job.address, "action": step.action, "operation": step.job.operation, "key": step.job.key,
-         "external_task_id": step.external_task_id, "units": step.cost.units, "pack": step.cost.pack, "usd": step.cost.usd,
-         "needs": list(step.job.needs), "reasons": list(step.reasons), "shared_with": step.shared_with or None}
+        {
+            "address": step.job.address,
+            "action": step.action,
+            "operation": step.job.operation,
+            "key": step.job.key,
+            "external_task_id": step.external_task_id,
+            "units": step.cost.units,
+            "pack": step.cost.pack,
+            "usd": step.cost.usd,
+            "needs": list(step.job.needs),
+            "reasons": list(step.reasons),
+            "shared_with": step.shared_with or None,
+        }
         for step in plan.steps
-    ]  # fmt: skip
+    ]
     return {"format_version": FORMAT_VERSION, "project": plan.project, "steps": steps, "totals": totals(plan.steps)}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kling_pipe.report.plans import amount
+from kling_pipe.report.plans import units_text
 
 if TYPE_CHECKING:
     from kling_pipe.engine import Outcome, Result
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 def summary_text(result: Result, *, emulated: bool = False) -> str:
     """The last line of a run: `N made, N reused, N failed, N waiting; V video units, I image units ($X)`."""
-    units = result.units
     counts = f"{result.made} made, {result.reused} reused, {result.failed} failed, {result.waiting} waiting"
-    paid = f"{amount(units.get('video', 0.0))} video units, {amount(units.get('image', 0.0))} image units (${result.usd:.2f})"
+    paid = f"{units_text(result.units)} (${result.usd:.2f})"
     return f"{counts}; {paid}{' on the emulator, nothing was paid' if emulated else ''}"
 
 
@@ -51,8 +50,20 @@ def _next(outcome: Outcome) -> str:
 
 def result_form(result: Result) -> dict[str, Any]:
     """The summary as JSON, the last line of `run --json`."""
-    failed = [{"address": one.address, "message": one.message, "task_id": one.record.task_id if one.record else ""}
-              for one in result.outcomes if one.ending == "failed"]  # fmt: skip
-    return {"type": "summary", "made": result.made, "reused": result.reused, "failed": result.failed, "waiting": result.waiting,
-            "units": {"video": result.units.get("video", 0.0), "image": result.units.get("image", 0.0)}, "usd": result.usd,
-            "stopped": result.stopped, "failures": failed, "counters": dict(result.counters)}  # fmt: skip
+    failed = [
+        {"address": one.address, "message": one.message, "task_id": one.record.task_id if one.record else ""}
+        for one in result.outcomes
+        if one.ending == "failed"
+    ]
+    return {
+        "type": "summary",
+        "made": result.made,
+        "reused": result.reused,
+        "failed": result.failed,
+        "waiting": result.waiting,
+        "units": {"video": result.units.get("video", 0.0), "image": result.units.get("image", 0.0)},
+        "usd": result.usd,
+        "stopped": result.stopped,
+        "failures": failed,
+        "counters": dict(result.counters),
+    }

@@ -34,9 +34,19 @@ def _row(job: Job, snapshot: Snapshot) -> dict[str, Any]:
     age = (snapshot.now - record.created_at) / _DAY_MS if record.created_at else None
     files = [output.path for output in record.outputs if output.path]
     elements = [str(output.element_id) for output in record.outputs if output.element_id is not None]
-    return {"address": job.address, "state": state, "task_status": record.state, "task_id": record.task_id, "attempt": record.attempt,
-            "external_task_id": record.external_task_id, "units": record.units, "message": record.message, "files": files,
-            "element_ids": elements, "days_left": max(0, round(KEPT_DAYS - age, 1)) if age is not None else None}  # fmt: skip
+    return {
+        "address": job.address,
+        "state": state,
+        "task_status": record.state,
+        "task_id": record.task_id,
+        "attempt": record.attempt,
+        "external_task_id": record.external_task_id,
+        "units": record.units,
+        "message": record.message,
+        "files": files,
+        "element_ids": elements,
+        "days_left": max(0, round(KEPT_DAYS - age, 1)) if age is not None else None,
+    }
 
 
 def states_json(jobs: Sequence[Job], snapshot: Snapshot) -> str:

@@ -69,8 +69,17 @@ class Kling:
         command = [sys.executable, "-m", "kling_pipe", *args, *extra]
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
         environ = {**os.environ, "PYTHONPATH": paths, **(env or {})}
-        return subprocess.run(command, cwd=self.folder, env=environ, input=stdin, capture_output=True, text=True, encoding="utf-8",
-                              timeout=60, check=False)  # fmt: skip
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
 
     def manifest(self, text: str) -> None:
         (self.folder / "kling-pipe.yaml").write_text(text, encoding="utf-8")
@@ -83,8 +92,12 @@ class Kling:
             return json.load(answer)
 
     def faults(self, *rules: dict) -> None:
-        request = urllib.request.Request(f"{self.running.base_url}/_emulator/faults", json.dumps(list(rules)).encode(), method="PUT",
-                                         headers={"Content-Type": "application/json"})  # fmt: skip
+        request = urllib.request.Request(
+            f"{self.running.base_url}/_emulator/faults",
+            json.dumps(list(rules)).encode(),
+            method="PUT",
+            headers={"Content-Type": "application/json"},
+        )
         urllib.request.urlopen(request, timeout=10).close()
 
     @property
@@ -97,7 +110,7 @@ class Kling:
         (self.folder / "kling-pipe.lock").unlink(missing_ok=True)
 
 
-@pytest.fixture()
+@pytest.fixture
 def kling(tmp_path):
     """A small campaign: an element, two takes of a key frame, a sheet of three, two videos."""
     from PIL import Image

@@ -8,8 +8,11 @@ NOTHING = "0 made, 6 reused, 0 failed, 0 waiting; 0 video units, 0 image units (
 
 
 def outputs(kling):
-    return sorted(str(path.relative_to(kling.folder)) for path in (kling.folder / "out-emulator").rglob("*.*")
-                  if path.suffix != ".json")  # fmt: skip
+    return sorted(
+        str(path.relative_to(kling.folder))
+        for path in (kling.folder / "out-emulator").rglob("*.*")
+        if path.suffix != ".json"
+    )
 
 
 def test_a_run_makes_everything_and_a_second_run_nothing(kling):
@@ -18,8 +21,15 @@ def test_a_run_makes_everything_and_a_second_run_nothing(kling):
     assert first.returncode == 0, first.stderr
     assert first.stdout.startswith("6 made, 0 reused, 0 failed, 0 waiting; 3.6 video units, 40 image units ($0.64)")
     assert kling.created == JOBS
-    names = ["image/keyframe.png", "image/keyframe.t2.png", "image/sheet.2.png", "image/sheet.3.png", "image/sheet.png",
-             "video/other.mp4", "video/teaser.mp4"]  # fmt: skip
+    names = [
+        "image/keyframe.png",
+        "image/keyframe.t2.png",
+        "image/sheet.2.png",
+        "image/sheet.3.png",
+        "image/sheet.png",
+        "video/other.mp4",
+        "video/teaser.mp4",
+    ]
     assert outputs(kling) == [f"out-emulator/{name}" for name in names]
     second = kling("run", "-y")
     assert second.stdout.startswith(NOTHING)
@@ -33,8 +43,14 @@ def test_a_changed_prompt_remakes_that_job_and_what_depends_on_it(kling):
     kling.manifest(kling.read().replace("in a field", "in a tea field"))
     plan = json.loads(kling("plan", "--json").stdout)
     actions = {step["address"]: step["action"] for step in plan["steps"]}
-    assert actions == {"element.hana": "reuse", "image.keyframe": "create", "image.keyframe#2": "create", "image.sheet": "reuse",
-                       "video.teaser": "create", "video.other": "reuse"}  # fmt: skip
+    assert actions == {
+        "element.hana": "reuse",
+        "image.keyframe": "create",
+        "image.keyframe#2": "create",
+        "image.sheet": "reuse",
+        "video.teaser": "create",
+        "video.other": "reuse",
+    }
     why = kling("plan", "--why").stdout
     assert "`prompt` changed" in why
     assert "from image.keyframe" in why
@@ -56,7 +72,13 @@ def test_a_deleted_file_is_downloaded_again_without_a_task(kling):
 
 def test_an_empty_machine_finds_every_task_by_asking(kling):
     """Takes, a job that failed at first, and a replaced one: no ledger, no lock, no new task."""
-    kling.faults({"match": {"method": "POST", "external_id": "*", "nth": 1}, "fault": "task_failure", "message": "internal error, try later"})
+    kling.faults(
+        {
+            "match": {"method": "POST", "external_id": "*", "nth": 1},
+            "fault": "task_failure",
+            "message": "internal error, try later",
+        }
+    )
     assert kling("run", "-y", "-q").returncode == 1
     kling.faults()
     assert kling("retry", "-y", "-q").returncode == 0
@@ -87,7 +109,11 @@ def test_another_account_believes_nothing_and_overwrites_nothing(kling, tmp_path
     kling("run", "-y", "-q")
     mine = {name: (kling.folder / name).stat().st_mtime_ns for name in outputs(kling)}
     with running(tmp_path / "real", media="tiny", task_seconds=0.02) as real:
-        env = {"KLING_BASE_URL": real.base_url, "KLING_ACCESS_KEY": real.access_key, "KLING_SECRET_KEY": real.secret_key}
+        env = {
+            "KLING_BASE_URL": real.base_url,
+            "KLING_ACCESS_KEY": real.access_key,
+            "KLING_SECRET_KEY": real.secret_key,
+        }
         made = kling("run", "-y", "-q", emulator=False, env=env)
         assert made.stdout.startswith("6 made, 0 reused"), made.stderr
         assert (kling.folder / "kling-pipe.lock").exists()
@@ -114,7 +140,12 @@ def test_a_run_as_json_ends_with_a_summary(kling, tmp_path):
     events = [json.loads(line) for line in lines]
     assert all(event["type"] for event in events)
     last = events[-1]
-    assert (last["type"], last["made"], last["failed"], last["units"]) == ("summary", 6, 0, {"video": 3.6, "image": 40.0})
+    assert (last["type"], last["made"], last["failed"], last["units"]) == (
+        "summary",
+        6,
+        0,
+        {"video": 3.6, "image": 40.0},
+    )
     assert into.read_text(encoding="utf-8").splitlines() == lines
 
 

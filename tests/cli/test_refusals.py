@@ -24,7 +24,11 @@ def test_no_credentials_name_both_ways_on(kling):
 
 def test_wrong_credentials_end_with_4_and_stay_secret(kling):
     """Kling's refusal is told, the secret is not."""
-    env = {"KLING_BASE_URL": kling.running.base_url, "KLING_ACCESS_KEY": "nobody", "KLING_SECRET_KEY": "hunter2-hunter2-hunter2-hunter2"}
+    env = {
+        "KLING_BASE_URL": kling.running.base_url,
+        "KLING_ACCESS_KEY": "nobody",
+        "KLING_SECRET_KEY": "hunter2-hunter2-hunter2-hunter2",
+    }
     refused = kling("run", "-y", emulator=False, env=env)
     assert refused.returncode == 4
     assert "hunter2" not in refused.stdout + refused.stderr
@@ -33,7 +37,11 @@ def test_wrong_credentials_end_with_4_and_stay_secret(kling):
 
 def test_an_invalid_manifest_sends_nothing_and_shows_all(kling):
     """Exit 3 with every problem at its place."""
-    kling.manifest(kling.read().replace("element.hana }} looks", "element.hanna }} looks").replace("duration: 3\n    prompt: clouds", "duration: 99\n    prompt: clouds"))
+    kling.manifest(
+        kling.read()
+        .replace("element.hana }} looks", "element.hanna }} looks")
+        .replace("duration: 3\n    prompt: clouds", "duration: 99\n    prompt: clouds")
+    )
     refused = kling("run", "-y")
     assert refused.returncode == 3
     assert "element.hana" in refused.stderr
@@ -49,7 +57,10 @@ def test_a_missing_manifest_is_one_clear_problem(kling):
     assert "Traceback" not in refused.stderr
 
 
-@pytest.mark.parametrize("args", [("run", "--wat"), ("rnu",), ("plan", "--budget", "euro=3"), ("run", "--timeout", "soon"), ("run", "--var", "x")])
+@pytest.mark.parametrize(
+    "args",
+    [("run", "--wat"), ("rnu",), ("plan", "--budget", "euro=3"), ("run", "--timeout", "soon"), ("run", "--var", "x")],
+)
 def test_a_wrong_command_line_is_64(kling, args):
     """click's own number for it is taken by pending changes."""
     refused = kling(*args, emulator=False)
@@ -79,8 +90,13 @@ def test_pending_changes_are_exit_2_only_when_asked(kling):
 
 def test_a_failed_job_is_exit_1_and_says_where_and_what(kling):
     """The rest is made; the failure names its line, Kling's words and the next step."""
-    kling.faults({"match": {"method": "POST", "operation": "omni-video", "nth": 1}, "fault": "task_failure",
-                  "message": "Failure to pass the risk control system"})  # fmt: skip
+    kling.faults(
+        {
+            "match": {"method": "POST", "operation": "omni-video", "nth": 1},
+            "fault": "task_failure",
+            "message": "Failure to pass the risk control system",
+        }
+    )
     ended = kling("run", "-y")
     assert ended.returncode == 1
     assert "Failure to pass the risk control system" in ended.stderr
@@ -97,6 +113,11 @@ def test_check_reads_a_body_from_stdin(kling):
     assert kling("check", "omni-video", "-", emulator=False, stdin=json.dumps(body)).returncode == 0
     refused = kling("check", "/v1/videos/omni-video", "-", emulator=False, stdin=json.dumps({**body, "duration": 5}))
     assert refused.returncode == 3
-    assert kling("check", "omni-video", "-", "--lenient", emulator=False, stdin=json.dumps({**body, "duration": 5})).returncode == 0
+    assert (
+        kling(
+            "check", "omni-video", "-", "--lenient", emulator=False, stdin=json.dumps({**body, "duration": 5})
+        ).returncode
+        == 0
+    )
     assert kling("check", "omni-video", "-", emulator=False, stdin="{").returncode == 3
     assert kling("check", "omni-vid", "-", emulator=False, stdin="{}").returncode == 64
