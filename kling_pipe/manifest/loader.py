@@ -91,12 +91,15 @@ class Loader:
             self.trouble.add(scope.document, "KP102", ("vars",), "`vars` wants a mapping of names to values")
             scope.vars = Anything()
             return
-        for name in overrides:
+        for name, value in overrides.items():
+            if not _is_data(value):
+                self.trouble.add(scope.document, "KP102", ("vars", name), f"the value given for `{name}` is no plain data", key=True,
+                                 allowed="texts, numbers, true, false, lists and mappings of them")  # fmt: skip
             if name not in own:
                 self.trouble.add(scope.document, "KP301", ("vars",), f"`{name}` is not one of the manifest's `vars`", key=True,
                                  near=nearest(name, map(str, own)), allowed=", ".join(map(str, own)),
                                  hint=f"Add `{name}:` under `vars:` first.")  # fmt: skip
-        scope.vars = {**own, **overrides}
+        scope.vars = {**own, **{name: value if _is_data(value) else Hole() for name, value in overrides.items()}}
 
     # -- includes ------------------------------------------------------------------------------------------------
 
@@ -152,6 +155,17 @@ class Anything(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 0
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a value from outside could stand in a file: no objects, no half of a surrogate pair."""
+    if isinstance(value, Mapping):
+        return all(isinstance(name, str) and _is_data(name) and _is_data(item) for name, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_data, value))
+    if isinstance(value, str):
+        return value.isascii() or value.encode("utf-8", "ignore").decode() == value
+    return value is None or isinstance(value, bool | int | float)
 
 
 def _unread(scope: Scope, alias: str) -> Scope:

@@ -94,7 +94,7 @@ def _run(compiled: Any, names: Mapping[str, Any]) -> list[str]:
         raise TemplateProblem("KP203", str(error.message or error)) from None
     except TemplateError as error:
         raise TemplateProblem("KP202", str(error.message or error)) from None
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError, MemoryError) as error:
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, NameError, RecursionError, MemoryError) as error:
         raise TemplateProblem("KP202", f"the template fails: {error or type(error).__name__}") from None
     return pieces
 

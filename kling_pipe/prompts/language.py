@@ -6,6 +6,8 @@ could run for ever, read the clock or roll dice has no place in it.
 
 from __future__ import annotations
 
+import math
+
 from jinja2 import nodes
 
 from kling_pipe.nearest import nearest
@@ -53,6 +55,8 @@ def _refuse_foreign(node: nodes.Node) -> None:
         word = _STATEMENTS.get(type(node).__name__, type(node).__name__.lower())
         raise TemplateProblem("KP203", f"`{word}` is not part of a manifest's template language", needle=word,
                               allowed="expressions, `if`, `for`, filters", hint="Put the value under `vars:`.")  # fmt: skip
+    if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
+        raise TemplateProblem("KP202", "a number is too large", hint="Write a smaller one.")
     if isinstance(node, nodes.Getattr):
         _refuse_private(node.attr)
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):

@@ -6,6 +6,7 @@ Refused: duplicate keys, custom tags, several documents, alias bombs, a mapping 
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,9 @@ _CORE = {
 _MOST_VALUES = 5_000_000
 _MOST_GROWTH = 100
 _SMALL = 100_000
+_DEEPEST = 100
+_BRACKETS = re.compile(r"[\[\]{}]")
+_FAR_IN = re.compile(r"^[ ]{100}|(?:[-?:][ \t]+){50}", re.MULTILINE)
 
 
 class Refused(Exception):  # noqa: N818 - a value that becomes a problem, not an error of ours
@@ -50,6 +54,32 @@ class _Loader(_Base):
         return tag
 
 
+def _may_be_deep(text: str) -> bool:
+    """A cheap suspicion: brackets that pile up (quoted ones count too), a long indentation, many `- - -` in a line."""
+    if _FAR_IN.search(text):
+        return True
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        depth += 1 if found[0] in "[{" else -1
+        if depth > _DEEPEST:
+            return True
+    return False
+
+
+def _depth(text: str) -> int:
+    """How deep collections are nested. libyaml's composer recurses in C and would take the process down with it."""
+    depth = deepest = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > _DEEPEST:
+                return deepest
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return deepest
+
+
 @contextmanager
 def _no_gc() -> Iterator[None]:
     # Collecting while millions of small nodes are born costs more than half of the load.
@@ -63,7 +93,9 @@ def _no_gc() -> Iterator[None]:
 
 
 def compose(text: str) -> yaml.Node | None:
-    """The one document's node tree. Raises `yaml.YAMLError`; several documents are one."""
+    """The one document's node tree. Raises `yaml.YAMLError`; several documents are one. RecursionError when too deep."""
+    if _may_be_deep(text) and _depth(text) > _DEEPEST:
+        raise RecursionError
     with _no_gc():
         return yaml.compose(text, _Loader)
 
