@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
+from kling_pipe.engine.reasons import NoRoomError
+
 _FIRST_COOLDOWN = 1.0
 _LONGEST_COOLDOWN = 30.0
 _GROWTH, _GROWTH_AFTER_REFUSAL = 2, 4
@@ -91,6 +93,7 @@ class Slots:
         self._queues: dict[tuple[str, ...], list[_Waiting]] = {}
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
+        self._takers: set[asyncio.Future[None]] = set()
         self.open = True
 
     def ask(self, want: Want, granted: Callable[[], None]) -> None:
@@ -101,8 +104,11 @@ class Slots:
         self.grant()
 
     async def take(self, want: Want) -> None:
-        """Wait for slots: for a job that was refused and tries again."""
-        granted = asyncio.get_running_loop().create_future()
+        """Wait for slots: for a job that was refused and tries again. Raises NoRoomError once nothing is granted."""
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._takers.add(granted)
+        if not self.open:
+            granted.set_exception(_no_room())
         self.ask(want, lambda: None if granted.done() else granted.set_result(None))
         try:
             await granted
@@ -110,6 +116,8 @@ class Slots:
             if granted.done() and not granted.cancelled():
                 self.release(want)
             raise
+        finally:
+            self._takers.discard(granted)
 
     def force(self, want: Want) -> None:
         """Count a task that is at Kling already."""
@@ -147,8 +155,11 @@ class Slots:
         return {name: pool.limit for name, pool in self._pools.items() if pool.was_refused}
 
     def stop(self) -> None:
-        """Grant nothing more; who waits goes on waiting."""
+        """Grant nothing more. Jobs that have not begun go on waiting, those that try again are told."""
         self.open = False
+        for granted in self._takers:
+            if not granted.done():
+                granted.set_exception(_no_room())
         if self._timer:
             self._timer.cancel()
 
@@ -192,3 +203,7 @@ class Slots:
             moments.append(_LOOK_AT_OTHERS)
         if moments and any(self._queues.values()):
             self._timer = asyncio.get_running_loop().call_later(min(moments) + 0.001, self.grant)
+
+
+def _no_room() -> NoRoomError:
+    return NoRoomError("the run submits nothing more")

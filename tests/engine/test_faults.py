@@ -109,7 +109,7 @@ def test_an_unwritable_output_folder_is_exit_74_and_the_task_is_kept(bench):
 
 
 def test_a_lag_beyond_the_settle_time_on_a_server_that_takes_ids_twice_is_the_limit(bench):
-    """The one way to a second task: longer invisible than settled, and the id is taken again. Nobody should claim more."""
+    """The one way to a second task: longer invisible than settled, and the id is taken again."""
     bench.faults({"fault": "answer_lost", **LOST}, {"fault": "invisible", "seconds": 3, "refuse_duplicates": False})
     bench.run([image("kite")], settings=replace(bench.settings, settle=0.1))
     assert list(bench.creates().values()) == [2]

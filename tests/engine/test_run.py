@@ -390,3 +390,14 @@ def test_an_older_lock_takes_back_a_replacement(bench):
     assert [(step.action, step.attempt) for step in plan.steps] == [("reuse", 1)]
     bench.run(jobs)
     assert bench.workspace.lock_path.read_text() == lock
+
+
+def test_fail_fast_submits_nothing_after_a_failure_and_ends(bench):
+    """What is under way is finished, a retry that would need a slot is not waited for."""
+    jobs = [image(f"i{n}", f"p {n}", retries=1) for n in range(6)]
+    bench.faults({"fault": "task_failure", "message": "Image pixel is invalid", "times": 1})
+    result = bench.run(jobs, settings=replace(bench.settings, fail_fast=True, limits={"image": 2}))
+    assert result.failed == 1
+    assert result.waiting >= 3
+    assert len(bench.creates()) <= 3
+    assert tally(bench.run(jobs))[2:] == (1, 0)

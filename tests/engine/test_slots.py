@@ -2,9 +2,11 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kling_pipe.engine.reasons import NoRoomError
 from kling_pipe.engine.slots import Pool, Slots, Want
 
 
@@ -141,5 +143,23 @@ def test_a_cancelled_wait_gives_back_what_it_got():
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         assert slots.pool("video").in_use == 0
+
+    asyncio.run(work())
+
+
+def test_a_stop_tells_those_that_try_again():
+    """Otherwise a run that halts would wait for them for ever; later ones are told at once."""
+
+    async def work():
+        slots = Slots(lambda _: Pool(1, 1))
+        want = Want((("video", 1),))
+        slots.force(want)
+        waiting = asyncio.create_task(slots.take(want))
+        await asyncio.sleep(0)
+        slots.stop()
+        with pytest.raises(NoRoomError):
+            await waiting
+        with pytest.raises(NoRoomError):
+            await slots.take(want)
 
     asyncio.run(work())
