@@ -1,13 +1,14 @@
 """What a job asks for, as a digest. The meaning of `kp1` is frozen: a change would make people pay twice.
 
-    key              SHA-256 over canonical JSON (RFC 8785) of {v, operation, request}
-    external id      kp1-<project>-<first 20 hex of key>[-t<take>][-a<attempt>]
+key              SHA-256 over canonical JSON (RFC 8785) of {v, operation, request}
+external id      kp1-<project>-<first 20 hex of key>[-t<take>][-a<attempt>]
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -106,25 +107,25 @@ def _text(value: str) -> str:
 
 
 def _number(value: float) -> str:
-    """A double as ECMAScript prints it (RFC 8785 section 3.2.2.3)."""
-    if value != value or value in (float("inf"), float("-inf")):
+    """A double as ECMAScript prints it (RFC 8785 section 3.2.2.3): Python's shortest digits, the point set its way."""
+    if not math.isfinite(value):
         raise ValueError("JSON has no NaN and no infinity")
-    if value.is_integer() and abs(value) < 1e21:
-        return str(int(value))
-    mantissa, _, exponent = repr(value).partition("e")
-    if not exponent:
-        return mantissa
-    power = int(exponent)
-    if -7 <= power < 0:  # repr switches to an exponent at 1e-05, ECMAScript at 1e-7
-        return _shifted(mantissa, power)
-    return f"{mantissa}e{'+' if power > 0 else '-'}{abs(power)}"
-
-
-def _shifted(mantissa: str, power: int) -> str:
-    sign, digits = ("-", mantissa[1:]) if mantissa.startswith("-") else ("", mantissa)
-    if power == -7:
-        return f"{sign}{digits}e-7"
-    return f"{sign}0.{'0' * (-power - 1)}{digits.replace('.', '')}"
+    if value == 0:
+        return "0"
+    sign = "-" if value < 0 else ""
+    mantissa, _, power = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    point = len(whole) + int(power or 0)  # the value is 0.<digits> times ten to the point
+    digits = f"{whole}{fraction}".lstrip("0")
+    point -= len(f"{whole}{fraction}") - len(digits)
+    digits = digits.rstrip("0")
+    if 0 < point <= 21:
+        padded = digits.ljust(point, "0")
+        return sign + padded[:point] + (f".{padded[point:]}" if padded[point:] else "")
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    more = f".{digits[1:]}" if digits[1:] else ""
+    return f"{sign}{digits[0]}{more}e{'+' if point > 0 else '-'}{abs(point - 1)}"
 
 
 def fields_digest(request: Mapping[str, Json], key_at: Callable[[str], str]) -> dict[str, Any]:
