@@ -117,7 +117,8 @@ def _img(url: str, name: str, width: int | None = None, height: int | None = Non
 
 def _shots(one: Card) -> Markup | None:
     if not one.shots:
-        return None
+        said = max((value for _, value in one.facts), key=len, default="")
+        return el("p", said, class_="prompt", dir="auto") if " " in said else None
     if len(one.shots) == 1:
         return el("p", _prompt(one.shots[0].text), class_="prompt", dir="auto")
     starts = _starts(one.shots)

@@ -28,9 +28,10 @@ _STATES: Mapping[str, State] = {
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where facts come from. `picks`: the picked take by cell; `attempts`: every record of a job, oldest first.
+    """Where facts come from. `picks`: the picked take by cell, in the order in which the manifest writes them.
 
-    `file` says where an output is on this disk, or None. `estimate` prices a job whatever its state.
+    `attempts` are all records of a job, oldest first. `file` says where an output is on this disk, or None.
+    `estimate` prices a job whatever its state.
     """
 
     picks: Mapping[str, int]
@@ -46,8 +47,8 @@ def collected(plan: Plan, sources: Sources) -> tuple[Card, ...]:
     for step in plan.steps:
         groups.setdefault(step.job.base, []).append(step)
     cards = [desk.card(sorted(steps, key=lambda step: step.job.take)) for steps in groups.values()]
-    recipes = {card.recipe: number for number, card in reversed(list(enumerate(cards)))}
-    return tuple(sorted(cards, key=lambda card: (_RANK.get(card.kind, 9), recipes[card.recipe])))
+    written = {base: number for number, base in enumerate(sources.picks)}
+    return tuple(sorted(cards, key=lambda card: (_RANK.get(card.kind, 9), written.get(card.address, 0))))
 
 
 @dataclass(slots=True)

@@ -18,7 +18,6 @@ from kling_pipe.report.sheet.page import page
 from kling_pipe.report.sheet.shelf import Thumb
 from kling_pipe.report.sheet.values import Card, Picture, Sheet
 
-
 _SUFFIXES = {"video": ".mp4", "image": ".png"}
 """For objects, which are named by their checksum alone."""
 

@@ -20,6 +20,9 @@ from kling_pipe.report.sheet.values import Card, Sheet
 
 _HERE = Path(__file__).parent
 _SESSIONS = 3
+_FULL = 2
+"""So many cells at least, on average, make a row worth its heading."""
+
 _TITLES = {"video": "Videos", "image": "Images", "element": "Elements", "voice": "Voices", "audio": "Audio"}
 
 
@@ -148,32 +151,36 @@ def _failures(cards: Sequence[Card]) -> Markup | None:
 
 def _gallery(sheet: Sheet, shelf: Shelf) -> Markup:
     parts = [el("h2", "Gallery", class_="quiet"), _filters(sheet.cards)]
-    for recipe, group in groupby(sheet.cards, key=lambda one: one.recipe):
-        parts.append(_recipe(recipe, list(group), shelf))
+    for title, group in groupby(sheet.cards, key=_section):
+        parts.append(_recipe(*title, list(group), shelf))
     parts.append(el("p", "Nothing matches.", class_="none", hidden=True))
     return el("section", *parts, id="gallery")
 
 
-def _recipe(recipe: str, cards: Sequence[Card], shelf: Shelf) -> Markup:
-    """One recipe's cells; with several axes the first one makes the rows."""
-    kind, _, name = recipe.partition(".")
-    title = el("h3", el("span", kind, class_="kind"), " ", name, id=f"recipe-{recipe}")
-    axes = list(cards[0].cell)
-    if len(axes) < 2:
-        return el("section", title, el("div", *(card(one, shelf) for one in cards), class_="cards"), class_="recipe")
+def _section(one: Card) -> tuple[str, str]:
+    """What a card stands under: its recipe, or just its kind when it is the recipe's only cell."""
+    return (one.kind, one.recipe if one.cell else "")
+
+
+def _recipe(kind: str, recipe: str, cards: Sequence[Card], shelf: Shelf) -> Markup:
+    """Cells that belong together. With several axes the first one makes rows, if that does not leave them empty."""
+    words = [el("span", kind, class_="kind"), " ", recipe.partition(".")[2]] if recipe else [_TITLES.get(kind, kind)]
+    title = el("h3", *words, id=f"recipe-{recipe}" if recipe else None)
+    axis = next(iter(cards[0].cell), "")
     rows: dict[str, list[Card]] = {}
     for one in cards:
-        rows.setdefault(one.cell.get(axes[0], ""), []).append(one)
+        rows.setdefault(one.cell.get(axis, ""), []).append(one)
+    if len(cards[0].cell) < 2 or len(cards) < _FULL * len(rows):
+        return el("section", title, _cards(cards, shelf), class_="recipe")
     groups = [
-        el(
-            "div",
-            el("p", el("span", axes[0]), " ", el("b", value), class_="axis"),
-            el("div", *(card(one, shelf) for one in members), class_="cards"),
-            class_="row",
-        )
+        el("div", el("p", el("span", axis), " ", el("b", value), class_="axis"), _cards(members, shelf), class_="row")
         for value, members in rows.items()
     ]
     return el("section", title, *groups, class_="recipe")
+
+
+def _cards(cards: Sequence[Card], shelf: Shelf) -> Markup:
+    return el("div", *(card(one, shelf) for one in cards), class_="cards")
 
 
 def _filters(cards: Sequence[Card]) -> Markup:

@@ -26,7 +26,7 @@ class Sum:
         self.estimated += take.estimated.units or 0.0
         self.usd += take.estimated.usd or 0.0
         self.unpriced += take.estimated.units is None
-        if take.charged is not None:
+        if take.charged is not None and take.estimated.pack:
             self.charged += take.charged
             self.reported += 1
 

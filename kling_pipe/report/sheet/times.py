@@ -65,7 +65,7 @@ def drawing(session: Session) -> Markup:
     waits = _waiting(session)
     most = max((count for _, count in waits), default=0)
     if most:
-        parts += [el("text", "queue", x=0, y=y + 10, class_="axis"), _steps(waits, most, x, y)]
+        parts += [el("text", "waiting", x=0, y=y + 10, class_="axis"), _steps(waits, most, x, y)]
         y += 38
     parts += _scale(length, y)
     label = f"Time line of {len(session.tasks)} tasks, {length / 1000:.0f} s, at most {most} waiting for a slot"
