@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kling_pipe.cli.levels import level_options
 from kling_pipe.cli.options import account_options, compile_options, environment, selection_options, variables_from
+from kling_pipe.cli.settings import settings_for
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
     from kling_pipe.manifest import Manifest
+    from kling_pipe.report.levels import Levels
     from kling_pipe.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,6 +34,8 @@ class Campaign:
     emulator: bool
     state: Path | None
     env_file: Path | None
+    levels: Callable[[Path], Levels]
+    settings: Mapping[str, Any]
 
 
 def campaign_options(command: F) -> F:
@@ -39,6 +44,7 @@ def campaign_options(command: F) -> F:
     @compile_options
     @selection_options
     @account_options
+    @level_options
     @functools.wraps(command)
     def wrapped(
         *,
@@ -51,9 +57,13 @@ def campaign_options(command: F) -> F:
         emulator: bool,
         state: Path | None,
         env_file: Path | None,
+        levels: Callable[[Path], Levels],
         **others: Any,
     ) -> Any:
-        campaign = Campaign(manifest, variables, variable_files, profile, select, exclude, emulator, state, env_file)
+        settings = settings_for(manifest.parent)
+        chosen = profile or settings.get("profile", "")
+        account = (emulator, state, env_file)
+        campaign = Campaign(manifest, variables, variable_files, chosen, select, exclude, *account, levels, settings)
         return command(campaign, **others)
 
     return wrapped  # type: ignore[return-value]
@@ -64,6 +74,8 @@ def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
     from kling_pipe import api
 
     environ = environment(campaign.env_file)
+    if "base_url" in campaign.settings:
+        environ.setdefault("KLING_BASE_URL", campaign.settings["base_url"])
     workspace = api.open_workspace(
         campaign.manifest, emulator=campaign.emulator, state=campaign.state, profile=campaign.profile, environ=environ
     )
@@ -72,6 +84,7 @@ def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
         vars=variables_from(campaign.variables, campaign.variable_files),
         profile=campaign.profile,
         workspace=workspace,
+        levels=campaign.levels(campaign.manifest),
     )
     return manifest, workspace
 

@@ -14,7 +14,6 @@ from kling_pipe.errors import UsageError
 if TYPE_CHECKING:
     from kling_pipe.report.levels import Levels
 
-SETTINGS = "kling-pipe.toml"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -49,33 +48,22 @@ def levels_from(manifest: Path, ignored: Iterable[str], only: Iterable[str], str
     for flag, ids in (("--ignore", ignored), ("--select-rules", only)):
         for id in ids:
             _check_id(id, f"{flag} {id}")
-    return Levels(tuple(ignored), tuple(only), _rules(manifest.parent / SETTINGS), strict)
+    return Levels(tuple(ignored), tuple(only), _rules(manifest.parent), strict)
 
 
 def _listed(values: Iterable[str]) -> list[str]:
     return [id.strip() for value in values for id in value.split(",") if id.strip()]
 
 
-def _rules(file: Path) -> Mapping[str, str]:
-    import tomllib
-
+def _rules(root: Path) -> Mapping[str, str]:
+    from kling_pipe.cli.settings import FILE, settings_for
     from kling_pipe.report.levels import LEVELS
 
-    try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(
-            f"cannot read `{file}`: {error}", hint='It is TOML: [rules] and then lines such as KP320 = "off".'
-        ) from None
-    rules = found.get("rules", {})
-    if not isinstance(rules, dict):
-        raise UsageError(f"`rules` in `{file}` is no table", hint='Write [rules] and then lines such as KP320 = "off".')
+    rules: Mapping[str, str] = settings_for(root).get("rules", {})
     for id, level in rules.items():
-        _check_id(id, f"{id} in {file}")
+        _check_id(id, f"{id} in {FILE}")
         if level not in LEVELS:
-            raise UsageError(f"`{id} = {level!r}` in `{file}` is no level", hint=f"Levels are {', '.join(LEVELS)}.")
+            raise UsageError(f"`{id} = {level!r}` in `{FILE}` is no level", hint=f"Levels are {', '.join(LEVELS)}.")
     return rules
 
 

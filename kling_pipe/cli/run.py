@@ -25,7 +25,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _options(command: F) -> F:
     for option in reversed(
         (
-            click.option("-j", "--jobs", type=click.IntRange(1), help="At most so many jobs at once."),
+            click.option(
+                "-j", "--jobs", type=click.IntRange(1), envvar="KLING_PIPE_JOBS", help="At most so many jobs at once."
+            ),
             click.option(
                 "-k",
                 "--keep-going/--fail-fast",
@@ -44,8 +46,8 @@ def _options(command: F) -> F:
             click.option(
                 "--progress",
                 type=click.Choice(["auto", "tty", "plain", "json", "quiet"]),
-                default="auto",
-                help="How progress is shown.",
+                envvar="KLING_PIPE_PROGRESS",
+                help="How progress is shown: auto is a live view on a terminal, lines elsewhere.",
             ),
             click.option("-q", "--quiet", is_flag=True, help="No progress, only the last line."),
         )
@@ -89,8 +91,15 @@ def run(campaign: Campaign, replace: tuple[str, ...], **flags: Any) -> None:
 @click.argument("addresses", nargs=-1)
 def retry(campaign: Campaign, addresses: tuple[str, ...], **flags: Any) -> None:
     """Try failed jobs again, as new attempts: those at ADDRESSES, or all that failed."""
-    wanted = addresses or ("state:failed",)
-    _make(campaign, flags, retry=wanted)
+    from dataclasses import replace as replace_fields
+
+    from kling_pipe.cli.options import DEFAULT_MANIFEST
+    from kling_pipe.manifest.names import looks_like_reference
+
+    if looks_like_reference(str(campaign.manifest)):  # `retry video.teaser`: the manifest is the usual one
+        addresses = (str(campaign.manifest), *addresses)
+        campaign = replace_fields(campaign, manifest=Path(DEFAULT_MANIFEST))
+    _make(campaign, flags, retry=addresses or ("state:failed",))
 
 
 @click.command()
@@ -101,7 +110,7 @@ def wait(campaign: Campaign, **flags: Any) -> None:
     from kling_pipe import api
     from kling_pipe.model import Plan
 
-    flags["timeout"] = seconds(flags["timeout"])
+    _settle(flags, campaign)
     manifest, workspace = opened(campaign)
     found = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
     under_way = tuple(step for step in found.steps if step.action == "resume" and step.record and step.record.task_id)
@@ -116,7 +125,8 @@ def _make(
 ) -> None:
     from kling_pipe import api
 
-    limits, flags["timeout"] = amounts(flags["budget"]), seconds(flags["timeout"])
+    limits = amounts(flags["budget"])
+    _settle(flags, campaign)
     manifest, workspace = opened(campaign)
     found = api.plan(
         manifest, workspace, replace=replace, retry=retry, select=campaign.select, exclude=campaign.exclude
@@ -125,6 +135,14 @@ def _make(
     _gate(api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
     _ask(found, workspace, flags)
     _carry_out(found, manifest, workspace, flags)
+
+
+def _settle(flags: dict[str, Any], campaign: Campaign) -> None:
+    """What no flag said comes from the settings files, then from the tool."""
+    settings = campaign.settings
+    flags["jobs"] = flags["jobs"] or settings.get("jobs")
+    flags["progress"] = flags["progress"] or settings.get("progress") or "auto"
+    flags["timeout"] = seconds(flags["timeout"] or settings.get("timeout", ""))
 
 
 def _tell_problems(problems: list[Any]) -> None:

@@ -1,0 +1,55 @@
+"""Settings from files: `kling-pipe.toml` beside the manifest over the user's own; flags and environment win over both."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kling_pipe.errors import UsageError
+from kling_pipe.nearest import nearest
+
+FILE = "kling-pipe.toml"
+WORDS: Mapping[str, type] = {
+    "base_url": str,
+    "jobs": int,
+    "profile": str,
+    "progress": str,
+    "rules": dict,
+    "timeout": str,
+}
+"""What a settings file may say; `rules` is the table of problem levels."""
+
+
+def settings_for(root: Path) -> dict[str, Any]:
+    """The settings that hold in a campaign's folder. Raises UsageError for a file that cannot be understood."""
+    import platformdirs
+
+    user = platformdirs.user_config_path("kling-pipe", appauthor=False) / FILE
+    return {**read(user), **read(root / FILE)}
+
+
+def read(file: Path) -> dict[str, Any]:
+    """One settings file; empty when there is none."""
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(
+            f"cannot read `{file}`: {error}", hint='It is TOML, such as jobs = 5, or [rules] KP320 = "off".'
+        ) from None
+    for word, value in found.items():
+        _check(file, word, value)
+    return found
+
+
+def _check(file: Path, word: str, value: Any) -> None:
+    if word not in WORDS:
+        near = nearest(word, WORDS)
+        hint = f"Did you mean `{near}`?" if near else f"It may say {', '.join(WORDS)}."
+        raise UsageError(f"`{file}` has an unknown setting `{word}`", hint=hint)
+    if not isinstance(value, WORDS[word]) or isinstance(value, bool):
+        kind = {str: "text", int: "a whole number", dict: "a table"}[WORDS[word]]
+        raise UsageError(f"`{word}` in `{file}` wants {kind}, not `{value}`")
