@@ -107,18 +107,16 @@ class Signer:
         return isinstance(self._credentials, AccessKey)
 
     def _sign(self, key: AccessKey, now: float) -> None:
-        import hmac
-        import json
-        from base64 import urlsafe_b64encode
+        import warnings
 
-        # By hand: importing PyJWT costs 50 ms, and it warns about short secrets that the vendor may well hand out.
-        def part(data: bytes) -> bytes:
-            return urlsafe_b64encode(data).rstrip(b"=")
+        import jwt
 
         claims = {"iss": key.access_key, "exp": int(now) + LIFETIME, "nbf": int(now) - SKEW}
-        head = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(claims, separators=(",", ":")).encode())
-        signature = hmac.new(key.secret_key.encode(), head, hashlib.sha256).digest()
-        self._token, self._until = (head + b"." + part(signature)).decode(), now + LIFETIME
+        with warnings.catch_warnings():
+            # The vendor decides how long its secrets are; a warning about them helps nobody here.
+            warnings.simplefilter("ignore")
+            token = jwt.encode(claims, key.secret_key, algorithm="HS256")
+        self._token, self._until = token, now + LIFETIME
 
 
 def _value(environ: Mapping[str, str], name: str) -> str:

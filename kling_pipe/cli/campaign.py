@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +36,7 @@ class Campaign:
     env_file: Path | None
     levels: Callable[[Path], Levels]
     settings: Mapping[str, Any]
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 def campaign_options(command: F) -> F:
@@ -81,7 +82,7 @@ def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
     )
     manifest = api.load(
         campaign.manifest,
-        vars=variables_from(campaign.variables, campaign.variable_files),
+        vars={**campaign.given, **variables_from(campaign.variables, campaign.variable_files)},
         profile=campaign.profile,
         workspace=workspace,
         levels=campaign.levels(campaign.manifest),

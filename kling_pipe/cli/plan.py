@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from kling_pipe.cli.campaign import Campaign, campaign_options, opened
+from kling_pipe import api
+from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened
 from kling_pipe.cli.options import json_option
+from kling_pipe.cli.reviewed import save
+from kling_pipe.cli.summary import write_step_summary
+
+if TYPE_CHECKING:
+    from kling_pipe.manifest import Manifest
+    from kling_pipe.model import Plan, Problem
+    from kling_pipe.workspace import Workspace
 
 PENDING = 2
 
@@ -19,35 +31,59 @@ PENDING = 2
 @click.option(
     "--budget", multiple=True, metavar="usd=20", help="Replace an amount of the manifest's budget: usd, video, image."
 )
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan: `run FILE` runs just that."
+)
+@click.option("--allow-unknown-cost", is_flag=True, help="A price that is not known is no problem.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", help="How the plan is printed."
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are pending.")
-def plan(
-    campaign: Campaign,
-    as_json: bool,
-    refresh: bool,
-    why: bool,
-    replace: tuple[str, ...],
-    budget: tuple[str, ...],
-    detailed_exitcode: bool,
-) -> None:
+def plan(campaign: Campaign, form: str, as_json: bool, detailed_exitcode: bool, **flags: Any) -> None:
     """Show what a run would do, why, and what it would cost. Spends nothing; offline unless --refresh."""
-    from kling_pipe import api
-    from kling_pipe.cli.campaign import amounts
+    manifest, workspace = opened(campaign)
+    found = _made(campaign, manifest, workspace, flags)
+    limits = amounts(flags["budget"])
+    problems = [
+        *manifest.problems,
+        *found.warnings,
+        *api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]),
+    ]
+    shown = [one for one in problems if one.level != "note"]
+    _show("json" if as_json else form, found, workspace, shown, flags)
+    if flags["out"] is not None:
+        save(flags["out"], found, workspace, campaign, flags["replace"])
+    if detailed_exitcode and any(step.action not in ("reuse", "frozen") for step in found.steps):
+        click.get_current_context().exit(PENDING)
+
+
+def _made(campaign: Campaign, manifest: Manifest, workspace: Workspace, flags: dict[str, Any]) -> Plan:
+    return api.plan(
+        manifest,
+        workspace,
+        refresh=flags["refresh"],
+        everything=flags["refresh"],
+        replace=flags["replace"],
+        select=campaign.select,
+        exclude=campaign.exclude,
+    )
+
+
+def _show(form: str, found: Plan, workspace: Workspace, shown: list[Problem], flags: dict[str, Any]) -> None:
+    from kling_pipe.report.markdown import plan_markdown
     from kling_pipe.report.plans import plan_json, plan_text
     from kling_pipe.report.problems import problems_text
 
-    manifest, workspace = opened(campaign)
-    found = api.plan(
-        manifest, workspace, refresh=refresh, replace=replace, select=campaign.select, exclude=campaign.exclude
-    )
-    problems = [*manifest.problems, *found.warnings, *api.over_budget(found, manifest, amounts(budget))]
-    shown = [one for one in problems if one.level != "note"]
-    if shown:
+    offline = not flags["refresh"]
+    markdown = plan_markdown(found, emulated=workspace.emulated, problems=shown, offline=offline)
+    if shown and form != "markdown":
         click.echo(problems_text(shown), err=True)
-    if as_json:
+    if form == "json":
         click.echo(plan_json(found))
+    elif form == "markdown":
+        click.echo(markdown)
     else:
-        click.echo(plan_text(found, why=why, emulated=workspace.emulated))
-        if not refresh:
+        click.echo(plan_text(found, why=flags["why"], emulated=workspace.emulated))
+        if offline:
             click.echo("Offline: the account was not asked (--refresh asks it).", err=True)
-    if detailed_exitcode and any(step.action not in ("reuse", "frozen") for step in found.steps):
-        click.get_current_context().exit(PENDING)
+    write_step_summary(markdown, os.environ)

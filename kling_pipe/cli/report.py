@@ -50,7 +50,7 @@ def _earlier(campaign: Campaign, manifest: Manifest, workspace: Workspace, revis
     with at_commit(campaign.manifest, revision) as path:
         variables = variables_from(campaign.variables, campaign.variable_files)
         then = api.load(path, vars=variables, profile=campaign.profile)
-        recorded = path.parent / workspace.lock.name
+        recorded = path.parent / workspace.lock_path.name
         committed = not workspace.emulated and recorded.is_file()
         lock = parse(recorded.read_text(encoding="utf-8"), f"{revision}:{recorded.name}") if committed else None
         return sheet_of(then, workspace, lock=lock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened
+from kling_pipe.cli.reviewed import refuse_changes, reviewed
 from kling_pipe.errors import BudgetExceeded, UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +51,11 @@ def _options(command: F) -> F:
                 envvar="KLING_PIPE_PROGRESS",
                 help="How progress is shown: auto is a live view on a terminal, lines elsewhere.",
             ),
+            click.option(
+                "--junit-into",
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="Write a JUnit report: one case a job.",
+            ),
             click.option("-q", "--quiet", is_flag=True, help="No progress, only the last line."),
         )
     ):
@@ -80,7 +87,10 @@ def _spending(command: F) -> F:
 @_spending
 @click.option("--replace", multiple=True, metavar="ADDRESS", help="Make this again, as a new attempt, on purpose.")
 def run(campaign: Campaign, replace: tuple[str, ...], **flags: Any) -> None:
-    """Make what is missing, wait, and save the files. Nothing is made or paid twice, however often it is called."""
+    """Make what is missing, wait, and save the files. Nothing is made or paid twice, however often it is called.
+
+    MANIFEST may be a plan that `plan --out` saved: then exactly what was reviewed runs, or nothing.
+    """
     _make(campaign, flags, replace=replace)
 
 
@@ -127,10 +137,15 @@ def _make(
 
     limits = amounts(flags["budget"])
     _settle(flags, campaign)
+    saved = reviewed(campaign)
+    if saved is not None:
+        campaign, _, replace = saved
     manifest, workspace = opened(campaign)
     found = api.plan(
         manifest, workspace, replace=replace, retry=retry, select=campaign.select, exclude=campaign.exclude
     )
+    if saved is not None:
+        refuse_changes(saved[1], found, workspace)
     _tell_problems([*manifest.problems, *found.warnings])
     _gate(api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
     _ask(found, workspace, flags)
@@ -184,11 +199,28 @@ def _carry_out(found: Plan, manifest: Manifest, workspace: Workspace, flags: dic
     with listeners(kind, found, budget, as_json=flags["as_json"], into=flags["json_into"]) as (on_event, last):
         result = api.run(found, workspace, on_event=on_event, settings=_settings(manifest, flags), signals=True)
         last(result_form(result))
+    _report(result, found, workspace, flags["junit_into"])
     if not flags["as_json"]:
         if failed := failures_text(result):
             click.echo(failed, err=True)
         click.echo(summary_text(result, emulated=workspace.emulated))
     _end(result)
+
+
+def _report(result: Result, found: Plan, workspace: Workspace, junit: Path | None) -> None:
+    """What CI systems read: a JUnit file, and the step summary where the variable is set."""
+    from kling_pipe.cli.summary import write_step_summary
+    from kling_pipe.report.junit import run_junit
+    from kling_pipe.report.markdown import run_markdown
+
+    if junit is not None:
+        junit.write_text(run_junit(result.outcomes, suite=found.project), encoding="utf-8")
+    if "GITHUB_STEP_SUMMARY" in os.environ:
+        emulated = workspace.emulated
+        text = run_markdown(
+            result.outcomes, project=found.project, units=result.units, usd=result.usd, emulated=emulated
+        )
+        write_step_summary(text, os.environ)
 
 
 def _settings(manifest: Manifest, flags: dict[str, Any]) -> Settings:

@@ -1,4 +1,4 @@
-"""Settings from files: `kling-pipe.toml` beside the manifest over the user's own; flags and environment win over both."""
+"""Settings from files: `kling-pipe.toml` beside the manifest over the user's own; flags and environment win."""
 
 from __future__ import annotations
 
