@@ -31,12 +31,20 @@ class Case:
     def refuse(self, id: str, path: Path_, message: str, *, level: Level = "error", **facts: Any) -> Mark:
         """A problem of this job at a path of its manifest."""
         self.failed |= level == "error"
-        return self.trouble.add(self.recipe.scope.document, id, path, message, level=level, address=self.address,
-                                row=self.cell.row, **facts)  # fmt: skip
+        return self.trouble.add(
+            self.recipe.scope.document, id, path, message, level=level, address=self.address, row=self.cell.row, **facts
+        )
 
     def report(self, problem: NotFound | TemplateProblem, path: Path_, needle: str = "") -> None:
         """What a lookup or a template had to say; an echo (no id) only marks the job as failed."""
         self.failed = True
         if problem.id:
-            self.refuse(problem.id, path, problem.message, needle=needle, near=problem.near, allowed=problem.allowed,
-                        hint=problem.hint)  # fmt: skip
+            self.refuse(
+                problem.id,
+                path,
+                problem.message,
+                needle=needle,
+                near=problem.near,
+                allowed=problem.allowed,
+                hint=problem.hint,
+            )

@@ -20,7 +20,6 @@ from kling_pipe.manifest.trouble import Mark, Trouble
 from kling_pipe.manifest.verify import Verifier, note_tokens
 from kling_pipe.model import Job, Problem
 
-
 Settle = Callable[[list[Problem], Mapping[str, str]], list[Problem]]
 
 
@@ -47,9 +46,16 @@ class Manifest:
         return self.path.parent
 
 
-def compile_manifest(path: Path, *, overrides: Mapping[str, Any] | None = None, profile: str = "", probe: Probe | None = None,
-                     files: Files | None = None, recorded: RecordedKey = lambda _: None,
-                     settle: Settle = lambda problems, _: problems) -> Manifest:  # fmt: skip
+def compile_manifest(
+    path: Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    profile: str = "",
+    probe: Probe | None = None,
+    files: Files | None = None,
+    recorded: RecordedKey = lambda _: None,
+    settle: Settle = lambda problems, _: problems,
+) -> Manifest:
     """Compile one manifest file and all it includes. Raises `ManifestInvalid` with every problem found.
 
     `overrides` replace values of `vars`; `recorded` gives the key that the lock holds for a frozen job.
@@ -66,8 +72,16 @@ def compile_manifest(path: Path, *, overrides: Mapping[str, Any] | None = None, 
     problems = settle(trouble.problems, {scope.document.name: scope.document.text for scope in scopes})
     if any(problem.level == "error" for problem in problems):
         raise ManifestInvalid(problems, addresses=known)
-    return Manifest(path, root.project, profile, tuple(made), root.data.get("budget") or {}, root.data.get("limits") or {},
-                    tuple(problems), root)  # fmt: skip
+    return Manifest(
+        path,
+        root.project,
+        profile,
+        tuple(made),
+        root.data.get("budget") or {},
+        root.data.get("limits") or {},
+        tuple(problems),
+        root,
+    )
 
 
 def _shown(path: Path) -> str:
@@ -84,7 +98,9 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
         yield from _scopes(inner)
 
 
-def _made(root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey) -> tuple[list[Job], tuple[str, ...]]:
+def _made(
+    root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey
+) -> tuple[list[Job], tuple[str, ...]]:
     """The jobs, and the addresses of all that were drafted, sound or not."""
     found = _drafts(root, scopes, drafter)
     for draft in found.values():
@@ -143,7 +159,9 @@ def _check_places(made: list[Job], found: Mapping[str, Draft], drafter: Drafter)
             return
         path = draft.recipe.origins.get("save_as", draft.recipe.path)
         message = f"`{other}` and `{job.address}` would both be saved as `{place}`"
-        blamed[draft.recipe.title] = drafter.case(draft).refuse("KP315", path, message, hint="Name the axes or the take in `save_as`.")
+        blamed[draft.recipe.title] = drafter.case(draft).refuse(
+            "KP315", path, message, hint="Let `save_as` name what tells them apart: another word, the axes, the take."
+        )
 
     check_places(made, load, clash)
 

@@ -19,6 +19,7 @@ from kling_pipe.manifest.trouble import Path_, Trouble
 from kling_pipe.manifest.words import PLURALS, RECIPE
 from kling_pipe.nearest import nearest
 from kling_pipe.prompts import TemplateProblem, compile_text
+from kling_pipe.slug import slug
 
 _MOST_TAKES = 999
 _MOST_RETRIES = 20
@@ -42,7 +43,13 @@ class Entries:
         if not isinstance(written, Mapping):
             self.scope.document.is_whole = False
             if not isinstance(written, Hole):
-                self.trouble.add(self.scope.document, "KP102", (plural,), f"`{plural}` wants a mapping of names")
+                self.trouble.add(
+                    self.scope.document,
+                    "KP102",
+                    (plural,),
+                    f"`{plural}` wants a mapping of names",
+                    hint=f"Write each under a name of its own: `{plural}: {{opening: ...}}`.",
+                )
             return
         for name, value in written.items():
             entry = self._entry(kind, name, value, (plural, name))
@@ -53,11 +60,21 @@ class Entries:
 
     def _entry(self, kind: str, name: Any, value: Any, path: Path_) -> Existing | Recipe | None:
         if not isinstance(name, str) or not NAME.match(name):
-            self._add("KP106", path, f"`{name}` cannot be a name", key=True, allowed="a to z, 0 to 9 and _, a letter first",
-                      hint="Names become part of addresses and files.")  # fmt: skip
+            meant = slug(str(name)).replace("-", "_").encode("ascii", "ignore").decode()
+            self._add(
+                "KP106",
+                path,
+                f"`{name}` cannot be a name",
+                key=True,
+                allowed="a to z, 0 to 9 and _, a letter first",
+                near=meant if NAME.match(meant) else "",
+                hint="Rename it: names become part of addresses and files.",
+            )
             return None
         if name in self.scope.includes:
-            self._add("KP106", path, f"`{name}` is the name of an include already", key=True, hint="Rename one of them.")
+            self._add(
+                "KP106", path, f"`{name}` is the name of an include already", key=True, hint="Rename one of them."
+            )
             return None
         if self.scope.document.problems and has_hole(value):
             return None
@@ -78,8 +95,16 @@ class Entries:
             return template.value({"vars": self.scope.vars})
         except TemplateProblem as problem:
             if problem.id:
-                self._add(problem.id, path, problem.message, address=title, needle=problem.needle, near=problem.near,
-                          allowed=problem.allowed, hint=problem.hint)  # fmt: skip
+                self._add(
+                    problem.id,
+                    path,
+                    problem.message,
+                    address=title,
+                    needle=problem.needle,
+                    near=problem.near,
+                    allowed=problem.allowed,
+                    hint=problem.hint,
+                )
             return None
 
     def _existing(self, kind: str, name: str, value: Any, path: Path_) -> Existing | None:
@@ -88,16 +113,40 @@ class Entries:
         if text is None and value is not None:
             return None
         if text is None or text == "":
-            self._add("KP103", path, f"`{name}` is empty", key=True, address=title, hint="Write a path, a URL, an id, or a recipe.")
+            self._add(
+                "KP103",
+                path,
+                f"`{name}` is empty",
+                key=True,
+                address=title,
+                hint="Write a path, a URL, an id, or a recipe.",
+            )
             return None
         try:
             literal = self.media.literal(text, kind, self.scope.folder)
         except NotFound as problem:
-            self._add(problem.id, path, problem.message, address=title, near=problem.near, allowed=problem.allowed, hint=problem.hint)
+            self._add(
+                problem.id,
+                path,
+                problem.message,
+                address=title,
+                near=problem.near,
+                allowed=problem.allowed,
+                hint=problem.hint,
+            )
             return None
         for finding in literal.findings:
-            self._add(finding.rule, path, finding.message, level=finding.level, address=title, found=finding.found,
-                      allowed=finding.allowed, hint=finding.hint, source=finding.source)  # fmt: skip
+            self._add(
+                finding.rule,
+                path,
+                finding.message,
+                level=finding.level,
+                address=title,
+                found=finding.found,
+                allowed=finding.allowed,
+                hint=finding.hint,
+                source=finding.source,
+            )
         return Existing(literal.value, path)
 
     # -- recipes -------------------------------------------------------------------------------------------------
@@ -112,8 +161,19 @@ class Entries:
         cells = self._cells(written.get("matrix"), path, title)
         if not cells:
             return None
-        recipe = Recipe(self.scope, kind, name, path, operation, layers.fields, layers.origins, layers.inherited, layers.tool, cells,
-                        misspelt=misspelt)  # fmt: skip
+        recipe = Recipe(
+            self.scope,
+            kind,
+            name,
+            path,
+            operation,
+            layers.fields,
+            layers.origins,
+            layers.inherited,
+            layers.tool,
+            cells,
+            misspelt=misspelt,
+        )
         takes = self._count(recipe, "takes", 1, 1, _MOST_TAKES)
         recipe.takes = takes or 1
         # Without a number of takes nobody can say which of them may be picked.
@@ -143,8 +203,14 @@ class Entries:
             return operation
         fitting = [one.name for one in operations().values() if one.kind == kind]
         made = f": it makes {PLURALS.get(operation.kind, operation.kind)}" if operation else ""
-        self._add("KP105", where, f"`{api}` is no operation for {PLURALS[kind]}{made}", address=title if where[:2] == path else "",
-                  near=nearest(str(api), fitting), allowed=", ".join(fitting))  # fmt: skip
+        self._add(
+            "KP105",
+            where,
+            f"`{api}` is no operation for {PLURALS[kind]}{made}",
+            address=title if where[:2] == path else "",
+            near=nearest(str(api), fitting),
+            allowed=", ".join(fitting),
+        )
         return None
 
     def _misspelt(self, operation: Operation, written: Mapping[str, Any], path: Path_, title: str) -> frozenset[str]:
@@ -156,13 +222,34 @@ class Entries:
         meant: set[str] = set()
         for word in written:
             if word in form.owned:
-                self._add("KP107", (*path, word), f"`{word}` belongs to kling-pipe", key=True, address=title,
-                          hint="Remove it: the id follows from the content; a callback goes by `--callback-url`.")  # fmt: skip
+                self._add(
+                    "KP107",
+                    (*path, word),
+                    f"`{word}` belongs to kling-pipe",
+                    key=True,
+                    address=title,
+                    hint="Remove it: the id follows from the content; a callback goes by `--callback-url`.",
+                )
             elif word not in known:
-                near = nearest(str(word), known)
+                others = [
+                    one.name for one in operations().values() if one.kind == operation.kind and word in one.fields
+                ]
+                near = "" if others else nearest(str(word), known)
                 meant |= _fields_behind(near, form)
-                self._add("KP101", (*path, word), f"`{operation.name}` has no field `{word}`", key=True, address=title, near=near,
-                          hint="A field that kling-pipe does not know yet goes under `raw:`.")  # fmt: skip
+                hint = (
+                    f"It is a field of {' and '.join(others)}: leave it out, or write `api: {others[0]}`."
+                    if others
+                    else "A field that kling-pipe does not know yet goes under `raw:`."
+                )
+                self._add(
+                    "KP101",
+                    (*path, word),
+                    f"`{operation.name}` has no field `{word}`",
+                    key=True,
+                    address=title,
+                    near=near,
+                    hint=hint,
+                )
         return frozenset(meant)
 
     def _count(self, recipe: Recipe, word: str, default: int, least: int, most: int) -> int | None:
@@ -172,8 +259,13 @@ class Entries:
         value = self.filled(recipe.tool[word], recipe.origins[word], recipe.title)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             if value is not None or recipe.tool[word] is None:
-                self._add("KP106", recipe.origins[word], f"`{word}: {_plain(value)}` is not possible here", address=recipe.title,
-                          allowed=f"{least} to {most}")  # fmt: skip
+                self._add(
+                    "KP106",
+                    recipe.origins[word],
+                    f"`{word}: {_plain(value)}` is not possible here",
+                    address=recipe.title,
+                    allowed=f"{least} to {most}",
+                )
             return None
         return value
 
@@ -182,8 +274,13 @@ class Entries:
             return False
         value = self.filled(recipe.tool[word], recipe.origins[word], recipe.title)
         if not isinstance(value, bool):
-            self._add("KP106", recipe.origins[word], f"`{word}: {_plain(value)}` is not possible here", address=recipe.title,
-                      allowed="true or false")  # fmt: skip
+            self._add(
+                "KP106",
+                recipe.origins[word],
+                f"`{word}: {_plain(value)}` is not possible here",
+                address=recipe.title,
+                allowed="true or false",
+            )
         return value is True
 
 

@@ -57,20 +57,26 @@ def form_of(operation: Operation) -> Form:
     sugar = {word: spec for word, spec in kling.get("sugar", {}).items() if isinstance(spec, Mapping)}
     tops = {pattern[0] for pattern in prompts}
     return Form(
-        operation=operation, prompts=prompts, medias=medias, names=names, sugar=sugar,
+        operation=operation,
+        prompts=prompts,
+        medias=medias,
+        names=names,
+        sugar=sugar,
         prompt_fields=tuple(name for name in operation.fields if name in tops),
         takes_shots=bool(kling.get("sugar", {}).get("shots")),
         special=frozenset(pattern[0] for pattern in (*prompts, *medias, *names)),
         openers=tuple(_opener(operation, sugar, spec) for spec in sugar.values() if "drops_defaults" in spec),
         owned=frozenset(kling["owned"]),
-    )  # fmt: skip
+    )
 
 
 def _opener(operation: Operation, sugar: Mapping[str, Mapping[str, Any]], spec: Mapping[str, Any]) -> Opener:
     drops = tuple(spec["drops_defaults"])
     if "field" in spec:
         return Opener(parts(spec["field"]), drops, False, {}, {})
-    others = [one["item"] for one in (*sugar.values(), *operation.kling["inputs"].values()) if one.get("list") == spec["list"]]
+    others = [
+        one["item"] for one in (*sugar.values(), *operation.kling["inputs"].values()) if one.get("list") == spec["list"]
+    ]
     marks = {name: value for name, value in spec["item"].items() if any(other.get(name) != value for other in others)}
     fields = operation.fields[parts(spec["list"])[0]]["items"]["properties"]
     defaults = {name: fields[name].get("default") for name in marks if name in fields}

@@ -105,7 +105,10 @@ def _words(case: Case, texts: Texts, word: str) -> list[tuple[Any, Path_]]:
         written = texts.native(written, path)
         return [(item, path) for item in (written if isinstance(written, list) else [written]) if item is not None]
     items = written if isinstance(written, list) else [written]
-    read = [(texts.native(item, (*path, index)) if isinstance(item, str) else item, (*path, index)) for index, item in enumerate(items)]
+    read = [
+        (texts.native(item, (*path, index)) if isinstance(item, str) else item, (*path, index))
+        for index, item in enumerate(items)
+    ]
     return [(item, where) for item, where in read if item is not None]
 
 
@@ -170,7 +173,9 @@ def ordered(found: Mapping[str, Draft], drafter: Drafter) -> list[Draft]:
         first = found[cycle[0]]
         round_trip = cycle if cycle[0] == cycle[-1] else [*cycle, cycle[0]]
         what = "it needs itself" if len(set(cycle)) == 1 else f"these need each other: {' -> '.join(round_trip)}"
-        drafter.case(first).refuse("KP312", first.recipe.path, what, key=True, hint="Break the circle: one of them must exist first.")
+        drafter.case(first).refuse(
+            "KP312", first.recipe.path, what, key=True, hint="Break the circle: one of them must exist first."
+        )
         return []
     return [found[address] for address in topological(needs)]
 
@@ -192,16 +197,33 @@ def jobs(order: list[Draft], recorded: RecordedKey, drafter: Drafter) -> list[Jo
 def _frozen_key(draft: Draft, recorded: RecordedKey, drafter: Drafter) -> str | None:
     key = recorded(draft.address)
     if key is None:
-        drafter.case(draft).refuse("KP313", draft.recipe.origins["frozen"], f"`{draft.address}` is frozen, and the lock records no result of it",
-                                   hint="Remove `frozen: true`, run once, then freeze.")  # fmt: skip
+        drafter.case(draft).refuse(
+            "KP313",
+            draft.recipe.origins["frozen"],
+            f"`{draft.address}` is frozen, and the lock records no result of it",
+            hint="Remove `frozen: true`, run once, then freeze.",
+        )
     return key
 
 
 def _job(draft: Draft, key: str) -> Job:
     recipe, cell = draft.recipe, draft.cell
     return Job(
-        address=draft.address, base=recipe.base(cell), kind=recipe.kind,  # type: ignore[arg-type]
-        name=recipe.name, take=draft.take, operation=recipe.operation.name, request=draft.built.request, key=key,
-        project=recipe.scope.project, needs=draft.needs, cell=cell.axes, tags=draft.tags, place=draft.place,
-        frozen=recipe.frozen, retries=recipe.retries, takes=recipe.takes, position=recipe.position,
-    )  # fmt: skip
+        address=draft.address,
+        base=recipe.base(cell),
+        kind=recipe.kind,  # type: ignore[arg-type]
+        name=recipe.name,
+        take=draft.take,
+        operation=recipe.operation.name,
+        request=draft.built.request,
+        key=key,
+        project=recipe.scope.project,
+        needs=draft.needs,
+        cell=cell.axes,
+        tags=draft.tags,
+        place=draft.place,
+        frozen=recipe.frozen,
+        retries=recipe.retries,
+        takes=recipe.takes,
+        position=recipe.position,
+    )

@@ -41,7 +41,9 @@ def api_of(scope: Scope, kind: str, profile: str, written: Mapping[str, Any], pa
     return DEFAULT_API[kind], path
 
 
-def layered(scope: Scope, kind: str, profile: str, operation: Operation, written: Mapping[str, Any], path: Path_) -> Layers:
+def layered(
+    scope: Scope, kind: str, profile: str, operation: Operation, written: Mapping[str, Any], path: Path_
+) -> Layers:
     """The recipe over the layers that apply to jobs of its operation."""
     fields: dict[str, Any] = {}
     origins: dict[str, Path_] = {}

@@ -61,8 +61,12 @@ class Lists:
         found: Mapping[str, Any] | None = self._inputs.get(kind)
         if found is None:
             takes = " and ".join(f"{name}s" for name in self._inputs) or "no references"
-            raise NotFound("KP308", f"`{self._operation.name}` takes no {kind} as a reference", allowed=takes,
-                           hint="Use another `api:`, or leave the reference out.")  # fmt: skip
+            raise NotFound(
+                "KP308",
+                f"`{self._operation.name}` takes no {kind} as a reference",
+                allowed=takes,
+                hint="Use another `api:`, or leave the reference out.",
+            )
         return found
 
     def _add(self, place: tuple[str, ...], item: Mapping[str, Any], value: Value, path: Path_) -> int:
@@ -82,8 +86,11 @@ class Lists:
     def _single(self, kind: str, place: tuple[str, ...], value: Value, path: Path_) -> int:
         known = get(self._body, place)
         if known is not None and known != value:
-            raise NotFound("KP308", f"`{self._operation.name}` takes one {kind} only, and has one already",
-                           hint="Remove one of the two, or use an `api:` that takes several.")  # fmt: skip
+            raise NotFound(
+                "KP308",
+                f"`{self._operation.name}` takes one {kind} only, and has one already",
+                hint="Remove one of the two, or use an `api:` that takes several.",
+            )
         put(self._body, place, value)
         self._written(place, path)
         return 1

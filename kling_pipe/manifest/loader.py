@@ -31,8 +31,9 @@ class Loader:
     media: MediaReader
     profile: str = ""
 
-    def scope(self, file: Path, name: str, overrides: Mapping[str, Any], prefix: str = "",
-              above: tuple[Path, ...] = ()) -> Scope:  # fmt: skip
+    def scope(
+        self, file: Path, name: str, overrides: Mapping[str, Any], prefix: str = "", above: tuple[Path, ...] = ()
+    ) -> Scope:
         """The scope of one file and all it includes. What is wrong goes to `trouble`."""
         document = read_document(file, name)
         for problem in document.problems:
@@ -40,8 +41,13 @@ class Loader:
         data = document.data if isinstance(document.data, Mapping) else {}
         scope = Scope(document, file.parent, data, prefix)
         if not document.problems and not isinstance(document.data, Mapping):
-            self.trouble.add(document, "KP008", (), "a manifest is a mapping with `project:`, `images:`, `videos:` ...",
-                             hint="`kling-pipe init` writes a first manifest.")  # fmt: skip
+            self.trouble.add(
+                document,
+                "KP008",
+                (),
+                "a manifest is a mapping with `project:`, `images:`, `videos:` ...",
+                hint="`kling-pipe init` writes a first manifest.",
+            )
         if not data or not self._is_sound(scope):
             document.is_whole = False
             return scope
@@ -64,9 +70,16 @@ class Loader:
         document, data = scope.document, scope.data
         for word in data:
             if word not in TOP_LEVEL and not str(word).startswith("x-"):
-                self.trouble.add(document, "KP101", (word,), f"a manifest has no `{word}`", key=True,
-                                 near=nearest(str(word), TOP_LEVEL), allowed=", ".join(TOP_LEVEL),
-                                 hint="Keys of your own start with `x-`.")  # fmt: skip
+                self.trouble.add(
+                    document,
+                    "KP101",
+                    (word,),
+                    f"a manifest has no `{word}`",
+                    key=True,
+                    near=nearest(str(word), TOP_LEVEL),
+                    allowed=", ".join(TOP_LEVEL),
+                    hint="Keys of your own start with `x-`.",
+                )
         version = data.get("version", 1)
         if version != 1 or isinstance(version, bool):
             self.trouble.add(document, "KP105", ("version",), f"version `{version}` is not known", allowed="1")
@@ -77,11 +90,22 @@ class Loader:
         if project is None:
             meant = nearest("project", (str(word) for word in scope.data if word not in TOP_LEVEL))
             if not meant:  # a misspelt `project` is reported already
-                self.trouble.add(scope.document, "KP103", (), "`project` is missing",
-                                 hint=f"Add `project: {_suggested(scope.folder)}`; it is part of every task's id, so it stays as it is.")  # fmt: skip
+                self.trouble.add(
+                    scope.document,
+                    "KP103",
+                    (),
+                    "`project` is missing",
+                    hint=f"Add `project: {_suggested(scope.folder)}`; it is part of every task's id, so it stays as it is.",
+                )
         elif not isinstance(project, str) or not _PROJECT.match(project):
-            self.trouble.add(scope.document, "KP106", ("project",), f"`{project}` cannot be a project's name",
-                             allowed="a to z, 0 to 9 and -, at most 24, a letter first")  # fmt: skip
+            self.trouble.add(
+                scope.document,
+                "KP106",
+                ("project",),
+                f"`{project}` cannot be a project's name",
+                near=_slugged(str(project)),
+                allowed="a to z, 0 to 9 and -, at most 24, a letter first",
+            )
         else:
             scope.project = project
 
@@ -93,12 +117,25 @@ class Loader:
             return
         for name, value in overrides.items():
             if not _is_data(value):
-                self.trouble.add(scope.document, "KP102", ("vars", name), f"the value given for `{name}` is no plain data", key=True,
-                                 allowed="texts, numbers, true, false, lists and mappings of them")  # fmt: skip
+                self.trouble.add(
+                    scope.document,
+                    "KP102",
+                    ("vars", name),
+                    f"the value given for `{name}` is no plain data",
+                    key=True,
+                    allowed="texts, numbers, true, false, lists and mappings of them",
+                )
             if name not in own:
-                self.trouble.add(scope.document, "KP301", ("vars",), f"`{name}` is not one of the manifest's `vars`", key=True,
-                                 near=nearest(name, map(str, own)), allowed=", ".join(map(str, own)),
-                                 hint=f"Add `{name}:` under `vars:` first.")  # fmt: skip
+                self.trouble.add(
+                    scope.document,
+                    "KP301",
+                    ("vars",),
+                    f"`{name}` is not one of the manifest's `vars`",
+                    key=True,
+                    near=nearest(name, map(str, own)),
+                    allowed=", ".join(map(str, own)),
+                    hint=f"Add `{name}:` under `vars:` first.",
+                )
         scope.vars = {**own, **{name: value if _is_data(value) else Hole() for name, value in overrides.items()}}
 
     # -- includes ------------------------------------------------------------------------------------------------
@@ -106,14 +143,21 @@ class Loader:
     def _includes(self, scope: Scope, file: Path, above: tuple[Path, ...]) -> None:
         written = scope.data.get("include") or {}
         if not isinstance(written, Mapping):
-            self.trouble.add(scope.document, "KP102", ("include",), "`include` wants a mapping of names to manifests",
-                             hint="Write include: {brand: ../brand.yaml}.")  # fmt: skip
+            self.trouble.add(
+                scope.document,
+                "KP102",
+                ("include",),
+                "`include` wants a mapping of names to manifests",
+                hint="Write include: {brand: ../brand.yaml}.",
+            )
             scope.document.is_whole = False
             return
         chain = (*above, file.resolve())
         for alias, target in written.items():
             if self._may_include(scope, alias, target, chain):
-                scope.includes[alias] = self.scope(scope.folder / target, beside(scope.document.name, target), {}, f"{scope.prefix}{alias}.", chain)
+                scope.includes[alias] = self.scope(
+                    scope.folder / target, beside(scope.document.name, target), {}, f"{scope.prefix}{alias}.", chain
+                )
             else:
                 scope.includes[str(alias)] = _unread(scope, str(alias))
 
@@ -125,7 +169,9 @@ class Loader:
             return False
 
         if not isinstance(alias, str) or not NAME.match(alias):
-            return refuse("KP106", f"`{alias}` cannot be a name", key=True, allowed="a to z, 0 to 9 and _, a letter first")
+            return refuse(
+                "KP106", f"`{alias}` cannot be a name", key=True, allowed="a to z, 0 to 9 and _, a letter first"
+            )
         if not isinstance(target, str) or not target.strip():
             return refuse("KP102", "an include is the path of a manifest")
         try:
@@ -135,7 +181,12 @@ class Loader:
             if len(chain) > _DEEPEST_INCLUDE:
                 return refuse("KP311", f"includes go deeper than {_DEEPEST_INCLUDE} files")
             if not file.is_file():
-                return refuse("KP303", f"there is no file `{target}`", near=_neighbour(scope.folder / target), hint="Paths are relative to this manifest.")
+                return refuse(
+                    "KP303",
+                    f"there is no file `{target}`",
+                    near=_neighbour(scope.folder / target),
+                    hint="Paths are relative to this manifest.",
+                )
         except (OSError, ValueError) as error:  # a name that no system takes
             return refuse("KP303", f"cannot read `{target[:80]}`: {getattr(error, 'strerror', None) or error}")
         return True
@@ -176,7 +227,11 @@ def _unread(scope: Scope, alias: str) -> Scope:
 
 
 def _suggested(folder: Path) -> str:
-    return (slug(folder.resolve().name).encode("ascii", "ignore").decode().strip("-0123456789") or "campaign")[:24].strip("-")
+    return _slugged(folder.resolve().name) or "campaign"
+
+
+def _slugged(text: str) -> str:
+    return slug(text).encode("ascii", "ignore").decode().strip("-0123456789")[:24].strip("-")
 
 
 def _neighbour(file: Path) -> str:

@@ -32,17 +32,29 @@ def entry_of(scope: Scope, reference: Reference) -> Existing | Recipe:
         if alias not in scope.includes:
             if not scope.document.is_whole:
                 raise NotFound("", "")
-            raise NotFound("KP301", f"nothing is included as `{alias}`", near=nearest(alias, scope.includes),
-                           allowed=", ".join(scope.includes), hint=f"Add `include: {{{alias}: path.yaml}}`.")  # fmt: skip
+            raise NotFound(
+                "KP301",
+                f"nothing is included as `{alias}`",
+                near=nearest(alias, scope.includes),
+                allowed=", ".join(scope.includes),
+                hint=f"Add `include: {{{alias}: path.yaml}}`.",
+            )
         scope = scope.includes[alias]
     known = scope.entries.get(reference.kind, {})
     if name not in known:
         if not scope.document.is_whole:
             raise NotFound("", "")
         plural = PLURALS.get(reference.kind)
-        hint = f"Add it under `{plural}:`, or correct the name." if plural else f"A {reference.kind} goes by its id here."
-        raise NotFound("KP301", f"there is no {reference.kind} named `{name}`", near=_near_name(scope, reference, name),
-                       allowed=_shown(known), hint=hint)  # fmt: skip
+        hint = (
+            f"Add it under `{plural}:`, or correct the name." if plural else f"A {reference.kind} goes by its id here."
+        )
+        raise NotFound(
+            "KP301",
+            f"there is no {reference.kind} named `{name}`",
+            near=_near_name(scope, reference, name),
+            allowed=_shown(known),
+            hint=hint,
+        )
     entry = known[name]
     if isinstance(entry, Broken):
         raise NotFound("", "")
@@ -67,13 +79,19 @@ def value_of(scope: Scope, reference: Reference, cell: Cell) -> Value:
     entry = entry_of(scope, reference)
     if isinstance(entry, Existing):
         if reference.picks or reference.cell or reference.take or reference.output > 1:
-            raise NotFound("KP302", f"`{reference.title}` exists already: it has no cells, takes or outputs", hint="Name it alone.")
+            raise NotFound(
+                "KP302", f"`{reference.title}` exists already: it has no cells, takes or outputs", hint="Name it alone."
+            )
         return entry.value
     target = _cell_of(entry, reference, cell)
     take = reference.take or entry.pick
     if not 1 <= take <= entry.takes:
-        raise NotFound("KP302", f"`{entry.title}` has {entry.takes} take{'s' if entry.takes > 1 else ''}, not a take {take}",
-                       allowed=f"1 to {entry.takes}", hint=f"Set `takes: {take}` there, or name another.")  # fmt: skip
+        raise NotFound(
+            "KP302",
+            f"`{entry.title}` has {entry.takes} take{'s' if entry.takes > 1 else ''}, not a take {take}",
+            allowed=f"1 to {entry.takes}",
+            hint=f"Set `takes: {take}` there, or name another.",
+        )
     return OutputRef(entry.address(target, take), entry.kind, take, reference.output or 1)  # type: ignore[arg-type]
 
 
@@ -81,16 +99,24 @@ def check_output(recipe: Recipe, reference: Reference, request: Mapping[str, Any
     """Raise `NotFound` when a reference names an output that the request will not make."""
     count = output_count(recipe.operation, request)
     if count is not None and reference.output > count:
-        raise NotFound("KP302", f"`{recipe.title}` makes {count} output{'s' if count > 1 else ''}, not an output {reference.output}",
-                       allowed=f"1 to {count}", hint="Outputs count from 1.")  # fmt: skip
+        raise NotFound(
+            "KP302",
+            f"`{recipe.title}` makes {count} output{'s' if count > 1 else ''}, not an output {reference.output}",
+            allowed=f"1 to {count}",
+            hint="Outputs count from 1.",
+        )
 
 
 def _cell_of(recipe: Recipe, reference: Reference, cell: Cell) -> Cell:
     if reference.cell:
         found = recipe.by_slug.get(reference.cell)
         if found is None:
-            raise NotFound("KP302", f"`{recipe.title}` has no cell `@{reference.cell}`", near=nearest(reference.cell, recipe.by_slug),
-                           allowed=_shown(recipe.by_slug) if len(recipe.by_slug) > 1 else "no cell at all")  # fmt: skip
+            raise NotFound(
+                "KP302",
+                f"`{recipe.title}` has no cell `@{reference.cell}`",
+                near=nearest(reference.cell, recipe.by_slug),
+                allowed=_shown(recipe.by_slug) if len(recipe.by_slug) > 1 else "no cell at all",
+            )
         return found
     axes = recipe.cells[0].axes
     if not axes and not reference.picks:
@@ -106,26 +132,44 @@ def _axis_with(recipe: Recipe, pick: str, taken: Mapping[str, str]) -> str:
     axes = [axis for axis in recipe.cells[0].axes if axis not in taken and recipe.has_value(axis, pick)]
     if not axes:
         values = sorted({value for one in recipe.cells for value in one.axes.values()})
-        raise NotFound("KP302", f"no cell of `{recipe.title}` has the value `{pick}`", near=nearest(pick, values),
-                       allowed=_shown(values) or "no values: it has no matrix")  # fmt: skip
+        raise NotFound(
+            "KP302",
+            f"no cell of `{recipe.title}` has the value `{pick}`",
+            near=nearest(pick, values),
+            allowed=_shown(values) or "no values: it has no matrix",
+        )
     if len(axes) > 1:
-        raise NotFound("KP302", f"`{pick}` is a value of several axes of `{recipe.title}`: {', '.join(axes)}",
-                       hint=f"Name the cell: `{recipe.title}@{recipe.cells[0].slug}`.")  # fmt: skip
+        raise NotFound(
+            "KP302",
+            f"`{pick}` is a value of several axes of `{recipe.title}`: {', '.join(axes)}",
+            hint=f"Name the cell: `{recipe.title}@{recipe.cells[0].slug}`.",
+        )
     return axes[0]
 
 
 def _joined(recipe: Recipe, reference: Reference, picked: Mapping[str, str], cell: Cell) -> Cell:
     """The one cell with the picked values that has this job's values on the axes both share."""
-    wanted = {axis: picked.get(axis, cell.axes.get(axis, "")) for axis in recipe.cells[0].axes if axis in picked or axis in cell.axes}
+    wanted = {
+        axis: picked.get(axis, cell.axes.get(axis, ""))
+        for axis in recipe.cells[0].axes
+        if axis in picked or axis in cell.axes
+    }
     found = recipe.cells_with(wanted)
     if len(found) == 1:
         return found[0]
     if not found:
         values = ", ".join(f"{axis}={value}" for axis, value in wanted.items()) or "those values"
-        raise NotFound("KP302", f"`{recipe.title}` has no cell with {values}", allowed=_shown(recipe.by_slug),
-                       hint="Add the value to its matrix, or exclude it here.")  # fmt: skip
+        raise NotFound(
+            "KP302",
+            f"`{recipe.title}` has no cell with {values}",
+            allowed=_shown(recipe.by_slug),
+            hint="Add the value to its matrix, or exclude it here.",
+        )
     missing = next((axis for axis in recipe.cells[0].axes if axis not in wanted), "?")
     example = found[0].axes.get(missing, "")
-    raise NotFound("KP302", f"`{recipe.title}` has an axis `{missing}` that this job has not",
-                   allowed=_shown(dict.fromkeys(one.axes.get(missing, "") for one in found)),
-                   hint=f"Pick a cell: `{reference}['{example}']`, or add the axis here.")  # fmt: skip
+    raise NotFound(
+        "KP302",
+        f"`{recipe.title}` has an axis `{missing}` that this job has not",
+        allowed=_shown(dict.fromkeys(one.axes.get(missing, "") for one in found)),
+        hint=f"Pick a cell: `{reference}['{example}']`, or add the axis here.",
+    )

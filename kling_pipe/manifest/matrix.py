@@ -65,8 +65,11 @@ class Matrix:
             self.refuse("KP307", (), f"the matrix has {total:,} cells", allowed=f"at most {_MOST_CELLS:,}")
         if self.failed:
             return []
-        combos = [(row.values | dict(zip(axes, values, strict=True)), row.place)
-                  for row in rows for values in itertools.product(*axes.values())]  # fmt: skip
+        combos = [
+            (row.values | dict(zip(axes, values, strict=True)), row.place)
+            for row in rows
+            for values in itertools.product(*axes.values())
+        ]
         names += [axis for axis in axes if axis not in names]
         combos = self._included(names, self._excluded(names, combos))
         if not combos and not self.failed:
@@ -83,15 +86,23 @@ class Matrix:
             if values is None and isinstance(written, str):
                 self.failed = True
             elif not isinstance(name, str) or not name.isidentifier():
-                self.refuse("KP106", (name,), f"`{name}` cannot be the name of an axis", key=True, allowed="letters, digits and _")
+                self.refuse(
+                    "KP106",
+                    (name,),
+                    f"`{name}` cannot be the name of an axis",
+                    key=True,
+                    allowed="letters, digits and _",
+                )
             elif not isinstance(values, list) or not values:
                 self.refuse("KP102", (name,), f"axis `{name}` wants a list of values", hint=f"Write {name}: [a, b].")
             else:
-                axes[name] = [self._axis_value(name, index, value) for index, value in enumerate(values)]
+                axes[name] = [self._axis_value(name, index, value, written) for index, value in enumerate(values)]
         return axes
 
-    def _axis_value(self, name: str, index: int, value: Any) -> Any:
-        if isinstance(value, list) or value is None or (isinstance(value, Mapping) and not value):
+    def _axis_value(self, name: str, index: int, value: Any, written: Any) -> Any:
+        if value is None and isinstance(written, list) and written[index] is not None:
+            self.failed = True  # its template is reported already
+        elif isinstance(value, list) or value is None or (isinstance(value, Mapping) and not value):
             what = "a list" if isinstance(value, list) else "empty"
             self.refuse("KP102", (name, index), f"a value of axis `{name}` cannot be {what}")
         return value
@@ -110,7 +121,12 @@ class Matrix:
             return [], []
         before = self.trouble.errors
         shown = beside(self.document.name, source)
-        rows = read_rows(self.folder / source, shown, lambda message, **facts: self.refuse("KP303", ("from",), message, **facts), self.trouble)
+        rows = read_rows(
+            self.folder / source,
+            shown,
+            lambda message, **facts: self.refuse("KP303", ("from",), message, **facts),
+            self.trouble,
+        )
         self.failed |= self.trouble.errors > before
         return self._axis_columns(rows), rows
 
@@ -122,10 +138,22 @@ class Matrix:
             return []
         for index, name in enumerate(wanted):
             if rows and name not in columns:
-                self.refuse("KP304", ("axes", index), f"there is no column `{name}`", near=nearest(name, columns), allowed=", ".join(columns))
+                self.refuse(
+                    "KP304",
+                    ("axes", index),
+                    f"there is no column `{name}`",
+                    near=nearest(name, columns),
+                    allowed=", ".join(columns),
+                )
         for name in self.spec:
             if name in columns:
-                self.refuse("KP304", (name,), f"`{name}` is a column of the table and an axis", key=True, hint="Rename one of them.")
+                self.refuse(
+                    "KP304",
+                    (name,),
+                    f"`{name}` is a column of the table and an axis",
+                    key=True,
+                    hint="Rename one of them.",
+                )
         for row in rows:
             for name in wanted:
                 if name in columns and row.values.get(name) is None:
@@ -146,11 +174,26 @@ class Matrix:
             known = list(dict.fromkeys([*names, *(combos[0][0] if combos else ())]))
             unknown = [name for name in entry if name not in known]
             for name in unknown:
-                self.refuse("KP304", ("exclude", index, name), f"there is no axis `{name}`", key=True, near=nearest(str(name), known),
-                            allowed=", ".join(known))  # fmt: skip
+                self.refuse(
+                    "KP304",
+                    ("exclude", index, name),
+                    f"there is no axis `{name}`",
+                    key=True,
+                    near=nearest(str(name), known),
+                    allowed=", ".join(known),
+                )
             kept = [combo for combo in combos if not _matches(combo[0], entry)]
             if len(kept) == len(combos) and not unknown:
-                self.refuse("KP305", ("exclude", index), "this excludes no cell", level="warn")
+                values = {name: list(dict.fromkeys(str(combo[0].get(name)) for combo in combos)) for name in entry}
+                allowed = "; ".join(f"{name}: {', '.join(listed[:8])}" for name, listed in values.items())
+                self.refuse(
+                    "KP305",
+                    ("exclude", index),
+                    "this excludes no cell",
+                    level="warn",
+                    allowed=allowed,
+                    hint="Correct the value, or remove the entry.",
+                )
             combos = kept
         return combos
 
@@ -166,8 +209,13 @@ class Matrix:
                 continue
             missing = [name for name in names if name not in axes]
             if missing:
-                self.refuse("KP304", ("include", index), f"no cell has these values, and a new cell needs `{missing[0]}` too",
-                            allowed=", ".join(names), hint="Name every axis, or values that a cell has.")  # fmt: skip
+                self.refuse(
+                    "KP304",
+                    ("include", index),
+                    f"no cell has these values, and a new cell needs `{missing[0]}` too",
+                    allowed=", ".join(names),
+                    hint="Name every axis, or values that a cell has.",
+                )
             extra.append((dict(entry), ""))
         return combos + extra
 
@@ -183,12 +231,22 @@ class Matrix:
             place = f" (row {row})" if row else ""
             if not all(parts):
                 empty = names[parts.index("")]
-                self.refuse("KP306", (empty,) if empty in self.spec else (), f"axis `{empty}` has a value without letters or digits{place}",
-                            found=f"`{axes[empty]}`", hint="Every value becomes part of an address and a file name.")  # fmt: skip
+                self.refuse(
+                    "KP306",
+                    (empty,) if empty in self.spec else (),
+                    f"axis `{empty}` has a value without letters or digits{place}",
+                    found=f"`{axes[empty]}`",
+                    hint="Every value becomes part of an address and a file name.",
+                )
             elif name in cells:
                 other = f", as {cells[name].row} is" if cells[name].row else ""
-                self.refuse("KP306", (), f"two cells of the matrix are both called `@{name}`{place}{other}", key=True,
-                            hint="Rename one value, or remove the second row.")  # fmt: skip
+                self.refuse(
+                    "KP306",
+                    (),
+                    f"two cells of the matrix are both called `@{name}`{place}{other}",
+                    key=True,
+                    hint="Rename one value, or remove the second row.",
+                )
             cells[name] = Cell(axes, combo, name, row)
         return list(cells.values())
 

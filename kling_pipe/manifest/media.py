@@ -61,8 +61,11 @@ class MediaReader:
         if text.startswith("data:") or (kind == "image" and _BASE64.match(text)):
             return Literal(text)
         if kind != "image":
-            raise NotFound("KP309", f"Kling takes {_article(kind)} by URL only, and `{_short(text)}` is a local path",
-                           hint=f"Put the {kind} on a web server or bucket and write its URL.")  # fmt: skip
+            raise NotFound(
+                "KP309",
+                f"Kling takes {_article(kind)} by URL only, and `{_short(text)}` is a local path",
+                hint=f"Put the {kind} on a web server or bucket and write its URL.",
+            )
         return self._file(text, folder, limits)
 
     def _file(self, value: str, folder: Path, limits: str) -> Literal:
@@ -74,15 +77,21 @@ class MediaReader:
             return Literal(ref, self._complaints(value, ref, limits))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise NotFound("KP303", f"cannot read `{_short(value)}`: {reason}", near=_sibling(value, file),
-                           hint="Paths are relative to the manifest's folder.") from None  # fmt: skip
+            raise NotFound(
+                "KP303",
+                f"cannot read `{_short(value)}`: {reason}",
+                near=_sibling(value, file),
+                hint="Paths are relative to the manifest's folder.",
+            ) from None
 
     def _complaints(self, name: str, ref: FileRef, limits: str) -> list[Complaint]:
         mark = (ref.sha256, limits)
         if mark not in self._probed:
             self._probed[mark] = self._probe(ref, limits)
-        return [Complaint(one.rule, one.level, f"`{name}`: {one.message}",
-                          one.found, one.allowed, one.hint, one.source) for one in self._probed[mark]]  # fmt: skip
+        return [
+            Complaint(one.rule, one.level, f"`{name}`: {one.message}", one.found, one.allowed, one.hint, one.source)
+            for one in self._probed[mark]
+        ]
 
 
 def _id(value: Any, kind: str) -> Value:
@@ -92,8 +101,11 @@ def _id(value: Any, kind: str) -> Value:
         return ExistingId(int(value)) if kind == "element" else value.strip()
     if kind == "voice" and isinstance(value, str) and value.strip():
         return value.strip()
-    raise NotFound("KP308", f"this wants {_article(kind)}: a name or an id in digits, not {_what(value)}",
-                   hint=f"Write {kind}.name, or add it under `{kind}s:`.")  # fmt: skip
+    raise NotFound(
+        "KP308",
+        f"this wants {_article(kind)}: a name or an id in digits, not {_what(value)}",
+        hint=f"Write {kind}.name, or add it under `{kind}s:`.",
+    )
 
 
 def _article(kind: str) -> str:
@@ -115,5 +127,3 @@ def _sibling(value: str, file: Path) -> str:
     except (OSError, ValueError):
         return ""
     return value[: len(value) - len(file.name)] + near if near else ""
-
-

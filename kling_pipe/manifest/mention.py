@@ -33,8 +33,12 @@ class Mention(Lookup):
         if path[-1] not in self._scope.entries.get(kind, {}):
             # Perhaps an include that is not there: whoever looks it up will say so.
             return Mention(Reference(kind, (*path, name)), self._write, self._scope)
-        raise TemplateProblem("KP301", f"`{self._reference}` has no `{name}`", needle=name,
-                              hint="After a name come a cell ['value'], .take(n) or .output(n).")  # fmt: skip
+        raise TemplateProblem(
+            "KP301",
+            f"`{self._reference}` has no `{name}`",
+            needle=name,
+            hint="After a name come a cell ['value'], .take(n) or .output(n).",
+        )
 
     def output(self, number: int) -> Mention:
         """The same reference, its nth output, from 1."""
@@ -75,5 +79,9 @@ class Names(Lookup):
         return getattr(self, str(name))  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
-        raise TemplateProblem("KP301", f"`{self._kind}` alone names nothing", needle=self._kind,
-                              hint=f"Write {{{{ {self._kind}.name }}}}.")  # fmt: skip
+        raise TemplateProblem(
+            "KP301",
+            f"`{self._kind}` alone names nothing",
+            needle=self._kind,
+            hint=f"Write {{{{ {self._kind}.name }}}}.",
+        )

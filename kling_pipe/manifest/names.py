@@ -66,7 +66,9 @@ def parse_reference(text: str) -> Reference | None:
     reference = Reference(start.group(1), tuple(start.group(2)[1:].split(".")))
     rest = start.end()
     while match := _PICK.match(text, rest):
-        picks = tuple(next(part for part in groups if part) if any(groups) else "" for groups in _VALUE.findall(match[1]))
+        picks = tuple(
+            next(part for part in groups if part) if any(groups) else "" for groups in _VALUE.findall(match[1])
+        )
         reference, rest = replace(reference, picks=reference.picks + picks), match.end()
     if match := _CELL.match(text, rest):
         reference, rest = replace(reference, cell=match[1]), match.end()

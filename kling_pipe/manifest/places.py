@@ -43,8 +43,12 @@ def place_of(case: Case, texts: Texts) -> str:
         return place
     path = recipe.origins["save_as"]
     if not isinstance(written, str) or not place:
-        case.refuse("KP102", path, "`save_as` wants a path" if place else "an element has no file to save",
-                    hint="" if place else "Remove `save_as`.")  # fmt: skip
+        case.refuse(
+            "KP102",
+            path,
+            "`save_as` wants a path" if place else "an element has no file to save",
+            hint="" if place else "Remove `save_as`.",
+        )
         return place
     uses, texts.uses_take = texts.uses_take, False
     text = texts.text(written, path)
@@ -57,7 +61,9 @@ def place_of(case: Case, texts: Texts) -> str:
         return chosen_place(text, recipe.operation, suffix)
     except ValueError as error:
         shown = f"`{text}`" if text != written else ""
-        case.refuse("KP314", path, str(error), found=shown, hint="Write a path below the output folder, with / between folders.")
+        case.refuse(
+            "KP314", path, str(error), found=shown, hint="Write a path below the output folder, with / between folders."
+        )
         return place
 
 
@@ -70,8 +76,10 @@ def chosen_place(text: str, operation: Operation, take_suffix: str) -> str:
     if not parts or text.endswith("/") or parts[-1].startswith("."):
         raise ValueError("`save_as` names no file")
     if found := _FORBIDDEN.search(text):
-        raise ValueError(f"`{_short(text)}` has `{found.group() if found.group().isprintable() else 'a control character'}`,"
-                         " which not every system allows in a file name")  # fmt: skip
+        raise ValueError(
+            f"`{_short(text)}` has `{found.group() if found.group().isprintable() else 'a control character'}`,"
+            " which not every system allows in a file name"
+        )
     for part in parts:
         if _RESERVED.match(part) or part.endswith((" ", ".")) or len(part.encode()) > _LONGEST:
             raise ValueError(f"`{_short(part)}` is no file name on every system")
@@ -79,7 +87,9 @@ def chosen_place(text: str, operation: Operation, take_suffix: str) -> str:
     stem, dot, end = parts[-1].rpartition(".")
     own = f".{end}" if dot and stem and f".{end}".lower() in MEDIA_SUFFIXES else ""
     if own and not _fits(own, operation):
-        raise ValueError(f"`{_short(text)}`: the result is a .{operation.kling['result']['extension']} file, not a {own} file")
+        raise ValueError(
+            f"`{_short(text)}`: the result is a .{operation.kling['result']['extension']} file, not a {own} file"
+        )
     return f"{place[: len(place) - len(own)]}{take_suffix}{own}"
 
 
@@ -101,7 +111,11 @@ def numbered(place: str, output: int) -> str:
 
 def folded(place: str) -> str:
     """What two places have in common when a file system tells no case or composed letters apart."""
-    return place.lower() if place.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", place).casefold())
+    return (
+        place.lower()
+        if place.isascii()
+        else unicodedata.normalize("NFC", unicodedata.normalize("NFC", place).casefold())
+    )
 
 
 Clash = Callable[[Job, str, str], None]

@@ -56,7 +56,9 @@ def build(case: Case, origins: Origins | None = None) -> tuple[Built, Texts]:
     return Built(pruned(body), tuple(values.counted), values.texts.uses_take), values.texts
 
 
-def _plain_fields(recipe: Recipe, form: Form, body: dict[str, Any], values: Values, known: dict[str, Any] | None) -> None:
+def _plain_fields(
+    recipe: Recipe, form: Form, body: dict[str, Any], values: Values, known: dict[str, Any] | None
+) -> None:
     """Every API field but the prompts. What is the same in all cells is read once per recipe."""
     known = recipe.constants if known is None else known
     fields = recipe.operation.fields

@@ -25,7 +25,9 @@ class Sugar:
 
     __slots__ = ("_body", "_case", "_form", "_lists", "_origins", "_values")
 
-    def __init__(self, case: Case, form: Form, body: dict[str, Any], lists: Lists, values: Values, origins: Origins | None) -> None:
+    def __init__(
+        self, case: Case, form: Form, body: dict[str, Any], lists: Lists, values: Values, origins: Origins | None
+    ) -> None:
         self._case, self._form, self._body = case, form, body
         self._lists, self._values, self._origins = lists, values, origins
 
@@ -44,8 +46,13 @@ class Sugar:
             path = self._case.recipe.origins[word]
             place = parts(spec.get("list", spec.get("field")))
             if place[0] in fields and get(self._body, place) is not None:
-                self._case.refuse("KP310", path, f"`{word}` and a hand-written `{'.'.join(place)}` cannot stand together",
-                                  key=True, hint=_BOTH_WAYS)  # fmt: skip
+                self._case.refuse(
+                    "KP310",
+                    path,
+                    f"`{word}` and a hand-written `{'.'.join(place)}` cannot stand together",
+                    key=True,
+                    hint=_BOTH_WAYS,
+                )
                 continue
             for item, where in self._items(fields[word], path, many=bool(spec.get("many"))):
                 self._media(spec, place, item, where)
@@ -64,7 +71,9 @@ class Sugar:
         if isinstance(value, Mapping):
             extra = self._extra(spec, place, value, path)
             if kind not in value:
-                self._case.refuse("KP103", path, f"`{kind}` is missing here", allowed=kind, hint=f"Write {{{kind}: ...}}.")
+                self._case.refuse(
+                    "KP103", path, f"`{kind}` is missing here", allowed=kind, hint=f"Write {{{kind}: ...}}."
+                )
                 return
             value, path = value[kind], (*path, kind)
         pattern = (*place, "*", slot(spec["item"])) if "list" in spec else place
@@ -82,17 +91,29 @@ class Sugar:
         put(self._body, place, items)
         self._written((*place, len(items) - 1), path)
 
-    def _extra(self, spec: Mapping[str, Any], place: tuple[str, ...], value: Mapping[str, Any], path: Path_) -> dict[str, Any]:
+    def _extra(
+        self, spec: Mapping[str, Any], place: tuple[str, ...], value: Mapping[str, Any], path: Path_
+    ) -> dict[str, Any]:
         """What is written beside the thing itself (`{video: ..., keep_original_sound: yes}`)."""
-        schema = self._form.operation.fields.get(place[0], ANY).get("items", ANY).get("properties", ANY) if "list" in spec else ANY
+        schema = (
+            self._form.operation.fields.get(place[0], ANY).get("items", ANY).get("properties", ANY)
+            if "list" in spec
+            else ANY
+        )
         known = [name for name in schema if spec["item"].get(name) != "$"]
         extra = {}
         for name, item in value.items():
             if name == spec["kind"]:
                 continue
             if name not in known:
-                self._case.refuse("KP101", (*path, name), f"there is no `{name}` here", key=True, near=nearest(str(name), [*known, spec["kind"]]),
-                                  allowed=", ".join([spec["kind"], *known]))  # fmt: skip
+                self._case.refuse(
+                    "KP101",
+                    (*path, name),
+                    f"there is no `{name}` here",
+                    key=True,
+                    near=nearest(str(name), [*known, spec["kind"]]),
+                    allowed=", ".join([spec["kind"], *known]),
+                )
                 continue
             read = self._values.read(item, (*path, name), final=False)
             extra[str(name)] = self._values.plain(read, schema[name], (*path, name))
@@ -128,13 +149,17 @@ class Sugar:
         path = recipe.origins["shots"]
         for name in ("multi_prompt", "multi_shot", "shot_type"):
             if name in recipe.fields and name not in recipe.inherited:
-                self._case.refuse("KP310", recipe.origins[name], f"`shots` writes `{name}` by itself", key=True, hint=_BOTH_WAYS)
+                self._case.refuse(
+                    "KP310", recipe.origins[name], f"`shots` writes `{name}` by itself", key=True, hint=_BOTH_WAYS
+                )
                 return
         shots, final = self._shot_list(recipe.fields["shots"], path)
         if shots is None:
             return
         body |= {"multi_shot": True, "shot_type": "customize"}
-        body["multi_prompt"] = [self._shot(shot, index, path if final else (*path, index), final=final) for index, shot in enumerate(shots)]
+        body["multi_prompt"] = [
+            self._shot(shot, index, path if final else (*path, index), final=final) for index, shot in enumerate(shots)
+        ]
         self._written(("multi_prompt",), path)
         total = _total(body["multi_prompt"])
         if total and ("duration" not in body or "duration" in recipe.inherited):
@@ -147,7 +172,12 @@ class Sugar:
             shots = self._values.texts.native(shots, path)
         if not isinstance(shots, list) or not all(isinstance(shot, Mapping) for shot in shots):
             if not (final and shots is None) and not isinstance(shots, Hole):
-                self._case.refuse("KP102", path, "`shots` wants a list of {duration, prompt}")
+                self._case.refuse(
+                    "KP102",
+                    path,
+                    "`shots` wants a list of {duration, prompt}",
+                    hint="Begin each shot with a dash: `- { duration: 3, prompt: ... }`.",
+                )
             self._case.failed = True
             return None, final
         return shots, final
@@ -155,15 +185,23 @@ class Sugar:
     def _shot(self, shot: Mapping[str, Any], index: int, path: Path_, *, final: bool) -> dict[str, Any]:
         for word in shot:
             if word not in SHOT:
-                self._case.refuse("KP101", path if final else (*path, word), f"a shot has no `{word}`", key=not final,
-                                  near=nearest(str(word), SHOT), allowed=", ".join(SHOT))  # fmt: skip
+                self._case.refuse(
+                    "KP101",
+                    path if final else (*path, word),
+                    f"a shot has no `{word}`",
+                    key=not final,
+                    near=nearest(str(word), SHOT),
+                    allowed=", ".join(SHOT),
+                )
         schemas = self._form.operation.fields["multi_prompt"]["items"]["properties"]
         self._written(("multi_prompt", index), path)
         made: dict[str, Any] = {"index": index + 1}
         for word in SHOT:
             if word in shot:
                 where = path if final else (*path, word)
-                made[word] = self._values.value(shot[word], schemas[word], ("multi_prompt", index, word), where, final=final)
+                made[word] = self._values.value(
+                    shot[word], schemas[word], ("multi_prompt", index, word), where, final=final
+                )
         return made
 
     # -- what goes away, and what is added untouched -------------------------------------------------------------
@@ -180,8 +218,11 @@ class Sugar:
         found = get(self._body, opener.place)
         if not opener.in_list:
             return found is not None
-        return any(isinstance(item, Mapping) and all(item.get(name, opener.defaults.get(name)) == value for name, value in opener.marks.items())
-                   for item in (found if isinstance(found, list) else ()))  # fmt: skip
+        return any(
+            isinstance(item, Mapping)
+            and all(item.get(name, opener.defaults.get(name)) == value for name, value in opener.marks.items())
+            for item in (found if isinstance(found, list) else ())
+        )
 
     def raw(self) -> None:
         """Fields that the tool does not know: as written, templates filled in, a lone reference resolved."""
@@ -195,7 +236,9 @@ class Sugar:
             return
         for name, value in raw.items():
             if name in self._form.owned:
-                self._case.refuse("KP107", (*path, name), f"`{name}` belongs to kling-pipe", key=True, hint="Remove it.")
+                self._case.refuse(
+                    "KP107", (*path, name), f"`{name}` belongs to kling-pipe", key=True, hint="Remove it."
+                )
                 continue
             self._body[str(name)] = self._raw(value, (str(name),), (*path, name))
 

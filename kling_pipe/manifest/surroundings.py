@@ -37,11 +37,19 @@ class _Surroundings:
         for name, layer in profiles.items():
             path: Path_ = ("profiles", name)
             if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
-                self._add("KP106", path, f"`{name}` cannot be a profile's name", key=True, allowed="letters, digits, _ and -")
+                self._add(
+                    "KP106", path, f"`{name}` cannot be a profile's name", key=True, allowed="letters, digits, _ and -"
+                )
             self._layers(path, self._mapping(path, layer), defaults)
         if profile and profile not in profiles:
-            self._add("KP301", ("profiles",), f"there is no profile `{profile}`", key="profiles" in data,
-                      near=nearest(profile, map(str, profiles)), allowed=", ".join(map(str, profiles)))  # fmt: skip
+            self._add(
+                "KP301",
+                ("profiles",),
+                f"there is no profile `{profile}`",
+                key="profiles" in data,
+                near=nearest(profile, map(str, profiles)),
+                allowed=", ".join(map(str, profiles)),
+            )
         self._amounts(("budget",), data.get("budget"), BUDGET)
         self._slots(data.get("limits"))
         self._retries(data.get("retries", 0))
@@ -55,8 +63,14 @@ class _Surroundings:
     def _layers(self, path: Path_, layers: Mapping[str, Any], below: Mapping[str, Any]) -> None:
         for plural, written in layers.items():
             if plural not in KINDS:
-                self._add("KP101", (*path, plural), f"`{path[0]}` has no `{plural}`", key=True,
-                          near=nearest(str(plural), KINDS), allowed=", ".join(KINDS))  # fmt: skip
+                self._add(
+                    "KP101",
+                    (*path, plural),
+                    f"`{path[0]}` has no `{plural}`",
+                    key=True,
+                    near=nearest(str(plural), KINDS),
+                    allowed=", ".join(KINDS),
+                )
                 continue
             layer = self._mapping((*path, plural), written)
             under = below.get(plural)
@@ -69,8 +83,13 @@ class _Surroundings:
         if operation is None or operation.kind != kind:
             if "api" in layer:  # otherwise the defaults below are to blame, and are
                 fitting = [one.name for one in operations().values() if one.kind == kind]
-                self._add("KP105", (*path, "api"), f"`{api}` is no operation for {path[-1]}" + (f": it makes {operation.kind}s" if operation else ""),
-                          near=nearest(api, fitting), allowed=", ".join(fitting))  # fmt: skip
+                self._add(
+                    "KP105",
+                    (*path, "api"),
+                    f"`{api}` is no operation for {path[-1]}" + (f": it makes {operation.kind}s" if operation else ""),
+                    near=nearest(api, fitting),
+                    allowed=", ".join(fitting),
+                )
             return
         owned = form_of(operation).owned
         known = [*(word for word in operation.fields if word not in owned), *DEFAULTS]
@@ -78,15 +97,27 @@ class _Surroundings:
             if word in owned:
                 self._add("KP107", (*path, word), f"`{word}` belongs to kling-pipe", key=True, hint="Remove it.")
             elif word not in known:
-                self._add("KP101", (*path, word), f"`{path[0]}` of `{operation.name}` can have no `{word}`", key=True,
-                          near=nearest(str(word), known), hint="Fields of another operation go with its `api:`.")  # fmt: skip
+                self._add(
+                    "KP101",
+                    (*path, word),
+                    f"`{path[0]}` of `{operation.name}` can have no `{word}`",
+                    key=True,
+                    near=nearest(str(word), known),
+                    hint="Fields of another operation go with its `api:`.",
+                )
 
     def _amounts(self, path: Path_, value: Any, known: tuple[str, ...]) -> None:
         """A mapping of known words to amounts of zero or more; `per_job` holds one more level."""
         for word, amount in self._mapping(path, value).items():
             if word not in known:
-                self._add("KP101", (*path, word), f"`{path[-1]}` has no `{word}`", key=True, near=nearest(str(word), known),
-                          allowed=", ".join(known))  # fmt: skip
+                self._add(
+                    "KP101",
+                    (*path, word),
+                    f"`{path[-1]}` has no `{word}`",
+                    key=True,
+                    near=nearest(str(word), known),
+                    allowed=", ".join(known),
+                )
             elif word == "per_job":
                 self._amounts((*path, word), amount, PER_JOB)
             elif isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < float("inf"):
@@ -100,17 +131,34 @@ class _Surroundings:
     def _slot(self, word: str, amount: Any, packs: set[str], path: Path_) -> None:
         pack, _, model = word.partition("/")
         if pack not in packs:
-            self._add("KP101", path, f"there is no pack `{pack}`", key=True, near=nearest(pack, packs),
-                      allowed=", ".join(sorted(packs)), hint="Write video, image, or video/<model>.")  # fmt: skip
+            self._add(
+                "KP101",
+                path,
+                f"there is no pack `{pack}`",
+                key=True,
+                near=nearest(pack, packs),
+                allowed=", ".join(sorted(packs)),
+                hint="Write video, image, or video/<model>.",
+            )
         elif model and model not in (models := _models(pack)):
-            self._add("KP101", path, f"there is no model `{model}` of this pack", key=True, near=nearest(model, models),
-                      allowed=", ".join(models))  # fmt: skip
+            self._add(
+                "KP101",
+                path,
+                f"there is no model `{model}` of this pack",
+                key=True,
+                near=nearest(model, models),
+                allowed=", ".join(models),
+            )
         elif isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
-            self._add("KP106", path, f"`{word}: {_plain(amount)}` is no number of slots", allowed="a whole number from 1")
+            self._add(
+                "KP106", path, f"`{word}: {_plain(amount)}` is no number of slots", allowed="a whole number from 1"
+            )
 
     def _retries(self, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST_RETRIES:
-            self._add("KP106", ("retries",), f"`retries: {_plain(value)}` is not possible", allowed=f"0 to {_MOST_RETRIES}")
+            self._add(
+                "KP106", ("retries",), f"`retries: {_plain(value)}` is not possible", allowed=f"0 to {_MOST_RETRIES}"
+            )
 
 
 def _models(pack: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from kling_pipe.manifest.trouble import Trouble
 from kling_pipe.model import Position, Problem
+from kling_pipe.nearest import nearest
 from kling_pipe.source import read_document
 
 _MOST_BYTES = 64 * 1024 * 1024
@@ -46,12 +47,19 @@ def read_rows(file: Path, name: str, refuse: Refuse, trouble: Trouble) -> list[R
         return []
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        refuse(f"cannot read `{file.name}`: {reason}", hint="Paths are relative to the manifest.")
+        names = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
+        refuse(
+            f"cannot read `{file.name}`: {reason}",
+            near=nearest(file.name, names),
+            hint="Paths are relative to the manifest.",
+        )
         return []
     return reader(file, text, name, trouble)
 
 
-def _complain(trouble: Trouble, name: str, line: int, message: str, text: str = "", hint: str = "", column: int = 1) -> list[Row]:
+def _complain(
+    trouble: Trouble, name: str, line: int, message: str, text: str = "", hint: str = "", column: int = 1
+) -> list[Row]:
     lines = text.splitlines()
     excerpt = lines[line - 1] if 0 < line <= len(lines) else ""
     trouble.put(Problem("KP317", "error", message, Position(name, line, column), excerpt=excerpt, hint=hint))
@@ -73,11 +81,24 @@ def _csv(_: Path, text: str, name: str, trouble: Trouble) -> list[Row]:
             if not any(value.strip() for value in values):
                 continue
             if len(values) != len(header):
-                return _complain(trouble, name, line, f"this row has {len(values)} values for {len(header)} columns", text,
-                                 "Quote a value that holds a comma.")  # fmt: skip
+                return _complain(
+                    trouble,
+                    name,
+                    line,
+                    f"this row has {len(values)} values for {len(header)} columns",
+                    text,
+                    "Quote a value that holds a comma.",
+                )
             rows.append(Row(dict(zip(header, values, strict=True)), f"{name}:{line}"))
     except csv.Error as error:
-        return _complain(trouble, name, max(1, reader.line_num), f"not CSV: {error}", text, "Look at the quotes of this row and the one above.")
+        return _complain(
+            trouble,
+            name,
+            max(1, reader.line_num),
+            f"not CSV: {error}",
+            text,
+            "Look at the quotes of this row and the one above.",
+        )
     return rows or _complain(trouble, name, 1, f"`{name}` has no rows", text)
 
 

@@ -37,7 +37,12 @@ class Words(Mapping[str, Any]):
             return case.take
         if name == "job":
             recipe = case.recipe
-            return {"name": recipe.name, "kind": recipe.kind, "address": recipe.base(case.cell), "project": recipe.scope.project}
+            return {
+                "name": recipe.name,
+                "kind": recipe.kind,
+                "address": recipe.base(case.cell),
+                "project": recipe.scope.project,
+            }
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -87,10 +92,20 @@ class Texts:
     def _write(self, reference: Reference) -> str:
         """A mention written into a text: only prompts have numbers for it."""
         if self._place is None:
-            raise TemplateProblem("KP206", f"`{reference}` cannot be written into this field", needle=reference.title,
-                                  hint="References stand in prompts, or alone as the value of a field that takes one.")  # fmt: skip
+            raise TemplateProblem(
+                "KP206",
+                f"`{reference}` cannot be written into this field",
+                needle=reference.title,
+                hint="References stand in prompts, or alone as the value of a field that takes one.",
+            )
         try:
             return self.lists.token(reference.kind, self.resolve(reference, self._place), self._place)
         except NotFound as problem:
-            raise TemplateProblem(problem.id, problem.message, needle=reference.title, near=problem.near,
-                                  allowed=problem.allowed, hint=problem.hint) from None  # fmt: skip
+            raise TemplateProblem(
+                problem.id,
+                problem.message,
+                needle=reference.title,
+                near=problem.near,
+                allowed=problem.allowed,
+                hint=problem.hint,
+            ) from None

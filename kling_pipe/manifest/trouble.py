@@ -38,8 +38,19 @@ class Trouble:
         self._at: dict[tuple[Any, ...], list[Mark]] = {}
         self.errors = 0
 
-    def add(self, document: Document, id: str, path: Path_, message: str, *, level: Level = "error", key: bool = False,
-            needle: str = "", row: str = "", **facts: Any) -> Mark:  # fmt: skip
+    def add(
+        self,
+        document: Document,
+        id: str,
+        path: Path_,
+        message: str,
+        *,
+        level: Level = "error",
+        key: bool = False,
+        needle: str = "",
+        row: str = "",
+        **facts: Any,
+    ) -> Mark:
         """A problem at a path of a document; `needle` narrows it to a text inside the scalar there."""
         if needle:
             facts["position"], found = document.locate_text(path, needle)
@@ -74,4 +85,7 @@ class Trouble:
     @property
     def problems(self) -> list[Problem]:
         """All problems, in the order of their places, file by file."""
-        return sorted(self, key=lambda one: (one.position.file, one.position.line, one.position.column) if one.position else ("", 0, 0))
+        return sorted(
+            self,
+            key=lambda one: (one.position.file, one.position.line, one.position.column) if one.position else ("", 0, 0),
+        )

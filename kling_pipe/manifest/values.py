@@ -37,7 +37,9 @@ class Values:
         """Whether something in this case was refused."""
         return self._case.failed
 
-    def value(self, value: Any, schema: Mapping[str, Any], pointer: Pointer, path: Path_, *, final: bool = False) -> Any:
+    def value(
+        self, value: Any, schema: Mapping[str, Any], pointer: Pointer, path: Path_, *, final: bool = False
+    ) -> Any:
         """A value as the API wants it. Lists keep their length: null stands for what failed.
 
         `final` values came out of a template: they stand where it stands, and nothing in them is filled in again.
@@ -45,12 +47,23 @@ class Values:
         if self._origins is not None:
             self._origins[pointer] = path
         if isinstance(value, Mapping):
-            return {str(name): self.value(item, schema.get("properties", ANY).get(name, ANY), (*pointer, str(name)),
-                                          path if final else (*path, name), final=final)
-                    for name, item in value.items()}  # fmt: skip
+            return {
+                str(name): self.value(
+                    item,
+                    schema.get("properties", ANY).get(name, ANY),
+                    (*pointer, str(name)),
+                    path if final else (*path, name),
+                    final=final,
+                )
+                for name, item in value.items()
+            }
         if isinstance(value, list):
-            return [self.value(item, schema.get("items", ANY), (*pointer, index), path if final else (*path, index), final=final)
-                    for index, item in enumerate(value)]  # fmt: skip
+            return [
+                self.value(
+                    item, schema.get("items", ANY), (*pointer, index), path if final else (*path, index), final=final
+                )
+                for index, item in enumerate(value)
+            ]
         pattern = tuple("*" if isinstance(part, int) else part for part in pointer)
         if pattern in self._form.prompts:
             return self._prompt(value, path, final=final)
@@ -70,11 +83,17 @@ class Values:
     def _once(self, text: str, path: Path_) -> str | None:
         if not has_template(text):
             return text
-        self._case.refuse("KP207", path, "a value in here holds a template itself, and templates are filled in once",
-                          hint="Write the template in the recipe; values of `vars` and tables are taken as they are.")  # fmt: skip
+        self._case.refuse(
+            "KP207",
+            path,
+            "a value in here holds a template itself, and templates are filled in once",
+            hint="Write the template in the recipe; values of `vars` and tables are taken as they are.",
+        )
         return None
 
-    def _leaf(self, value: Any, schema: Mapping[str, Any], pointer: Pointer, pattern: tuple[str, ...], path: Path_) -> Any:
+    def _leaf(
+        self, value: Any, schema: Mapping[str, Any], pointer: Pointer, pattern: tuple[str, ...], path: Path_
+    ) -> Any:
         if isinstance(value, list | Mapping):
             return self.value(value, schema, pointer, path, final=True)
         if pattern in self._form.names and isinstance(value, str):
@@ -122,7 +141,11 @@ class Values:
             if reference is None:
                 return self._literal(value, kind, path, entry)
             if reference.kind != kind:
-                raise NotFound("KP308", f"this wants {article(kind)}, and `{reference}` is {article(reference.kind)}")
+                raise NotFound(
+                    "KP308",
+                    f"this wants {article(kind)}, and `{reference}` is {article(reference.kind)}",
+                    hint=f"Name {article(kind)} here, such as `{kind}.name`.",
+                )
             return self.resolve(reference, path)
         except NotFound as problem:
             self._case.report(problem, path)
@@ -130,10 +153,23 @@ class Values:
 
     def _literal(self, value: Any, kind: str, path: Path_, entry: Mapping[str, Any]) -> Value:
         case = self._case
-        literal = case.media.literal(value, kind, case.recipe.scope.folder, entry.get("limits", "image"))
+        try:
+            literal = case.media.literal(value, kind, case.recipe.scope.folder, entry.get("limits", "image"))
+        except NotFound as problem:
+            if isinstance(value, str) and value in case.recipe.scope.entries.get(kind, {}):
+                problem.near = f"{kind}.{value}"  # a name without its kind reads as a path
+            raise
         for finding in literal.findings:
-            case.refuse(finding.rule, path, finding.message, level=finding.level, found=finding.found,
-                        allowed=finding.allowed, hint=finding.hint, source=finding.source)  # fmt: skip
+            case.refuse(
+                finding.rule,
+                path,
+                finding.message,
+                level=finding.level,
+                found=finding.found,
+                allowed=finding.allowed,
+                hint=finding.hint,
+                source=finding.source,
+            )
         return literal.value
 
     def reference(self, value: Any) -> Reference | None:
@@ -143,8 +179,12 @@ class Values:
             return named
         reference = parse_reference(value)
         if reference is None:
-            raise NotFound("KP302", f"`{value}` is no reference", allowed="kind.name['value'], @cell, #take, :output",
-                           hint=f"A file of that name is written ./{value}")  # fmt: skip
+            raise NotFound(
+                "KP302",
+                f"`{value}` is no reference",
+                allowed="kind.name['value'], @cell, #take, :output",
+                hint=f"A file of that name is written `./{value}`.",
+            )
         return reference
 
     def _named(self, value: str, names: Mapping[str, Any], path: Path_) -> dict[str, Any] | None:
@@ -154,7 +194,9 @@ class Values:
         if wanted is None:
             from kling_pipe.nearest import nearest
 
-            self._case.refuse("KP105", path, f"there is no `{text}`", near=nearest(text, known), allowed=", ".join(known))
+            self._case.refuse(
+                "KP105", path, f"there is no `{text}`", near=nearest(text, known), allowed=", ".join(known)
+            )
             return None
         return filled(names["as"], wanted)
 

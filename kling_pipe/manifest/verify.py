@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kling_pipe.bodies import written
@@ -13,8 +13,8 @@ from kling_pipe.check.fields import field_findings
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.form import form_of
 from kling_pipe.manifest.jobs import Draft, Drafter
-from kling_pipe.manifest.lists import Origins
 from kling_pipe.manifest.likeness import Likeness, likeness
+from kling_pipe.manifest.lists import Origins
 from kling_pipe.manifest.trouble import Mark, Path_
 from kling_pipe.model import FileRef, Json, OutputRef
 from kling_pipe.pointers import Pointer, walk
@@ -88,8 +88,14 @@ class Verifier:
             return False
         schema = operation.fields[name]
         silent = f"; without it Kling takes {schema['default']}" if "default" in schema else ""
-        self.drafter.case(draft).refuse("KP103", draft.recipe.path, f"`{name}` is missing", key=True, allowed=", ".join(schema.get("enum", ())),
-                                        hint=f"Write it here or under `defaults:`{silent}.")  # fmt: skip
+        self.drafter.case(draft).refuse(
+            "KP103",
+            draft.recipe.path,
+            f"`{name}` is missing",
+            key=True,
+            allowed=", ".join(schema.get("enum", ())),
+            hint=f"Write it here or under `defaults:`{silent}.",
+        )
         return True
 
     def _marks(self, draft: Draft, alike: Likeness | None) -> list[Mark] | None:
@@ -121,16 +127,57 @@ class Verifier:
         raw = recipe.fields.get("raw")
         known = {str(name) for name in raw} if isinstance(raw, Mapping) else set()
         unknown_key = {rule["id"] for rule in recipe.operation.rules if "known" in rule}
-        return [one for one in findings
-                if one.pointer[:1] not in {(name,) for name in recipe.misspelt}
-                and not (one.rule in unknown_key and one.pointer[0] in known)]  # fmt: skip
+        return [
+            one
+            for one in findings
+            if one.pointer[:1] not in {(name,) for name in recipe.misspelt}
+            and not (one.rule in unknown_key and one.pointer[0] in known)
+        ]
 
 
 def _place(case: Case, request: Mapping[str, Any], origins: Origins, finding: Finding) -> Mark:
     path, exact = _origin(case, origins, finding.pointer)
-    return case.refuse(finding.rule, path, finding.message, level=finding.level, found=_found(case, request, finding, path),
-                       allowed=finding.allowed, near=finding.near, hint=finding.hint, rule=finding.rule, source=finding.source,
-                       key=not exact and len(path) == 2)  # fmt: skip
+    needle = finding.found if finding.found and finding.found in str(_written(case, path)) else ""
+    finding = _worded(case, finding, path, exact)
+    return case.refuse(
+        finding.rule,
+        path,
+        finding.message,
+        level=finding.level,
+        found=_found(case, request, finding, path),
+        allowed=finding.allowed,
+        near=finding.near,
+        hint=finding.hint,
+        rule=finding.rule,
+        source=finding.source,
+        key=not exact and len(path) == 2,
+        needle=needle,
+    )
+
+
+def _worded(case: Case, finding: Finding, path: Path_, exact: bool) -> Finding:
+    """The finding in the words of the manifest: `views` and `shots`, where those were written or would be."""
+    field = finding.pointer[-1] if finding.pointer else ""
+    if not isinstance(field, str):
+        return finding
+    if not exact:
+        place = "/" + "/".join(map(str, finding.pointer))
+        sugar = case.recipe.operation.kling.get("sugar", {})
+        words = [
+            word
+            for word, spec in sugar.items()
+            if isinstance(spec, Mapping) and place in (spec.get("list"), spec.get("field"))
+        ]
+    else:
+        words = [str(step) for step in reversed(path) if isinstance(step, str)]
+        if isinstance(_written(case, path), list) and not isinstance(
+            at(case.recipe.operation.fields, (field, "items")), Mapping
+        ):
+            return replace(finding, message=f"{finding.message} (from `{words[0]}`)")
+    if not words or words[0] == field:
+        return finding
+    old, new = f"`{field}`", f"`{words[0]}`"
+    return replace(finding, message=finding.message.replace(old, new), hint=finding.hint.replace(old, new))
 
 
 def _origin(case: Case, origins: Origins, pointer: Pointer) -> tuple[Path_, bool]:
@@ -162,5 +209,11 @@ def note_tokens(case: Case) -> None:
             for pattern in ("", "/*/prompt"):
                 for pointer, text in walk(recipe.fields[word], pattern):
                     if isinstance(text, str) and (found := _TOKEN.search(text)):
-                        case.refuse("KP320", (*recipe.origins[word], *pointer), f"`{found.group()}` is written by hand", level="note",
-                                    needle=found.group(), hint="A name (`{{ image.logo }}`) keeps its number right by itself.")  # fmt: skip
+                        case.refuse(
+                            "KP320",
+                            (*recipe.origins[word], *pointer),
+                            f"`{found.group()}` is written by hand",
+                            level="note",
+                            needle=found.group(),
+                            hint="A name (`{{ image.logo }}`) keeps its number right by itself.",
+                        )

@@ -8,7 +8,20 @@ DEFAULT_API = {"element": "element", "image": "omni-image", "video": "omni-video
 
 TOP_LEVEL = ("version", "project", "vars", "budget", "limits", "retries", "defaults", "profiles", "include", *KINDS)
 
-RECIPE = ("api", "raw", "matrix", "takes", "pick", "frozen", "tags", "needs", "save_as", "retries", "references", "shots")
+RECIPE = (
+    "api",
+    "raw",
+    "matrix",
+    "takes",
+    "pick",
+    "frozen",
+    "tags",
+    "needs",
+    "save_as",
+    "retries",
+    "references",
+    "shots",
+)
 """Words every recipe may use, beside the operation's fields and the sugar that its data lists."""
 
 DEFAULTS = ("api", "tags", "retries", "takes")

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import TemplateError, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
 from jinja2.sandbox import SecurityError
 
-from kling_pipe.prompts.environment import Sandbox, single_expression
+from kling_pipe.prompts.environment import Sandbox, Told, single_expression
 from kling_pipe.prompts.language import restrict
 from kling_pipe.prompts.written import LONGEST, TemplateProblem, too_long
 
@@ -61,8 +61,12 @@ def _parsed(source: str) -> nodes.Template:
     try:
         return restrict(_sandbox().parse(source))
     except TemplateSyntaxError as error:
-        raise TemplateProblem("KP202", f"not a template: {error.message}", needle=_blamed(source, error.lineno),
-                              hint="Look for a missing `}}`, `%}` or quote.") from None  # fmt: skip
+        raise TemplateProblem(
+            "KP202",
+            f"not a template: {error.message}",
+            needle=_blamed(source, error.lineno),
+            hint="Look for a missing `}}`, `%}` or quote.",
+        ) from None
     except (RecursionError, MemoryError):
         raise TemplateProblem("KP202", "the template is nested too deeply", needle=_blamed(source, 1)) from None
     except (ValueError, ArithmeticError) as error:  # a number literal of thousands of digits
@@ -89,14 +93,29 @@ def _run(compiled: Any, names: Mapping[str, Any]) -> list[str]:
                 raise too_long()
             pieces.append(piece)
     except UndefinedError as error:
-        raise TemplateProblem("KP201", str(error.message), needle=_named(str(error.message))) from None
+        raise _unknown(error.message or "") from None
     except SecurityError as error:
         raise TemplateProblem("KP203", str(error.message or error)) from None
     except TemplateError as error:
         raise TemplateProblem("KP202", str(error.message or error)) from None
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, NameError, RecursionError, MemoryError) as error:
+    except (
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+        NameError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise TemplateProblem("KP202", f"the template fails: {error or type(error).__name__}") from None
     return pieces
+
+
+def _unknown(message: str) -> TemplateProblem:
+    near, allowed = (message.near, message.allowed) if isinstance(message, Told) else ("", "")
+    hint = "" if near else "Correct the name, or add it where the others stand."
+    return TemplateProblem("KP201", str(message), needle=_named(message), near=near, allowed=allowed, hint=hint)
 
 
 def _named(message: str) -> str:
@@ -110,5 +129,3 @@ def _blamed(source: str, line: int) -> str:
     at = lines[line - 1] if 0 < line <= len(lines) else source
     found = re.search(r"\{[{%#][^{}%]*", at) or re.search(r"\{[{%#]", source)
     return found.group(0).strip() if found else ""
-
-

@@ -17,6 +17,18 @@ MOST_TURNS = 100_000
 _MOST_SHOWN = 8
 
 
+class Told(str):
+    """A message that also carries the near match and what there is: Jinja hands on nothing but the text."""
+
+    near: str
+    allowed: str
+
+    def __new__(cls, text: str, near: str, allowed: str) -> Told:
+        told = super().__new__(cls, text)
+        told.near, told.allowed = near, allowed
+        return told
+
+
 class Unknown(StrictUndefined):
     """An undefined name with a message that lists what there is."""
 
@@ -27,7 +39,7 @@ class Unknown(StrictUndefined):
             known = [str(key) for key in owner]
             near = nearest(str(name), known)
             listed = ", ".join(known[:_MOST_SHOWN]) + (", ..." if len(known) > _MOST_SHOWN else "")
-            return f"`{name}` is not defined there; it has {listed or 'nothing'}" + (f"; did you mean `{near}`?" if near else "")
+            return Told(f"`{name}` is not defined there", near, listed)
         if isinstance(owner, str | int | float | list | tuple):
             return f"`{name}` is not defined there: `{str(owner)[:40]}` is one value, not a mapping"
         if self._undefined_hint:
@@ -57,7 +69,12 @@ def _joined(value: Iterable[Any], separator: str = "") -> str:
 def _range(*args: int) -> range:
     turns = range(*args)
     if len(turns) > MOST_TURNS:
-        raise TemplateProblem("KP204", f"`range` of {len(turns):,} is over {MOST_TURNS:,}", needle="range")
+        raise TemplateProblem(
+            "KP204",
+            f"`range` of {len(turns):,} is over {MOST_TURNS:,}",
+            needle="range",
+            hint="A prompt is a few sentences: loop over less.",
+        )
     return turns
 
 
@@ -70,9 +87,15 @@ def _printed(value: Any) -> Any:
 
 
 _TEXT_FILTERS = {
-    "slug": _on_text(slug), "string": text_of, "lower": _on_text(str.lower), "upper": _on_text(str.upper),
-    "capitalize": _on_text(str.capitalize), "replace": _replaced, "join": _joined, "_written": text_of,
-}  # fmt: skip
+    "slug": _on_text(slug),
+    "string": text_of,
+    "lower": _on_text(str.lower),
+    "upper": _on_text(str.upper),
+    "capitalize": _on_text(str.capitalize),
+    "replace": _replaced,
+    "join": _joined,
+    "_written": text_of,
+}
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -81,7 +104,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(["*", "+", "%"])
 
     def __init__(self) -> None:
-        super().__init__(undefined=Unknown, autoescape=False, keep_trailing_newline=True, cache_size=0, finalize=_printed)
+        super().__init__(
+            undefined=Unknown, autoescape=False, keep_trailing_newline=True, cache_size=0, finalize=_printed
+        )
         self.turns = 0
         allowed = {name: call for name, call in self.filters.items() if name in FILTERS}
         self.filters = allowed | _TEXT_FILTERS | {"_counted": self._counted}
@@ -136,5 +161,7 @@ def single_expression(tree: nodes.Template) -> nodes.Expr | None:
     """The expression, when the template is nothing but one `{{ ... }}`."""
     if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output):
         return None
-    parts = [part for part in tree.body[0].nodes if not (isinstance(part, nodes.TemplateData) and not part.data.strip())]
+    parts = [
+        part for part in tree.body[0].nodes if not (isinstance(part, nodes.TemplateData) and not part.data.strip())
+    ]
     return parts[0] if len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData) else None

@@ -60,8 +60,15 @@ class Template:
         compiled = self._jinja
         for name in sorted(compiled.names - names.keys()):
             known = [one for one in names if not one.startswith("_")]
-            raise TemplateProblem("KP201", f"`{name}` is not defined", needle=name, near=nearest(name, known),
-                                  allowed=", ".join(known), hint=_quoting_hint(name))  # fmt: skip
+            near = nearest(name, known)
+            raise TemplateProblem(
+                "KP201",
+                f"`{name}` is not defined",
+                needle=name,
+                near=near,
+                allowed=", ".join(known),
+                hint="" if near else _quoting_hint(name),
+            )
         return compiled
 
 

@@ -16,7 +16,9 @@ class TemplateProblem(Exception):  # noqa: N818 - becomes a problem with a place
     Without an `id` it is an echo: what is really wrong has been reported where it stands.
     """
 
-    def __init__(self, id: str, message: str, *, needle: str = "", near: str = "", allowed: str = "", hint: str = "") -> None:
+    def __init__(
+        self, id: str, message: str, *, needle: str = "", near: str = "", allowed: str = "", hint: str = ""
+    ) -> None:
         super().__init__(message)
         self.id, self.message, self.needle = id, message, needle
         self.near, self.allowed, self.hint = near, allowed, hint
@@ -35,8 +37,11 @@ def written(value: Any) -> Any:
     """
     if isinstance(value, str):
         if "{{" in value or "{%" in value:
-            raise TemplateProblem("KP207", "this value holds a template itself, and templates are filled in once",
-                                  hint="Write the template in the recipe; values of `vars` and tables are taken as they are.")  # fmt: skip
+            raise TemplateProblem(
+                "KP207",
+                "this value holds a template itself, and templates are filled in once",
+                hint="Write the template in the recipe; values of `vars` and tables are taken as they are.",
+            )
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -56,5 +61,9 @@ def _no_text(value: Any) -> TemplateProblem:
 
 def too_long() -> TemplateProblem:
     """The problem of a template that grows without need."""
-    return TemplateProblem("KP204", f"the template builds more than {LONGEST:,} characters", allowed=f"{LONGEST:,}",
-                           hint="A prompt has at most a few thousand characters.")  # fmt: skip
+    return TemplateProblem(
+        "KP204",
+        f"the template builds more than {LONGEST:,} characters",
+        allowed=f"{LONGEST:,}",
+        hint="A prompt has at most a few thousand characters.",
+    )

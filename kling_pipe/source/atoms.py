@@ -57,15 +57,28 @@ def atoms(text: str) -> Iterator[Atom]:
         if start > at:
             yield from _comments(text, at, start)
         at = max(at, end)
-        yield Atom(type(token).__name__.removesuffix("Token"), text[start:end], start, end, token.start_mark.line,
-                   token.start_mark.column, getattr(token, "style", None) or "")  # fmt: skip
+        yield Atom(
+            type(token).__name__.removesuffix("Token"),
+            text[start:end],
+            start,
+            end,
+            token.start_mark.line,
+            token.start_mark.column,
+            getattr(token, "style", None) or "",
+        )
 
 
 def _comments(text: str, start: int, end: int) -> Iterator[Atom]:
     for match in _COMMENT.finditer(text, start, end):
         line_start = text.rfind("\n", 0, match.start()) + 1
-        yield Atom("Comment", match.group().rstrip(), match.start(), match.end(), text.count("\n", 0, match.start()),
-                   match.start() - line_start)  # fmt: skip
+        yield Atom(
+            "Comment",
+            match.group().rstrip(),
+            match.start(),
+            match.end(),
+            text.count("\n", 0, match.start()),
+            match.start() - line_start,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from kling_pipe.model import Position, Problem
 from kling_pipe.source.nodes import Construction, Refused, compose, is_merge
 
 Path_ = tuple[str | int, ...]
+_NEVER_CLOSED = ("flow sequence", "flow mapping", "quoted scalar")
 _MOST_BYTES = 64 * 1024 * 1024
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what ends a line for libyaml, whose marks we show
@@ -136,13 +137,18 @@ def read_document(path: Path, name: str) -> Document:
         size = path.stat().st_size
         raw = path.read_bytes() if size <= _MOST_BYTES else b""
     except OSError as error:
-        return _unreadable(name, f"cannot read `{name}`: {error.strerror or error}",
-                           "Check the path; `kling-pipe init` writes a first manifest.")  # fmt: skip
+        return _unreadable(
+            name,
+            f"cannot read `{name}`: {error.strerror or error}",
+            "Check the path; `kling-pipe init` writes a first manifest.",
+        )
     if size > _MOST_BYTES:
         return _unreadable(name, f"`{name}` has {size:,} bytes of {_MOST_BYTES:,} allowed", "Split it with `include:`.")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return _unreadable(name, f"`{name}` is UTF-16", "Save the file as UTF-8.")
         line = raw.count(b"\n", 0, error.start) + 1
         return _unreadable(name, f"byte {error.start} (line {line}) is not UTF-8", "Save the file as UTF-8.", line)
     return parse(text, name)
@@ -158,8 +164,15 @@ def parse(text: str, name: str) -> Document:
     """Parse one YAML text; problems are collected in the document."""
     document = Document(name, text)
     if marker := re.search(r"^(<{7} |={7}$|>{7} )", text, re.MULTILINE):
-        document.problems.append(_refused(document, "KP003", "a merge-conflict marker stands here", marker.start(),
-                                          "Resolve the conflict and remove the marker lines."))  # fmt: skip
+        document.problems.append(
+            _refused(
+                document,
+                "KP003",
+                "a merge-conflict marker stands here",
+                marker.start(),
+                "Resolve the conflict and remove the marker lines.",
+            )
+        )
         return document
     construction = Construction()
     try:
@@ -167,13 +180,18 @@ def parse(text: str, name: str) -> Document:
         document.data = construction.data(root)
         document.names = _names(root)
     except RecursionError:
-        document.problems.append(_refused(document, "KP001", "nested too deeply", 0, "A manifest is a few levels deep."))
+        document.problems.append(
+            _refused(document, "KP001", "nested too deeply", 0, "A manifest is a few levels deep.")
+        )
     except yaml.MarkedYAMLError as error:
         document.problems.append(_syntax(document, error))
     except yaml.YAMLError as error:
         index = getattr(error, "position", 0) or 0
-        document.problems.append(_refused(document, "KP001", f"not YAML: {_reason(error)}", min(index, len(text)),
-                                          "Remove the control character."))  # fmt: skip
+        document.problems.append(
+            _refused(
+                document, "KP001", f"not YAML: {_reason(error)}", min(index, len(text)), "Remove the control character."
+            )
+        )
     document.problems += [_placed(document, refused) for refused in construction.problems]
     return document
 
@@ -199,23 +217,27 @@ def _refused(document: Document, id: str, message: str, index: int, hint: str) -
 
 def _placed(document: Document, refused: Refused) -> Problem:
     position = Position(document.name, refused.line, refused.column)
-    return Problem(refused.id, "error", refused.message, position, excerpt=document.line(refused.line),
-                   hint=refused.hint)  # fmt: skip
+    return Problem(
+        refused.id, "error", refused.message, position, excerpt=document.line(refused.line), hint=refused.hint
+    )
 
 
 def _syntax(document: Document, error: yaml.MarkedYAMLError) -> Problem:
     """A YAML syntax error in words that a writer of campaigns can act on."""
     mark = error.problem_mark or error.context_mark
+    if error.context_mark and error.context and error.context.endswith(_NEVER_CLOSED):
+        mark = error.context_mark  # where it is opened: the parser only notices at the end of the file
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     excerpt = document.line(line)
-    id, message, hint = _diagnosis(document, error, line, excerpt)
-    tab = excerpt.find("\t")
+    id, message, hint = _diagnosis(error, excerpt)
     if id == "KP002":
-        column = tab + 1
+        column = excerpt.find("\t") + 1
+    elif id == "KP007":
+        column = excerpt.find("{{") + 1
     return Problem(id, "error", message, Position(document.name, line, column), excerpt=excerpt, hint=hint)
 
 
-def _diagnosis(document: Document, error: yaml.MarkedYAMLError, line: int, excerpt: str) -> tuple[str, str, str]:
+def _diagnosis(error: yaml.MarkedYAMLError, excerpt: str) -> tuple[str, str, str]:
     said = (error.problem or "not YAML").strip()
     if "\t" in excerpt[: len(excerpt) - len(excerpt.lstrip())] or ("\\t" in said and "\t" in excerpt):
         return "KP002", "a tab stands where YAML wants spaces", "Replace the tab by spaces."
@@ -226,9 +248,22 @@ def _diagnosis(document: Document, error: yaml.MarkedYAMLError, line: int, excer
     if "undefined alias" in said:
         return "KP001", f"{said}: no anchor of that name stands above", "Define it before with `&name`."
     if said.startswith("mapping values are not allowed"):
-        return ("KP001", "a colon stands where no key can be (an unquoted text with `: ` in it?)",
-                "Quote the text, or write it as a block with `>-`.")  # fmt: skip
-    context = f" {error.context}" if error.context else ""
+        return (
+            "KP001",
+            "a colon stands where no key can be (an unquoted text with `: ` in it?)",
+            "Quote the text, or write it as a block with `>-`.",
+        )
+    context = error.context or ""
+    if context.endswith(_NEVER_CLOSED):
+        what = "quote" if context.endswith("scalar") else "bracket"
+        return "KP001", f"this {what} is never closed", f"Close the {what}; the lines below it were read as its inside."
+    if said == "did not find expected key" and context.endswith("block mapping"):
+        return (
+            "KP001",
+            "this line fits in with nothing above it: it starts at another column, or a `:` is missing",
+            "Line it up with the keys that it belongs to.",
+        )
+    context = f" {context}" if context else ""
     return "KP001", f"not YAML: {said}{context}", "Look at the indentation, quotes and brackets at and above this line."
 
 

@@ -129,8 +129,12 @@ class Construction:
 
     @staticmethod
     def _bomb(size: int, node: yaml.Node) -> Refused:
-        return Refused("KP006", f"aliases blow this up to {size:,} values", node,
-                       "Repeat less: an alias of an alias of an alias multiplies.")  # fmt: skip
+        return Refused(
+            "KP006",
+            f"aliases blow this up to {size:,} values",
+            node,
+            "Repeat less: an alias of an alias of an alias multiplies.",
+        )
 
     def _size(self, node: yaml.Node) -> int:
         """How many values the node stands for once its aliases are written out."""
@@ -152,8 +156,12 @@ class Construction:
     def _value(self, node: yaml.Node) -> Any:
         name = _CORE.get(node.tag)
         if name is None:
-            self._refuse("KP005", f"`{node.tag.replace('tag:yaml.org,2002:', '!!')}` is a custom tag", node,
-                         "Remove the tag; a manifest is plain YAML.")  # fmt: skip
+            self._refuse(
+                "KP005",
+                f"`{node.tag.replace('tag:yaml.org,2002:', '!!')}` is a custom tag",
+                node,
+                "Remove the tag; a manifest is plain YAML.",
+            )
             return Hole()
         if isinstance(node, yaml.ScalarNode):
             return plain(node.value) if name == "plain" else _tagged(node, name)
@@ -180,8 +188,13 @@ class Construction:
                 continue
             key = self._value(key_node)
             if key in own:
-                self._refuse("KP004", f"`{key}` is written twice in the same mapping", key_node,
-                             "Keep one; the other would be lost silently.")  # fmt: skip
+                first = next(one for one, _ in node.value if one.value == key_node.value)
+                self._refuse(
+                    "KP004",
+                    f"`{key}` is written twice: it stands in line {first.start_mark.line + 1} already",
+                    key_node,
+                    "Keep one; the other would be lost silently.",
+                )
             own[key] = self._value(value_node)
         return {**merged, **own} if merged else own
 
@@ -200,8 +213,9 @@ class Construction:
 
     def _refuse_key(self, node: yaml.Node) -> None:
         if isinstance(node, yaml.MappingNode):
-            self._refuse("KP007", "an unquoted `{{ ... }}` is a mapping to YAML, not a template", node,
-                         'Quote it: "{{ ... }}".')  # fmt: skip
+            self._refuse(
+                "KP007", "an unquoted `{{ ... }}` is a mapping to YAML, not a template", node, 'Quote it: "{{ ... }}".'
+            )
         else:
             self._refuse("KP102", "a key must be a word, not a list", node, "Write a plain word before the colon.")
 
