@@ -110,7 +110,7 @@ def escaped(text: str) -> str:
 def _literal(text: str) -> str:
     # A mention would call people, `<` would be HTML, and `#12` would link an issue.
     text = re.sub(r"([\\`*_\[\]|~])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("@", "&#64;").replace("#", "&#35;")
+    return re.sub("[@#]", lambda sign: f"&#{ord(sign.group())};", text)
 
 
 def _remarks(emulated: bool, offline: bool) -> list[str]:
