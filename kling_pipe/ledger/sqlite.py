@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kling_pipe.effects import Effects
@@ -58,11 +58,12 @@ class SqliteStore:
         self.account = account
         self._effects = effects or Effects()
         self._clock = clock
-        with self._told():
+        with self._told(), ExitStack() as refused:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._durable = self._open(busy_seconds, "FULL")
+            self._durable = self._open(busy_seconds, "FULL", refused)
             self._prepare()
-            self._loose = self._open(busy_seconds, "NORMAL")
+            self._loose = self._open(busy_seconds, "NORMAL", refused)
+            refused.pop_all()
         self._processes = Processes(account, self._loose, self._effects, clock)
 
     def close(self) -> None:
@@ -183,8 +184,10 @@ class SqliteStore:
         with self._transaction(self._loose):
             yield
 
-    def _open(self, busy_seconds: float, synchronous: str) -> sqlite3.Connection:
+    def _open(self, busy_seconds: float, synchronous: str, refused: ExitStack) -> sqlite3.Connection:
+        """A connection, which `refused` closes should the ledger turn out to be unusable."""
         connection = sqlite3.connect(self.path, timeout=busy_seconds, isolation_level=None)
+        refused.callback(connection.close)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
