@@ -54,7 +54,7 @@ def test_a_problem_says_what_to_do(case: Path) -> None:
     done = call("validate", case.name, "--format", "json", *arguments(case), folder=FOLDER)
 
     for problem in json.loads(done.out)["problems"]:
-        allowed = problem["allowed"] or re.search(r"at most|at least|needs|can be|one of|wants", problem["message"])
+        allowed = problem["allowed"] or re.search(r"at most|at least|needs|can be|one of|wants|write|remove", problem["message"])
         assert problem["hint"] or problem["near"] or allowed, problem
 
 

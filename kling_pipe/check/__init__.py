@@ -36,9 +36,14 @@ def check(
     view = view_of(operation, body, element_kinds or {})
     found = field_findings(operation, view.written)
     faults = [finding.pointer for finding in found]
+    miscounted = False
     for rule in rules(operation):
-        if not (faults and rule.is_blocked(faults)):
-            found.extend(rule.findings(operation, view, strict=strict))
+        # A number that names nothing was meant for an input that now seems to go without a name.
+        if (faults and rule.is_blocked(faults)) or (miscounted and "mentions" in rule.data):
+            continue
+        hits = list(rule.findings(operation, view, strict=strict))
+        miscounted |= bool(hits) and "refs_within" in rule.data
+        found.extend(hits)
     return _without_echoes(found)
 
 

@@ -65,7 +65,7 @@ def _finding(operation: Operation, error: Any, pointer: Pointer) -> Finding:
         found="" if missing else quoted(error.instance),
         allowed=allowed,
         near="" if missing else _near(error),
-        hint=hint,
+        hint=f"Add `{pointer[-1]}`." if missing else hint,
         source=_source(operation, rule),
     )
 
@@ -77,8 +77,8 @@ def _source(operation: Operation, rule: str) -> str:
 
 
 def _near(error: Any) -> str:
-    if error.validator != "enum" or not isinstance(error.instance, str):
-        return ""
+    if error.validator != "enum" or not isinstance(error.instance, str) or error.instance.isdecimal():
+        return ""  # of numbers, none is meant by another
     return nearest(error.instance, [value for value in error.validator_value if isinstance(value, str)])
 
 

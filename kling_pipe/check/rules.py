@@ -47,8 +47,20 @@ class Rule:
         for name, word in words.items():
             message = message.replace(f"{{{name}}}", word)
         level = data.get("strict", data["level"]) if strict else data["level"]
-        hint = data.get("hint", "")
-        return Finding(data["id"], level, hit.pointer, message, hit.found, hit.allowed, hit.near, hint, data["source"])
+        hint = data.get("hint") or _step(data, hit)
+        # Bare counts say something in a sentence alone.
+        found, allowed = ("", "") if "count" in data else (hit.found, hit.allowed)
+        return Finding(data["id"], level, hit.pointer, message, found, allowed, hit.near, hint, data["source"])
+
+
+def _step(data: Mapping[str, Any], hit: Hit) -> str:
+    """The next step, where the verb alone tells it."""
+    field = hit.pointer[-1] if hit.pointer else ""
+    if "require" in data or "require_any" in data:
+        return f"Add `{field}`."
+    if "capability" in data and not hit.allowed:
+        return f"Leave `{field}` out, or name a model that has it."
+    return f"Leave `{field}` out." if "forbid" in data and isinstance(field, str) else ""
 
 
 @cache

@@ -143,7 +143,7 @@ def _place(case: Case, request: Mapping[str, Any], origins: Origins, finding: Fi
         finding.rule,
         path,
         finding.message,
-        level=finding.level,
+        level=finding.level,  # type: ignore[arg-type]  # a word of the data
         found=_found(case, request, finding, path),
         allowed=finding.allowed,
         near=finding.near,
@@ -160,23 +160,27 @@ def _worded(case: Case, finding: Finding, path: Path_, exact: bool) -> Finding:
     field = finding.pointer[-1] if finding.pointer else ""
     if not isinstance(field, str):
         return finding
-    if not exact:
-        place = "/" + "/".join(map(str, finding.pointer))
-        sugar = case.recipe.operation.kling.get("sugar", {})
-        words = [
-            word
-            for word, spec in sugar.items()
-            if isinstance(spec, Mapping) and place in (spec.get("list"), spec.get("field"))
-        ]
-    else:
-        words = [str(step) for step in reversed(path) if isinstance(step, str)]
-        if isinstance(_written(case, path), list) and not isinstance(
-            at(case.recipe.operation.fields, (field, "items")), Mapping
-        ):
-            return replace(finding, message=f"{finding.message} (from `{words[0]}`)")
-    if not words or words[0] == field:
-        return finding
-    old, new = f"`{field}`", f"`{words[0]}`"
+    if not exact:  # it is missing: all words for what is missing are those of the manifest
+        return _sweetened(case, finding)
+    words = [str(step) for step in reversed(path) if isinstance(step, str)]
+    if isinstance(_written(case, path), list) and not isinstance(
+        at(case.recipe.operation.fields, (field, "items")), Mapping
+    ):
+        return replace(finding, message=f"{finding.message} (from `{words[0]}`)")
+    return _renamed(finding, field, words[0]) if words else finding
+
+
+def _sweetened(case: Case, finding: Finding) -> Finding:
+    specs = case.recipe.operation.kling.get("sugar", {})
+    places = {word: spec.get("field") or spec.get("list") for word, spec in specs.items() if isinstance(spec, Mapping)}
+    for word, place in places.items():
+        if place and list(places.values()).count(place) == 1:  # a list that several words fill keeps its own name
+            finding = _renamed(finding, place.rpartition("/")[2], word)
+    return finding
+
+
+def _renamed(finding: Finding, field: str, word: str) -> Finding:
+    old, new = f"`{field}`", f"`{word}`"
     return replace(finding, message=finding.message.replace(old, new), hint=finding.hint.replace(old, new))
 
 

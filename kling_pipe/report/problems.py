@@ -16,6 +16,7 @@ FORMAT_VERSION = "1.0"
 _COLOURS = {"error": "red", "warn": "yellow", "note": "cyan"}
 _WORDS = {"error": "error", "warn": "warning", "note": "note"}
 _LONGEST_EXCERPT = 160
+_TAB = "\N{RIGHTWARDS ARROW}"
 
 
 def problem_text(problem: Problem) -> str:
@@ -37,7 +38,7 @@ def plain_text(problem: Problem) -> str:
 
 def _excerpt(problem: Problem, number: int, column: int) -> list[str]:
     """The source line and a caret under the value; wide letters and long lines keep the caret in its place."""
-    text = problem.excerpt.replace("\t", " ")
+    text = problem.excerpt.replace("\t", _TAB)
     start = max(0, column - 1 - _LONGEST_EXCERPT // 2) if len(text) > _LONGEST_EXCERPT else 0
     shown = ("..." if start else "") + text[start : start + _LONGEST_EXCERPT]
     before = ("..." if start else "") + text[start : column - 1]
