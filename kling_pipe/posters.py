@@ -39,7 +39,11 @@ class Posters:
 
     def of(self, files: Iterable[tuple[str, Path]]) -> Mapping[str, Poster]:
         """The posters of files (checksum, path) by checksum. Decodes on all cores; skips what is there already."""
-        wanted = dict(files)
+        wanted: dict[str, Path] = {}
+        for sha256, path in files:
+            # The same bytes may be known at several places, some of which are gone.
+            if sha256 not in wanted and path.exists():
+                wanted[sha256] = path
         with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
             made = pool.map(self._one, wanted, wanted.values())
             return {sha256: poster for sha256, poster in zip(wanted, made, strict=True) if poster is not None}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,27 +32,32 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
 
     manifest, workspace = opened(campaign)
     sheet = sheet_of(manifest, workspace, select=campaign.select, exclude=campaign.exclude)
-    comparison = compared(_earlier(campaign, manifest, workspace, compare), sheet, compare) if compare else None
     default = workspace.root / workspace.out / ("contact-sheet.html" if single_file else "contact-sheet")
     posters = Posters(workspace.state / "posters")
-    page = written(sheet, out or default, posters, single=single_file, comparison=comparison)
+    with _earlier(campaign, manifest, workspace, compare) as then:
+        comparison = compared(then, sheet, compare) if then else None
+        page = written(sheet, out or default, posters, single=single_file, comparison=comparison)
     click.echo(str(page))
     if show:
         click.launch(page.absolute().as_uri())
 
 
-def _earlier(campaign: Campaign, manifest: Manifest, workspace: Workspace, revision: str) -> Sheet:
-    """The same campaign at a commit, or as another lock file records it."""
+@contextmanager
+def _earlier(campaign: Campaign, manifest: Manifest, workspace: Workspace, revision: str) -> Iterator[Sheet | None]:
+    """The same campaign at a commit, or as another lock file records it. Its files are there only inside."""
     from kling_pipe import api
     from kling_pipe.gallery import at_commit, sheet_of
     from kling_pipe.lock import parse
 
-    if Path(revision).is_file():
-        return sheet_of(manifest, workspace, lock=parse(Path(revision).read_text(encoding="utf-8"), revision))
-    with at_commit(campaign.manifest, revision) as path:
-        variables = variables_from(campaign.variables, campaign.variable_files)
-        then = api.load(path, vars=variables, profile=campaign.profile)
-        recorded = path.parent / workspace.lock_path.name
-        committed = not workspace.emulated and recorded.is_file()
-        lock = parse(recorded.read_text(encoding="utf-8"), f"{revision}:{recorded.name}") if committed else None
-        return sheet_of(then, workspace, lock=lock)
+    if not revision:
+        yield None
+    elif Path(revision).is_file():
+        yield sheet_of(manifest, workspace, lock=parse(Path(revision).read_text(encoding="utf-8"), revision))
+    else:
+        with at_commit(campaign.manifest, revision) as path:
+            variables = variables_from(campaign.variables, campaign.variable_files)
+            then = api.load(path, vars=variables, profile=campaign.profile)
+            recorded = path.parent / workspace.lock_path.name
+            committed = not workspace.emulated and recorded.is_file()
+            lock = parse(recorded.read_text(encoding="utf-8"), f"{revision}:{recorded.name}") if committed else None
+            yield sheet_of(then, workspace, lock=lock)

@@ -161,7 +161,7 @@ def test_nothing_is_wrong_for_axe(page, scheme, size):
 
 
 def test_the_page_is_whole_without_scripts(browser, address, said):
-    """Every text and every picture is there; a film is a link to its file; the filters, which could do nothing, are not."""
+    """Every text and every picture is there, a film is a link to its file; filters that could do nothing are not."""
     for page in opened(browser, address, said, java_script_enabled=False):
         assert page.locator(".card").count() == 8
         assert "fades in" in page.locator("main").inner_text()

@@ -11,7 +11,9 @@ from kling_pipe.report.sheet.markup import Markup, el, many
 from kling_pipe.report.sheet.shelf import Shelf
 from kling_pipe.report.sheet.values import Card, Picture, Reference, Shot, State, Take
 
-_TOKEN = re.compile(r"<<<([a-z]+)_([0-9]{1,9})>>>")
+TOKEN = re.compile(r"<<<([a-z]+)_([0-9]{1,9})>>>")
+"""A numbered reference in a prompt."""
+
 WORDS: Mapping[State, str] = {
     "made": "made",
     "running": "under way",
@@ -147,7 +149,7 @@ def _span(start: float, seconds: float) -> str:
 def _prompt(prompt: str) -> Markup:
     """The prompt with its numbered references as small labels."""
     parts, end = [], 0
-    for match in _TOKEN.finditer(prompt):
+    for match in TOKEN.finditer(prompt):
         parts += [prompt[end : match.start()], el("b", f"{match[1]} {match[2]}", class_="token")]
         end = match.end()
     return many(*parts, prompt[end:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from difflib import SequenceMatcher
 
-from kling_pipe.report.sheet.cards import badge, media
+from kling_pipe.report.sheet.cards import TOKEN, badge, media
 from kling_pipe.report.sheet.compare import Change, Comparison
 from kling_pipe.report.sheet.markup import Markup, el, many
 from kling_pipe.report.sheet.shelf import Shelf
@@ -60,7 +60,8 @@ def _texts(one: Change) -> Markup | None:
 
 
 def _text(card: Card | None) -> str:
-    return " / ".join(shot.text.strip() for shot in card.shots) if card else ""
+    written = " / ".join(shot.text.strip() for shot in card.shots) if card else ""
+    return TOKEN.sub(r"‹\1 \2›", written)
 
 
 def difference(before: str, now: str) -> Markup:
@@ -89,4 +90,6 @@ def _facts(one: Change) -> Markup | None:
     ]
     if one.before.picked != one.now.picked:
         rows.append(el("li", "picked take ", el("del", one.before.picked), " → ", el("ins", one.now.picked)))
+    if not rows and _text(one.before) == _text(one.now) and one.before.key != one.now.key:
+        rows.append(el("li", "made from other inputs"))
     return el("ul", *rows, class_="settings") if rows else None

@@ -33,8 +33,8 @@ def page(sheet: Sheet, shelf: Shelf, comparison: Comparison | None = None) -> st
     counted = sums(sheet.cards)
     main = el(
         "main",
-        changes(comparison, shelf) if comparison else None,
         _failures(sheet.cards),
+        changes(comparison, shelf) if comparison else None,
         _gallery(sheet, shelf),
         _cost(sheet, counted),
         _times(sheet),
