@@ -55,19 +55,19 @@ def _is_absent(value: Json) -> bool:
 
 
 def _digest_form(value: Json, key_at: Callable[[str], str]) -> Json:
-    if isinstance(value, str):
-        return value
     if isinstance(value, Mapping):
         return {name: _digest_form(item, key_at) for name, item in value.items()}
     if isinstance(value, list):
         return [_digest_form(item, key_at) for item in value]
+    return value if isinstance(value, str) else _leaf_form(value, key_at)
+
+
+def _leaf_form(value: Json, key_at: Callable[[str], str]) -> Json:
     if isinstance(value, OutputRef):
         return {"key": key_at(value.address), "take": value.take, "output": value.output}
     if isinstance(value, FileRef):
         return {"sha256": value.sha256}
-    if isinstance(value, ExistingId):
-        return str(int(value))
-    return value
+    return str(int(value)) if isinstance(value, ExistingId) else value
 
 
 def canonical(value: Json) -> str:

@@ -37,20 +37,24 @@ def likeness(form: Form, request: Mapping[str, Any], element_kinds: Mapping[int,
 
 def _seen(value: Any, pattern: tuple[str, ...], form: Form, inputs: dict[Any, int]) -> Any:
     if isinstance(value, str):
-        if pattern in form.prompts:
-            return _prompt(value)
-        if pattern in form.medias and value.startswith(("http://", "https://")):
-            return ("url", inputs.setdefault(value, len(inputs)))
-        return value
-    if isinstance(value, OutputRef):
-        return (value.kind, inputs.setdefault((value.address, value.output), len(inputs)))
-    if isinstance(value, FileRef):
-        return ("file", inputs.setdefault(value.sha256, len(inputs)))
+        return _text(value, pattern, form, inputs)
     if isinstance(value, dict):
         return ("{", *[(name, _seen(item, (*pattern, name), form, inputs)) for name, item in value.items()])
     if isinstance(value, list):
         return ("[", *[_seen(item, (*pattern, "*"), form, inputs) for item in value])
+    if isinstance(value, OutputRef):
+        return (value.kind, inputs.setdefault((value.address, value.output), len(inputs)))
+    if isinstance(value, FileRef):
+        return ("file", inputs.setdefault(value.sha256, len(inputs)))
     return (type(value), value)  # true is not 1
+
+
+def _text(value: str, pattern: tuple[str, ...], form: Form, inputs: dict[Any, int]) -> Any:
+    if pattern in form.prompts:
+        return _prompt(value)
+    if pattern in form.medias and value.startswith(("http://", "https://")):
+        return ("url", inputs.setdefault(value, len(inputs)))
+    return value
 
 
 def _prompt(text: str) -> Likeness:

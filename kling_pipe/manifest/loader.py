@@ -13,7 +13,7 @@ from kling_pipe.manifest.entries import Entries, has_hole
 from kling_pipe.manifest.media import MediaReader
 from kling_pipe.manifest.names import NAME, beside
 from kling_pipe.manifest.scope import Scope
-from kling_pipe.manifest.trouble import Path_, Trouble
+from kling_pipe.manifest.trouble import Trouble
 from kling_pipe.manifest.words import KINDS, TOP_LEVEL
 from kling_pipe.nearest import nearest
 from kling_pipe.slug import slug
@@ -95,7 +95,7 @@ class Loader:
                     "KP103",
                     (),
                     "`project` is missing",
-                    hint=f"Add `project: {_suggested(scope.folder)}`; it is part of every task's id, so it stays as it is.",
+                    hint=f"Add `project: {_suggested(scope.folder)}`; every task's id has it in, so it stays as it is.",
                 )
         elif not isinstance(project, str) or not _PROJECT.match(project):
             self.trouble.add(
@@ -162,34 +162,32 @@ class Loader:
                 scope.includes[str(alias)] = _unread(scope, str(alias))
 
     def _may_include(self, scope: Scope, alias: Any, target: Any, chain: tuple[Path, ...]) -> bool:
-        path: Path_ = ("include", alias)
+        fault = _include_fault(scope, alias, target, chain)
+        if fault is not None:
+            id, message, facts = fault
+            self.trouble.add(scope.document, id, ("include", alias), message, **facts)
+        return fault is None
 
-        def refuse(id: str, message: str, *, key: bool = False, **facts: Any) -> bool:
-            self.trouble.add(scope.document, id, path, message, key=key, **facts)
-            return False
 
-        if not isinstance(alias, str) or not NAME.match(alias):
-            return refuse(
-                "KP106", f"`{alias}` cannot be a name", key=True, allowed="a to z, 0 to 9 and _, a letter first"
-            )
-        if not isinstance(target, str) or not target.strip():
-            return refuse("KP102", "an include is the path of a manifest")
-        try:
-            file = (scope.folder / target).resolve()
-            if file in chain:
-                return refuse("KP311", f"`{target}` includes itself", hint="Move what both need into a third file.")
-            if len(chain) > _DEEPEST_INCLUDE:
-                return refuse("KP311", f"includes go deeper than {_DEEPEST_INCLUDE} files")
-            if not file.is_file():
-                return refuse(
-                    "KP303",
-                    f"there is no file `{target}`",
-                    near=_neighbour(scope.folder / target),
-                    hint="Paths are relative to this manifest.",
-                )
-        except (OSError, ValueError) as error:  # a name that no system takes
-            return refuse("KP303", f"cannot read `{target[:80]}`: {getattr(error, 'strerror', None) or error}")
-        return True
+def _include_fault(
+    scope: Scope, alias: Any, target: Any, chain: tuple[Path, ...]
+) -> tuple[str, str, dict[str, Any]] | None:
+    """Why a file cannot be included: id, message and facts of the problem."""
+    if not isinstance(alias, str) or not NAME.match(alias):
+        named = {"key": True, "allowed": "a to z, 0 to 9 and _, a letter first"}
+        return "KP106", f"`{alias}` cannot be a name", named
+    if not isinstance(target, str) or not target.strip():
+        return "KP102", "an include is the path of a manifest", {"hint": "Write brand: ../brand.yaml."}
+    try:
+        file = (scope.folder / target).resolve()
+        if file in chain or len(chain) > _DEEPEST_INCLUDE:
+            return "KP311", f"`{target}` includes itself", {"hint": "Move what both need into a third file."}
+        if not file.is_file():
+            facts = {"near": _neighbour(scope.folder / target), "hint": "Paths are relative to this manifest."}
+            return "KP303", f"there is no file `{target}`", facts
+    except (OSError, ValueError) as error:  # a name that no system takes
+        return "KP303", f"cannot read `{target[:80]}`: {getattr(error, 'strerror', None) or error}", {}
+    return None
 
 
 class Anything(Mapping[str, Any]):

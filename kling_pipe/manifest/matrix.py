@@ -198,7 +198,7 @@ class Matrix:
         return combos
 
     def _included(self, names: list[str], combos: list[tuple[Combo, str]]) -> list[tuple[Combo, str]]:
-        """Each entry joins the cells whose axes it does not contradict; one that joins none becomes a cell of its own."""
+        """Each entry joins the cells whose axes it does not contradict; one that joins none is a cell of its own."""
         extra: list[tuple[Combo, str]] = []
         for index, entry in enumerate(self._entries("include")):
             axes = {name: value for name, value in entry.items() if name in names}

@@ -19,7 +19,7 @@ _DIGITS = re.compile(r"[0-9]{1,19}\Z")
 _IDS = ("element", "voice")
 
 Probe = Callable[[FileRef, str], Sequence[Any]]
-"""Local file and the name of its limits -> findings with `rule`, `level`, `message`, `found`, `allowed`, `hint`, `source`."""
+"""Local file and the name of its limits -> findings with `rule`, `level`, `message`, `found`, `allowed`, `hint`."""
 
 
 class Literal(NamedTuple):

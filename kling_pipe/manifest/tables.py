@@ -30,7 +30,7 @@ Refuse = Callable[..., None]
 
 
 def read_rows(file: Path, name: str, refuse: Refuse, trouble: Trouble) -> list[Row]:
-    """The rows of a table; none after a problem. `refuse(message, **facts)` blames the manifest, `trouble` the table."""
+    """The rows of a table; none after a problem. `refuse(message, **facts)` blames the manifest, not the table."""
     reader = {".csv": _csv, ".json": _json, ".yaml": _yaml, ".yml": _yaml}.get(file.suffix.lower())
     if reader is None:
         refuse(f"`{file.name}` is no table", allowed=".csv, .json, .yaml")

@@ -141,11 +141,14 @@ class Values:
             if reference is None:
                 return self._literal(value, kind, path, entry)
             if reference.kind != kind:
-                raise NotFound(
+                wanted, given = article(kind), article(reference.kind)
+                self._case.refuse(
                     "KP308",
-                    f"this wants {article(kind)}, and `{reference}` is {article(reference.kind)}",
-                    hint=f"Name {article(kind)} here, such as `{kind}.name`.",
+                    path,
+                    f"this wants {wanted}, and `{reference}` is {given}",
+                    hint=f"Name {wanted} here, such as `{kind}.name`.",
                 )
+                return None
             return self.resolve(reference, path)
         except NotFound as problem:
             self._case.report(problem, path)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import TemplateError, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
-from jinja2.sandbox import SecurityError
+from jinja2.exceptions import SecurityError
 
 from kling_pipe.prompts.environment import Sandbox, Told, single_expression
 from kling_pipe.prompts.language import restrict

@@ -20,7 +20,10 @@ _LOOKUP = re.compile(rf"\{{\{{\s*({_NAME})((?:{_STEP})*)\s*\}}\}}")
 _STEPS = re.compile(rf"\.({_NAME})|\[\s*(?:'([^']*)'|\"([^\"]*)\")\s*\]")
 _TAG = re.compile(r"\{[{%#]")
 # Words of Jinja's expressions, and names that it defines by itself, are not lookups.
-_RESERVED = frozenset("true false none True False None not and or in is if else self loop range".split())
+_RESERVED = frozenset(
+    {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else", "self",
+     "loop", "range"}
+)  # fmt: skip
 
 Step = tuple[str, bool]
 """A name, and whether it stands in brackets."""
@@ -54,7 +57,7 @@ def looked_up(names: Mapping[str, Any], root: str, steps: tuple[Step, ...]) -> A
         if isinstance(value, Mapping) and name in value:
             value = value[name]
         elif isinstance(value, Lookup):
-            value = value[name] if bracketed else getattr(value, name)
+            value = value[name] if bracketed else getattr(value, name)  # type: ignore[index]  # see Lookup
             if callable(value):
                 return NOT_DIRECT
         else:

@@ -24,6 +24,7 @@ class Told(str):
     allowed: str
 
     def __new__(cls, text: str, near: str, allowed: str) -> Told:
+        """The text with its two facts."""
         told = super().__new__(cls, text)
         told.near, told.allowed = near, allowed
         return told

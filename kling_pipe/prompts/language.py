@@ -49,13 +49,23 @@ ALLOWED_NODES: tuple[type[nodes.Node], ...] = (
     nodes.Keyword,
 )
 FILTERS = frozenset(
-    "abs capitalize default d first float int join last length list lower replace reverse round slug sort string "
-    "title trim unique upper".split()
-)
-TESTS = frozenset("defined undefined none string number mapping sequence in eq ne lt le gt ge odd even".split())
+    {
+        "abs", "capitalize", "d", "default", "first", "float", "int", "join", "last", "length", "list", "lower",
+        "replace", "reverse", "round", "slug", "sort", "string", "title", "trim", "unique", "upper",
+    }
+)  # fmt: skip
+TESTS = frozenset(
+    {
+        "defined", "undefined", "none", "string", "number", "mapping", "sequence", "in", "eq", "ne", "lt", "le", "gt",
+        "ge", "odd", "even",
+    }
+)  # fmt: skip
 METHODS = frozenset(
-    "output take upper lower title capitalize strip split startswith endswith items keys values get".split()
-)
+    {
+        "output", "take", "upper", "lower", "title", "capitalize", "strip", "split", "startswith", "endswith", "items",
+        "keys", "values", "get",
+    }
+)  # fmt: skip
 _STATEMENTS = {
     "Assign": "set",
     "AssignBlock": "set",

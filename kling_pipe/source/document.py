@@ -253,7 +253,10 @@ def _diagnosis(error: yaml.MarkedYAMLError, excerpt: str) -> tuple[str, str, str
             "a colon stands where no key can be (an unquoted text with `: ` in it?)",
             "Quote the text, or write it as a block with `>-`.",
         )
-    context = error.context or ""
+    return _in_plain_words(said, error.context or "")
+
+
+def _in_plain_words(said: str, context: str) -> tuple[str, str, str]:
     if context.endswith(_NEVER_CLOSED):
         what = "quote" if context.endswith("scalar") else "bracket"
         return "KP001", f"this {what} is never closed", f"Close the {what}; the lines below it were read as its inside."

@@ -50,7 +50,7 @@ class _Loader(_Base):
         # Every plain scalar gets one tag of our own: `plain()` decides later by the 1.2 rules.
         if kind is yaml.ScalarNode and implicit[0]:
             return _PLAIN
-        tag: str = super().resolve(kind, value, implicit)
+        tag: str = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]  # PyYAML has none
         return tag
 
 
@@ -93,7 +93,7 @@ def _no_gc() -> Iterator[None]:
 
 
 def compose(text: str) -> yaml.Node | None:
-    """The one document's node tree. Raises `yaml.YAMLError`; several documents are one. RecursionError when too deep."""
+    """The one document's node tree. Raises `yaml.YAMLError`, also for several; RecursionError when too deep."""
     if _may_be_deep(text) and _depth(text) > _DEEPEST:
         raise RecursionError
     with _no_gc():

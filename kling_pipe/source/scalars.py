@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 _INT = re.compile(r"[-+]?[0-9]+\Z")
@@ -32,6 +33,12 @@ _WORDS: dict[str, Any] = {
     ".NaN": float("nan"),
     ".NAN": float("nan"),
 }
+_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
+    (_INT, int),
+    (_FLOAT, float),
+    (_OCT, lambda text: int(text[2:], 8)),
+    (_HEX, lambda text: int(text[2:], 16)),
+)
 _FIRST = frozenset("0123456789+-.")
 _LONGEST_NUMBER = 300  # int() of a longer digit string is slow on purpose in Python; nobody means one
 
@@ -42,12 +49,7 @@ def plain(text: str) -> Any:
         return _WORDS[text]
     if text[0] not in _FIRST or len(text) > _LONGEST_NUMBER:
         return text
-    if _INT.match(text):
-        return int(text)
-    if _FLOAT.match(text):
-        return float(text)
-    if _OCT.match(text):
-        return int(text[2:], 8)
-    if _HEX.match(text):
-        return int(text[2:], 16)
+    for pattern, read in _NUMBERS:
+        if pattern.match(text):
+            return read(text)
     return text
