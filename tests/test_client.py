@@ -186,7 +186,8 @@ def test_notes_hold_no_secret():
 
     asyncio.run(work())
     assert [(note["method"], note["path"], note["code"]) for note in notes] == [("POST", "/v1/images/omni-image", 1002)]
-    assert "sk" not in json.dumps(notes)
+    assert KEY.secret_key not in [str(value) for note in notes for value in note.values()]
+    assert "Bearer" not in json.dumps(notes)
 
 
 def test_local_files_are_streamed_as_base64(tmp_path):

@@ -6,9 +6,9 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from kling_pipe.auth import Credentials, Signer
 from kling_pipe.catalog import Operation
@@ -31,11 +31,21 @@ class _Envelope:
     data: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request is for, as the log says it. `again`: why it is sent once more."""
+
+    kind: str
+    external_task_id: str = ""
+    again: str = ""
+
+
 class Client:
     """One account at one base URL.
 
-    `transport` and `http` replace the network and the HTTP library. `note` is told of every request: method, path,
-    code, seconds; never headers or bodies.
+    `transport` and `http` replace the network and the HTTP library. `note` is told of every request: kind, method,
+    path, external_task_id, code (None when there was no answer to believe), seconds, reason, and `again`, why it was
+    sent once more; never headers, bodies or what a URL is signed with.
     """
 
     def __init__(
@@ -71,11 +81,12 @@ class Client:
         await self._files.close()
 
     async def create(
-        self, operation: Operation, request: Mapping[str, Json], external_task_id: str
+        self, operation: Operation, request: Mapping[str, Json], external_task_id: str, *, again: str = ""
     ) -> Created | Refused | InDoubt:
         """Create a task. Sent once; once more only when Kling refused the token's time."""
         body = body_of({**request, "external_task_id": external_task_id})
-        answer = await self._signed(str(operation.kling["method"]), operation.path, body)
+        asked = _Asked("create", external_task_id, again)
+        answer = await self._signed(asked, str(operation.kling["method"]), operation.path, body)
         if not isinstance(answer, _Envelope):
             return answer
         if not isinstance(answer.data, Mapping) or not answer.data.get("task_id"):
@@ -84,7 +95,7 @@ class Client:
 
     async def get(self, operation: Operation, task: str) -> Found | NotFound | Refused | InDoubt:
         """One task by its id or its external id."""
-        answer = await self._read(f"{operation.path}/{quote(task, safe='')}")
+        answer = await self._read("get", f"{operation.path}/{quote(task, safe='')}")
         # Kling answers an unknown id like any bad value; a GET has no other value than the id.
         if isinstance(answer, Refused) and answer.row.read == "not_found":
             return NotFound()
@@ -94,16 +105,28 @@ class Client:
 
     async def list(self, operation: Operation, page: int, size: int) -> Listed | Refused | InDoubt:
         """One page of an operation's tasks, newest first. Pages count from 1."""
-        answer = await self._read(f"{operation.path}?{urlencode({'pageNum': page, 'pageSize': size})}")
+        answer = await self._read("list", f"{operation.path}?{urlencode({'pageNum': page, 'pageSize': size})}")
         if not isinstance(answer, _Envelope):
             return answer
         rows = answer.data or []
         return Listed(tuple(TaskState.read(row) for row in rows), len(rows) >= size)
 
-    async def download(self, url: str, write: Callable[[bytes], None]) -> Downloaded | Gone | InDoubt:
+    async def download(
+        self, url: str, write: Callable[[bytes], None], *, external_task_id: str = "", again: str = ""
+    ) -> Downloaded | Gone | InDoubt:
         """Stream a result into `write`. A file that ends early is InDoubt: throw away what came."""
-        size = 0
+        started = self._clock()
         self._effects.sending("download")
+        answer = await self._streamed(url, write)
+        self._effects.sent("download")
+        reason = answer.reason if isinstance(answer, InDoubt) else ""
+        code = 0 if isinstance(answer, Downloaded) else answer.status if isinstance(answer, Gone) else None
+        asked = _Asked("download", external_task_id, again)
+        self._tell(asked, "GET", urlsplit(url).path, code, self._clock() - started, reason)
+        return answer
+
+    async def _streamed(self, url: str, write: Callable[[bytes], None]) -> Downloaded | Gone | InDoubt:
+        size = 0
         try:
             async with self._files.stream(url) as (status, chunks):
                 if status in _GONE:
@@ -115,28 +138,28 @@ class Client:
                     size += len(chunk)
         except NoAnswerError as failure:
             return InDoubt(failure.reason, failure.sent)
-        finally:
-            self._effects.sent("download")
         return Downloaded(size)
 
-    async def _read(self, path: str) -> _Envelope | Refused | InDoubt:
-        wait = _FIRST_WAIT
+    async def _read(self, kind: str, path: str) -> _Envelope | Refused | InDoubt:
+        wait, asked = _FIRST_WAIT, _Asked(kind)
         for _ in range(_READ_TRIES - 1):
-            answer = await self._signed("GET", path)
+            answer = await self._signed(asked, "GET", path)
             if isinstance(answer, _Envelope) or (isinstance(answer, Refused) and answer.row.read != "retry"):
                 return answer
             await self._sleep(answer.retry_after or wait)
-            wait *= 2
-        return await self._signed("GET", path)
+            wait, asked = wait * 2, _Asked(kind, again=_why(answer))
+        return await self._signed(asked, "GET", path)
 
-    async def _signed(self, method: str, path: str, body: Body | None = None) -> _Envelope | Refused | InDoubt:
-        answer = await self._once(method, path, body)
+    async def _signed(
+        self, asked: _Asked, method: str, path: str, body: Body | None = None
+    ) -> _Envelope | Refused | InDoubt:
+        answer = await self._once(asked, method, path, body)
         expired = isinstance(answer, Refused) and answer.row.create == "resign"
         if expired and self._signer.renew():
-            return await self._once(method, path, body)
+            return await self._once(replace(asked, again=_why(answer)), method, path, body)
         return answer
 
-    async def _once(self, method: str, path: str, body: Body | None) -> _Envelope | Refused | InDoubt:
+    async def _once(self, asked: _Asked, method: str, path: str, body: Body | None) -> _Envelope | Refused | InDoubt:
         headers = {"Authorization": self._signer.header()}
         if body:
             headers["Content-Type"] = "application/json"
@@ -148,13 +171,37 @@ class Client:
         except NoAnswerError as failure:
             answer = InDoubt(failure.reason, failure.sent)
         self._effects.sent(method)
-        self._tell(method, path, answer, self._clock() - started)
+        code = 0 if isinstance(answer, _Envelope) else answer.code if isinstance(answer, Refused) else None
+        known = replace(asked, external_task_id=asked.external_task_id or _named(answer))
+        self._tell(known, method, path, code, self._clock() - started, _why(answer))
         return answer
 
-    def _tell(self, method: str, path: str, answer: _Envelope | Refused | InDoubt, seconds: float) -> None:
-        code = 0 if isinstance(answer, _Envelope) else answer.code if isinstance(answer, Refused) else None
-        reason = answer.reason if isinstance(answer, InDoubt) else ""
-        self._note({"method": method, "path": path, "code": code, "seconds": seconds, "reason": reason})
+    def _tell(self, asked: _Asked, method: str, path: str, code: int | None, seconds: float, reason: str) -> None:
+        self._note(
+            {
+                "kind": asked.kind,
+                "method": method,
+                "path": path,
+                "external_task_id": asked.external_task_id,
+                "code": code,
+                "seconds": round(seconds, 6),
+                "reason": reason,
+                "again": asked.again,
+            }
+        )
+
+
+def _why(answer: _Envelope | Refused | InDoubt) -> str:
+    """What kept an answer from being the wanted one."""
+    if isinstance(answer, Refused):
+        return f"{answer.code} {answer.message}"
+    return answer.reason if isinstance(answer, InDoubt) else ""
+
+
+def _named(answer: _Envelope | Refused | InDoubt) -> str:
+    """The external id of the task that an answer is about."""
+    data = answer.data if isinstance(answer, _Envelope) else None
+    return TaskState.read(data).external_task_id if isinstance(data, Mapping) else ""
 
 
 def _opened(raw: RawAnswer) -> _Envelope | Refused | InDoubt:

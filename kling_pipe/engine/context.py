@@ -9,6 +9,7 @@ from typing import Any
 from kling_pipe.client import Client
 from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.events import Event, EventType, OnEvent, ignore
+from kling_pipe.engine.meter import Meter
 from kling_pipe.engine.poll import Poller
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
@@ -36,6 +37,7 @@ class Context:
     emulated: bool = False
     on_event: OnEvent = ignore
     stops: Stops = field(default_factory=Stops)
+    meter: Meter = field(default_factory=Meter)
 
     def tell(self, type_: EventType, record: Record, **data: Any) -> None:
         """Report what happened to a record's job."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 EventType = Literal[
     "planned",
@@ -38,5 +38,18 @@ class Event:
 OnEvent = Callable[[Event], None]
 
 
-def ignore(_: Event) -> None:
+def ignore(_: Any) -> None:
     """For callers that do not listen."""
+
+
+T = TypeVar("T")
+
+
+def both(first: Callable[[T], None], second: Callable[[T], None]) -> Callable[[T], None]:
+    """Tells two listeners."""
+
+    def told(value: T) -> None:
+        first(value)
+        second(value)
+
+    return told

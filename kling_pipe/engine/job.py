@@ -11,6 +11,7 @@ It may be called again at any point, by any process: every step is written down 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kling_pipe.catalog import Operation
@@ -44,20 +45,24 @@ class Holding:
             self.context.slots.release(self.want)
 
 
-async def run_job(job: Job, attempt: int, context: Context, want: Want) -> Record:
+async def run_job(
+    job: Job, attempt: int, context: Context, want: Want, *, last: int = 0, again: Callable[[], str] = lambda: ""
+) -> Record:
     """Bring one job to its end. Slots for `want` are held already and given back as soon as the task ends.
 
-    Returns the record: `succeed` with saved files, `failed`, or (when the run detaches) still under way. Raises
-    UnusableInputError, LostError and the errors of the family `KlingPipeError`.
+    After a transient failure new attempts are made, up to number `last`, if `again` does not say why not. Returns the
+    record: `succeed` with saved files, `failed`, or (when the run detaches) still under way. Raises UnusableInputError,
+    LostError and the errors of the family `KlingPipeError`.
     """
     operation = operation_named(job.operation)
     holding = Holding(context, want)
-    last = attempt + job.retries
     try:
         while True:
             record = await _attempt(job, attempt, operation, context, holding)
             if record.failure != "transient" or attempt >= last:
                 return record
+            if why_not := again():
+                return replace(record, message=f"{record.message}; no new attempt: {why_not}")
             attempt += 1
             context.tell("retrying", record, reason=record.message, seconds=0)
             await context.slots.take(want)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from kling_pipe.cost import unit_price
-from kling_pipe.errors import KlingPipeError
+from kling_pipe.errors import CredentialsError, KlingPipeError, LocalStateError, Unreachable
 from kling_pipe.model import Record, Step
 
 Ending = Literal["made", "reused", "failed", "waiting"]
+_GRAVITY = (CredentialsError.exit_code, LocalStateError.exit_code, Unreachable.exit_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,15 @@ class Outcome:
 class Result:
     """All outcomes in the order of the plan. `units` are those that Kling billed for what was made, by pack type.
 
-    `stopped` is "interrupted", "timeout" or ""; `error` is what ended the run early.
+    `stopped` is "interrupted", "timeout" or ""; `error` is what ended the run early. `counters` are requests by kind,
+    requests per finished job, summed seconds of all jobs in queue, at Kling and in download, and the use of slots.
     """
 
     outcomes: tuple[Outcome, ...]
     units: Mapping[str, float] = field(default_factory=dict)
     stopped: Literal["", "interrupted", "timeout"] = ""
     error: KlingPipeError | None = None
-    counters: Mapping[str, float] = field(default_factory=dict)
+    counters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def made(self) -> int:
@@ -92,3 +94,10 @@ class Result:
 
     def _count(self, ending: Ending) -> int:
         return sum(outcome.ending == ending for outcome in self.outcomes)
+
+
+def graver(one: KlingPipeError | None, other: KlingPipeError | None) -> KlingPipeError | None:
+    """Of two errors that ended a run, the one whose exit code goes first: account, local state, network."""
+    found = [error for error in (one, other) if error is not None]
+    rank = {code: number for number, code in enumerate(_GRAVITY)}
+    return min(found, key=lambda error: rank.get(error.exit_code, -1), default=None)

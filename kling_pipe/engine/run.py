@@ -16,16 +16,17 @@ from kling_pipe.engine.adopt import sync as sync_ledger
 from kling_pipe.engine.around import Planner, looked_around
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.durations import Durations
-from kling_pipe.engine.events import OnEvent, ignore
+from kling_pipe.engine.events import OnEvent, both, ignore
 from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.lookup import Findings
+from kling_pipe.engine.meter import Meter
 from kling_pipe.engine.poll import Poller
 from kling_pipe.engine.pull import Pulled
 from kling_pipe.engine.pull import pull as pull_files
 from kling_pipe.engine.result import Result
 from kling_pipe.engine.runner import LocalRunner
 from kling_pipe.engine.settings import DEFAULT_SLOTS, Settings
-from kling_pipe.engine.slots import Pool, Slots
+from kling_pipe.engine.slots import UNBOUNDED, Pool, Slots
 from kling_pipe.ledger import SqliteStore
 from kling_pipe.model import Job, Plan, Record
 from kling_pipe.plan import Snapshot
@@ -87,9 +88,10 @@ async def run(
     settings, seams = settings or Settings(), seams or Seams()
     store = workspace.store(seams.effects)
     try:
-        async with _client(workspace, seams) as client:
+        meter = Meter()
+        async with _client(workspace, seams, meter.request) as client:
             context = _context(workspace, store, client, settings, seams)
-            context.on_event = on_event
+            context.on_event, context.meter = both(meter.event, on_event), meter
             runner = _runner(plan, workspace, store, context, seams)
             runner.create = create
             return await runner.run(stop or asyncio.Event())
@@ -143,7 +145,7 @@ def _in_doubt(plan: Plan) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _client(workspace: Workspace, seams: Seams) -> AsyncIterator[Client]:
+async def _client(workspace: Workspace, seams: Seams, note: Note = ignore) -> AsyncIterator[Client]:
     base_url, credentials = await asyncio.to_thread(workspace.connection)
     client = Client(
         base_url,
@@ -153,7 +155,7 @@ async def _client(workspace: Workspace, seams: Seams) -> AsyncIterator[Client]:
         clock=seams.clock,
         sleep=seams.sleep,
         effects=seams.effects,
-        note=seams.note,
+        note=both(note, seams.note or ignore),
     )
     async with client:
         yield client
@@ -192,12 +194,12 @@ def _pools(settings: Settings, store: SqliteStore, now: float) -> Callable[[str]
         if name == "files":
             return Pool(_FILES_AT_ONCE, _FILES_AT_ONCE)
         if name == "jobs":
-            most = settings.jobs or 1_000_000
+            most = settings.jobs or UNBOUNDED
             return Pool(most, most)
         told = settings.limits.get(name)
         pack, _, model = name.partition("/")
         if told is None and not model:
-            return Pool(1_000_000, 1_000_000)
+            return Pool(UNBOUNDED, UNBOUNDED)
         if told is None:
             told = settings.limits.get(pack)
         first = learned.get(name) or DEFAULT_SLOTS.get(pack, 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import deque
 from collections.abc import Awaitable, Iterable
@@ -18,10 +19,12 @@ from kling_pipe.engine.events import Event
 from kling_pipe.engine.job import run_job
 from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.reasons import JobError, NoRoomError
-from kling_pipe.engine.result import Ending, Outcome, Result
+from kling_pipe.engine.result import Ending, Outcome, Result, graver
 from kling_pipe.engine.save import saved
 from kling_pipe.engine.slots import Want
+from kling_pipe.engine.spending import Spending
 from kling_pipe.errors import CredentialsError, KlingPipeError
+from kling_pipe.keys import external_id
 from kling_pipe.ledger.processes import BEAT
 from kling_pipe.model import Plan, Record, Step
 
@@ -44,10 +47,12 @@ class LocalRunner:
     children: dict[str, list[str]] = field(default_factory=dict)
     urgency: dict[str, float] = field(default_factory=dict)
     units: dict[str, float] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
     ended: deque[Outcome] = field(default_factory=deque)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     error: KlingPipeError | None = None
     bug: BaseException | None = None
+    spending: Spending = field(init=False)
     settling: bool = False
 
     async def run(self, stop: asyncio.Event) -> Result:
@@ -69,6 +74,8 @@ class LocalRunner:
 
     def _prepare(self) -> None:
         self.steps = {step.job.address: step for step in self.plan.steps}
+        settings = self.context.settings
+        self.spending = Spending(self.plan, settings.budget, allow_unknown=settings.allow_unknown)
         for step in (*self.plan.steps, *self.plan.others):
             if step.record is not None and step.record.state == "succeed":
                 self.records[step.job.address] = step.record
@@ -125,6 +132,7 @@ class LocalRunner:
             self._end(step, "waiting", None, "nothing is created here")
         else:
             want = self._want(step)
+            self.context.meter.ready(address, self.context.clock())
             if step.action == "resume":
                 self.context.slots.force(want)
                 self._spawn(step, self._work(step, want))
@@ -172,21 +180,46 @@ class LocalRunner:
             self.context.slots.release(want)
             self._end(step, "failed", None, stop.message)
             return
+        self.context.meter.begun(step.job.address, want.pools, self.context.clock())
         try:
-            record = await run_job(step.job, step.attempt, self.context, want)
+            last, again = _last_attempt(step), functools.partial(self._again, step)
+            record = await run_job(step.job, step.attempt, self.context, want, last=last, again=again)
         except NoRoomError as error:
             self._end(step, "waiting", None, error.message)
         except JobError as error:
-            self._end(step, "failed", self.context.store.get(step.external_task_id), error.message)
+            self._end(step, "failed", self._known(step), error.message)
         except CredentialsError as error:
             self.context.stops.add(error, pack or "", model)
-            self.error = self.context.stops.first()
-            self._end(step, "failed", None, error.message)
+            self.error = graver(self.error, self.context.stops.first())
+            self._end_refused(step, error)
         except KlingPipeError as error:
             self._halt(error)
-            self._end(step, "waiting", self.context.store.get(step.external_task_id), error.message)
+            self._end(step, "waiting", self._known_if_possible(step), error.message)
         else:
             self._worked(step, record, pack)
+
+    def _again(self, step: Step) -> str:
+        """Whether one more attempt may be made: why not, or ""."""
+        why_not = self.spending.again(step)
+        if not why_not:
+            self.attempts[step.job.address] = self.attempts.get(step.job.address, step.attempt) + 1
+        return why_not
+
+    def _known(self, step: Step) -> Record | None:
+        """What the ledger says of a step's present attempt."""
+        job, attempt = step.job, self.attempts.get(step.job.address, step.attempt)
+        return self.context.store.get(external_id(job.project, job.key, job.take, attempt))
+
+    def _known_if_possible(self, step: Step) -> Record | None:
+        with contextlib.suppress(KlingPipeError):
+            return self._known(step)
+        return None
+
+    def _end_refused(self, step: Step, error: CredentialsError) -> None:
+        """Kling no longer talks to us about a job: a task that exists goes on all the same."""
+        record = self._known(step)
+        at_kling = record is not None and record.state in ("submitted", "processing")
+        self._end(step, "waiting" if at_kling else "failed", record if at_kling else None, error.message)
 
     def _worked(self, step: Step, record: Record, pack: str | None) -> None:
         if record.state == "succeed":
@@ -256,15 +289,18 @@ class LocalRunner:
 
     def _halt(self, error: KlingPipeError) -> None:
         """Submit nothing more; what is under way goes on as far as it can."""
-        self.error = self.error or error
+        self.error = graver(self.error, error)
         self.context.slots.stop()
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT)
-            self.context.store.beat()
-            self._keep_lessons()
-            self.journal.write()
+            try:
+                self.context.store.beat()
+                self._keep_lessons()
+                self.journal.write()
+            except KlingPipeError as error:
+                self._halt(error)
 
     def _keep_lessons(self) -> None:
         if self.context.durations.changed:
@@ -285,20 +321,25 @@ class LocalRunner:
             self._keep_lessons()
             self.journal.write(now=True)
         except KlingPipeError as error:
-            self.error = self.error or error
+            self.error = graver(self.error, error)
 
     def _result(self, stopped: str) -> Result:
         outcomes = tuple(self.outcomes.get(address) or self._unfinished(step) for address, step in self.steps.items())
         kind = stopped if stopped in ("interrupted", "timeout") else ""
         units = {pack: round(number, 6) for pack, number in self.units.items()}
-        return Result(outcomes, units, kind, self.error)  # type: ignore[arg-type]  # narrowed above
+        counters = self.context.meter.form(self.context.slots.limits())
+        return Result(outcomes, units, kind, self.error, counters)  # type: ignore[arg-type]  # narrowed above
 
     def _unfinished(self, step: Step) -> Outcome:
-        record = None
-        with contextlib.suppress(KlingPipeError):
-            record = self.context.store.get(step.external_task_id)
+        record = self._known_if_possible(step)
         at_kling = record if record and record.state in ("intent", "submitted", "processing") else None
         return Outcome(step, "waiting", at_kling, "" if at_kling else "not begun")
+
+
+def _last_attempt(step: Step) -> int:
+    """The number of the last attempt that `retries` allows; one that a person asked for may be repeated as often."""
+    asked = step.attempt if step.action == "create" else 1
+    return max(step.attempt, asked + step.job.retries)
 
 
 def _needs(step: Step) -> Iterable[str]:

@@ -67,7 +67,7 @@ async def fetched(context: Context, operation: Operation, record: Record, output
         if not output.url:
             record, output = await _with_fresh_url(context, operation, record, output)
             is_fresh = True
-        answer, stored = await _download(context, output.url)
+        answer, stored = await _download(context, record, output.url, reason)
         if stored is not None and output.sha256 in ("", stored.sha256):
             return record, stored, output.url
         if isinstance(answer, Gone) and is_fresh:
@@ -95,9 +95,12 @@ def _lost(record: Record) -> LostError:
     return LostError(f"the result of task {record.task_id} is gone from Kling, and no copy is here")
 
 
-async def _download(context: Context, url: str) -> tuple[Downloaded | Gone | InDoubt, Stored | None]:
+async def _download(
+    context: Context, record: Record, url: str, again: str
+) -> tuple[Downloaded | Gone | InDoubt, Stored | None]:
     with context.outputs.incoming() as incoming:
-        answer = await context.client.download(url, incoming.write)
+        name = record.external_task_id
+        answer = await context.client.download(url, incoming.write, external_task_id=name, again=again)
         if not isinstance(answer, Downloaded) or not incoming.size:
             return answer, None
         if incoming.size > _LARGE:  # a large file's fsync must not hold up everybody

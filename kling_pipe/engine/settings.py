@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 DEFAULT_SLOTS: Mapping[str, int] = {"video": 5, "image": 9}
 """Slots per pack type while nothing better is known: those of the smallest packs (pack names, 2026-09)."""
@@ -18,6 +19,9 @@ class Settings:
     is how long Kling may fail to answer. `detach` returns when everything possible is submitted, `timeout` stops
     waiting. `fail_fast` stops submitting after the first failure. `inline_bytes` bounds upstream pictures sent as
     base64. `url_seconds` is how long a URL is trusted without asking for a fresh one.
+    `budget` (`{usd, video, image, per_job: {...}}`) bounds new attempts after transient failures, on top of what the
+    plan costs; `allow_unknown` lets those pass whose price nobody knows. `grace` is how long an answer is waited for
+    after a stop. `callback_url` is sent with every create.
     """
 
     jobs: int | None = None
@@ -30,3 +34,6 @@ class Settings:
     inline_bytes: int = 10_000_000
     url_seconds: float = 3600.0
     grace: float = 1.0
+    budget: Mapping[str, Any] = field(default_factory=dict)
+    allow_unknown: bool = False
+    callback_url: str = ""

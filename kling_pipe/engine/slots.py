@@ -11,6 +11,9 @@ from itertools import count
 
 from kling_pipe.engine.reasons import NoRoomError
 
+UNBOUNDED = 1_000_000
+"""The limit of a pool that has none."""
+
 _FIRST_COOLDOWN = 1.0
 _LONGEST_COOLDOWN = 30.0
 _GROWTH, _GROWTH_AFTER_REFUSAL = 2, 4
@@ -153,6 +156,10 @@ class Slots:
     def learned(self) -> dict[str, int]:
         """Limits that a refusal taught, by pool."""
         return {name: pool.limit for name, pool in self._pools.items() if pool.was_refused}
+
+    def limits(self) -> dict[str, int]:
+        """How wide each pool is now, where that is bounded."""
+        return {name: pool.limit for name, pool in self._pools.items() if pool.limit < UNBOUNDED}
 
     def stop(self) -> None:
         """Grant nothing more. Jobs that have not begun go on waiting, those that try again are told."""

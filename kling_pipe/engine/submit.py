@@ -43,6 +43,7 @@ class Submission:
     waits: int = 0
     doubt_at: float | None = None
     resent: bool = False
+    again: str = ""
 
     async def run(self, *, doubt_at: float | None) -> Record:
         """From the intent to a record that Kling knows, or that Kling refused (state `failed`).
@@ -76,7 +77,8 @@ class Submission:
 
     async def _send(self) -> Created | Refused | InDoubt:
         """The POST. When the run is stopped meanwhile, an answer that is on its way is worth a moment."""
-        create = self.context.client.create(self.operation, self.request, self.record.external_task_id)
+        name, again = self.record.external_task_id, self.again
+        create = self.context.client.create(self.operation, self.request, name, again=again)
         sending = asyncio.ensure_future(create)
         try:
             return await asyncio.shield(sending)
@@ -209,6 +211,7 @@ class Submission:
         if self.context.settings.detach:
             self._forget_unless_unknown()
             raise NoRoomError("Kling has no free slot now")
+        self.again = "no free slot"
         pool, limit, seconds = self.context.slots.refused(self.want)
         data = {"pool": pool, "limit": limit, "seconds": seconds}
         self.context.tell("cooldown", self.record, **data)
@@ -221,7 +224,7 @@ class Submission:
         seconds = retry_after or min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(self.waits, 10))
         # The first doubt is looked into at once: most often the task exists.
         seconds = 0.0 if self.doubt_at is not None and self.waits == 0 else seconds
-        self.waits += 1
+        self.waits, self.again = self.waits + 1, reason
         self.context.tell("retrying", self.record, reason=reason, seconds=seconds)
         await self.context.sleep(seconds)
 

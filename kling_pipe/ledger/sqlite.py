@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from kling_pipe.effects import Effects
@@ -67,9 +67,11 @@ class SqliteStore:
         self._processes = Processes(account, self._loose, self._effects, clock)
 
     def close(self) -> None:
-        """Give back every claim and close the file."""
-        with self._told():
-            self._processes.leave()
+        """Give back every claim and close the file. Claims that cannot be given back die with the process."""
+        try:
+            with suppress(sqlite3.Error, OSError):
+                self._processes.leave()
+        finally:
             self._loose.close()
             self._durable.close()
 

@@ -20,6 +20,14 @@ class Totals:
     usd: float = 0.0
     unknown: tuple[str, ...] = ()
 
+    def plus(self, cost: Cost, address: str, times: int = 1) -> Totals:
+        """With so many more tasks of one job."""
+        units = (cost.units or 0.0) * times
+        video, image = (units if cost.pack == pack else 0.0 for pack in ("video", "image"))
+        unknown = self.unknown if cost.usd is not None else (*self.unknown, address)
+        usd = self.usd + (cost.usd or 0.0) * times
+        return Totals(round(self.video + video, 6), round(self.image + image, 6), round(usd, 6), unknown)
+
 
 def pays(step: Step) -> bool:
     """Whether a step sends something that costs."""
@@ -41,11 +49,11 @@ def check_budget(plan: Plan, budget: Mapping[str, Any], *, allow_unknown: bool =
     """What breaks `{usd, video, image, per_job: {usd, video, image}}`; empty when all is within."""
     if not budget:
         return []
-    found = [*_over("the plan", totals(plan), budget, "")]
+    found = [*over("the plan", totals(plan), budget, "")]
     for step in plan.steps:
         if pays(step):
             address = step.job.address
-            found += _over(f"`{address}`", _one(step.cost, address), budget.get("per_job") or {}, address)
+            found += over(f"`{address}`", Totals().plus(step.cost, address), budget.get("per_job") or {}, address)
     unknown = totals(plan).unknown
     if unknown and not allow_unknown:
         some = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
@@ -54,13 +62,8 @@ def check_budget(plan: Plan, budget: Mapping[str, Any], *, allow_unknown: bool =
     return found
 
 
-def _one(cost: Cost, address: str) -> Totals:
-    units = cost.units or 0.0
-    video, image = (units if cost.pack == pack else 0.0 for pack in ("video", "image"))
-    return Totals(video, image, cost.usd or 0.0, () if cost.usd is not None else (address,))
-
-
-def _over(what: str, cost: Totals, budget: Mapping[str, Any], address: str) -> Iterator[Problem]:
+def over(what: str, cost: Totals, budget: Mapping[str, Any], address: str) -> Iterator[Problem]:
+    """Each of `usd`, `video` and `image` that costs more than the budget allows."""
     for name, sign, unit in (("usd", "$", ""), ("video", "", " video units"), ("image", "", " image units")):
         allowed = budget.get(name)
         found = getattr(cost, name)
