@@ -29,7 +29,7 @@ LADDER = (
     ("check", "cost"),
     ("client", "emulator"),
     ("manifest", "problems"),
-    ("plan", "editor", "apidocs"),
+    ("plan", "pick", "editor", "apidocs"),
     ("workspace",),
     ("engine", "gallery"),
     ("api",),

@@ -23,6 +23,7 @@ VERBS = {
     "adopt": ("records", "Bind a job to a task or element that exists already."),
     "sync": ("records", "Rebuild ledger and lock from the account; create nothing."),
     "fmt": ("fmt", "Put manifests into canonical form; --check and --diff write nothing."),
+    "pick": ("pick", "Say which take counts: writes `pick:` into the manifest."),
     "report": ("report", "Make the contact sheet: every result on one page that opens from disk."),
     "check": ("catalog", "Check a raw request body against an operation."),
     "explain": ("explain", "Explain a problem's id, or a file that was made."),

@@ -1,0 +1,111 @@
+"""`pick:` written into a manifest in place: one number changes or one entry is added, everything else stays."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kling_pipe.effects import Effects
+from kling_pipe.errors import LocalStateError, UsageError
+from kling_pipe.manifest import Manifest
+from kling_pipe.manifest.scope import Recipe, Scope
+from kling_pipe.nearest import nearest
+from kling_pipe.source.spans import Block, Span, block_at
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """What was written where. `before` is the take that was picked until then."""
+
+    recipe: str
+    take: int
+    before: int
+    file: Path
+    line: int
+
+
+def pick(manifest: Manifest, address: str, take: int, effects: Effects | None = None) -> Picked:
+    """Make `take` the one that later jobs use, for the recipe at `address` (its cell and take are not looked at).
+
+    Raises UsageError for what cannot be picked, LocalStateError when the file cannot be written.
+    """
+    recipe = _recipe(manifest, address)
+    if not 1 <= take <= recipe.takes:
+        have = "one take" if recipe.takes == 1 else f"{recipe.takes} takes"
+        raise UsageError(f"`{recipe.title}` has {have}: there is no take {take}", hint="raise `takes` first, and run")
+    file = Path(recipe.scope.document.name).absolute()
+    text = _read(file)
+    new, at = with_pick(text, [str(part) for part in recipe.path], take)
+    if new != text:
+        _write(file, new, effects or Effects())
+    return Picked(recipe.title, take, recipe.pick, file, new.count("\n", 0, at) + 1)
+
+
+def with_pick(text: str, path: list[str], take: int) -> tuple[str, int]:
+    """A manifest's text with `pick: take` in the recipe at `path`, and where that stands. Raises UsageError."""
+    block = block_at(text, path)
+    if block is None:
+        raise UsageError(f"`{'.'.join(path)}` is not written out here", hint=f"write `pick: {take}` by hand")
+    known = block.entries.get("pick")
+    if known is not None:
+        if not known.is_scalar:
+            raise UsageError(f"`{'.'.join(path)}.pick` is no number", hint=f"write `pick: {take}` by hand")
+        return f"{text[: known.value]}{take}{text[known.end :]}", known.value
+    near = block.entries.get("takes")
+    if near is None or not near.is_scalar:
+        raise UsageError(f"`{'.'.join(path)}` gets its `takes` from elsewhere", hint=f"write `pick: {take}` by hand")
+    return _inserted(text, block, near, f"pick: {take}")
+
+
+def _inserted(text: str, block: Block, near: Span, entry: str) -> tuple[str, int]:
+    """Behind `takes`: after a comma in braces, on a line of its own in a block."""
+    if block.is_flow:
+        return f"{text[: near.end]}, {entry}{text[near.end :]}", near.end + 2
+    ending = re.compile("\r\n|\n|\\Z").search(text, near.end)
+    assert ending is not None  # \Z always matches
+    line = ending[0] or "\n"
+    at = ending.start()
+    return f"{text[:at]}{line}{' ' * block.indent}{entry}{text[at:]}", at + len(line) + block.indent
+
+
+def _recipe(manifest: Manifest, address: str) -> Recipe:
+    title = address.partition("#")[0].partition("@")[0]
+    recipes = {recipe.title: recipe for scope in _scopes(manifest.scope) for recipe in scope.recipes()}
+    if title not in recipes:
+        near = nearest(title, recipes)
+        raise UsageError(f"there is no `{title}` to pick a take of", hint=f"did you mean `{near}`?" if near else "")
+    recipe = recipes[title]
+    cell = address.partition("#")[0].partition("@")[2]
+    if cell and len(recipe.cells) > 1:
+        raise UsageError(
+            f"`pick` holds for all {len(recipe.cells)} cells of `{title}`", hint=f"name it without `@{cell}`"
+        )
+    return recipe
+
+
+def _scopes(scope: Scope) -> list[Scope]:
+    return [scope, *(inner for one in scope.includes.values() for inner in _scopes(one))]
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LocalStateError(f"`{file}` cannot be read: {error}") from error
+
+
+def _write(file: Path, text: str, effects: Effects) -> None:
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    marked = file.read_bytes().startswith(b"\xef\xbb\xbf")
+    try:
+        with part.open("wb") as writer:
+            writer.write(text.encode("utf-8-sig" if marked else "utf-8"))
+            effects.fsync(writer)
+        shutil.copymode(file, part)
+        effects.replace(part, file)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise LocalStateError(f"`{file}` cannot be written: {error.strerror or error}") from error
