@@ -52,7 +52,8 @@ def table(figures: Iterable[Figure]) -> str:
 def machine() -> str:
     """What the figures were measured on, in one line."""
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    return f"{os.cpu_count()} cores ({_processor()}), {platform.system()}, Python {platform.python_version()}, load average {load}"
+    system = f"{platform.system()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores ({_processor()}), {system}, load average {load}"
 
 
 def _processor() -> str:

@@ -7,6 +7,7 @@ makes it start over and pay again. It is as fast as a client can be made in an a
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import sys
@@ -28,7 +29,7 @@ class Httpx:
     """httpx, or httpx2, with few connections: one large pool is slow."""
 
     def __init__(self, library: str, base_url: str, api_key: str) -> None:
-        http = __import__(library)
+        http = importlib.import_module(library)
         headers = {"Authorization": f"Bearer {api_key}"}
         limits = http.Limits(max_connections=32, max_keepalive_connections=32)
         self.client = http.AsyncClient(
@@ -42,14 +43,15 @@ class Httpx:
 
     async def download(self, url: str) -> bytes:
         async with self.turns:
-            return (await self.client.get(url)).content
+            content: bytes = (await self.client.get(url)).content
+        return content
 
 
 class Aiohttp:
     """aiohttp."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
-        import aiohttp
+        aiohttp = importlib.import_module("aiohttp")
 
         headers = {"Authorization": f"Bearer {api_key}"}
         self.session = aiohttp.ClientSession(base_url, headers=headers, connector=aiohttp.TCPConnector(limit=64))
@@ -60,7 +62,8 @@ class Aiohttp:
 
     async def download(self, url: str) -> bytes:
         async with self.session.get(url) as answer:
-            return await answer.read()
+            content: bytes = await answer.read()
+        return content
 
 
 class Script:
@@ -96,16 +99,15 @@ class Script:
 
     async def poll(self, path: str) -> None:
         watched = self.watched[path]
-        pause = self.interval
+        pause, most = self.interval, 0
         while True:
             await asyncio.sleep(pause)
             began = time.monotonic()
-            if watched:
-                size = min(500, len(watched) * 5 // 4 + 8)
-                for page in range(1, 2 + len(watched) * 5 // 4 // size):
-                    self.note(
-                        watched, (await self.transport.call("GET", f"{path}?pageNum={page}&pageSize={size}"))["data"]
-                    )
+            # Before a slow task of the first burst stand its siblings and all that were sent meanwhile.
+            most = max(most, len(watched) * 5 // 2 + 8)
+            for start in range(0, most if watched else 0, 500):
+                query = f"pageNum={1 + start // 500}&pageSize={min(most, 500)}"
+                self.note(watched, (await self.transport.call("GET", f"{path}?{query}"))["data"])
             pause = max(self.interval, 2 * (time.monotonic() - began))
 
     def note(self, watched: dict[str, asyncio.Future[dict[str, Any]]], tasks: list[dict[str, Any]]) -> None:

@@ -42,7 +42,8 @@ class Kling:
 
     def ledger(self) -> dict[str, Any]:
         """What it was asked for, counted by itself."""
-        return self._call("GET", "ledger")
+        told: dict[str, Any] = self._call("GET", "ledger")
+        return told
 
     def reset(self) -> None:
         """Forget all tasks and counts."""

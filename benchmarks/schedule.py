@@ -18,7 +18,7 @@ class Load:
     needs: tuple[str, ...] = ()
 
 
-def makespan(loads: Sequence[Load], slots: Mapping[str, int]) -> float:
+def makespan(loads: Sequence[Load], slots: Mapping[str, float]) -> float:
     """Seconds until all are done when every free slot goes at once to the first in line that is ready."""
     waiting = {load.name: len(load.needs) for load in loads}
     children: defaultdict[str, list[int]] = defaultdict(list)

@@ -14,14 +14,22 @@ from benchmarks.process import Measured, kling_pipe, measured, median, python
 from benchmarks.work_load import fresh
 from kling_pipe.emulator import Options
 
-_CLICK = "import click\n@click.group()\n@click.version_option('1')\ndef cli(): pass\n@cli.command()\ndef run(): pass\ncli()\n"
+_CLICK = """\
+import click
+@click.group()
+@click.version_option("1")
+def cli(): pass
+@cli.command()
+def run(): pass
+cli()
+"""
 _VALIDATE = "import sys, kling_pipe\nfor path in sys.argv[1:]: kling_pipe.load(path)\n"
 _SLOTS = 500
 
 
 def _quick() -> Options:
     """Tasks that end at once: what is left is the client's own work."""
-    return Options(media="tiny", media_bytes=1024, slots={"video": _SLOTS}, task_seconds=0.3, spread=0.3)
+    return Options(media="tiny", idle_exit=120, media_bytes=1024, slots={"video": _SLOTS}, task_seconds=0.3, spread=0.3)
 
 
 def nothing_to_do(folder: Path, repeats: int, counts: tuple[int, ...] = (1000, 10_000)) -> Iterator[Figure]:

@@ -18,7 +18,9 @@ from kling_pipe.emulator import Options
 def kill(folder: Path, count: int = 200, slots: int = 20, seconds: float = 1.0) -> Iterator[Figure]:
     """How many tasks exist twice, and how many files are missing, after the second run."""
     campaigns.by_matrix(folder, count, slots)
-    options = Options(media="tiny", media_bytes=65536, slots={"video": slots}, task_seconds=seconds, spread=0.3)
+    options = Options(
+        media="tiny", idle_exit=120, media_bytes=65536, slots={"video": slots}, task_seconds=seconds, spread=0.3
+    )
     with served(options) as kling:
         begun = _killed(folder, kling, count // 2)
         again = measured(kling_pipe("run", "-y", "-q"), folder, kling.environ)
@@ -34,7 +36,7 @@ def kill(folder: Path, count: int = 200, slots: int = 20, seconds: float = 1.0) 
 def _killed(folder: Path, kling: Kling, tasks: int) -> int:
     """Start a run, and kill it without warning when so many tasks exist. Gives how many do."""
     process = start(kling_pipe("run", "-y", "-q"), folder, kling.environ)
-    while (begun := kling.ledger()["tasks"]) < tasks and process.poll() is None:
+    while (begun := int(kling.ledger()["tasks"])) < tasks and process.poll() is None:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

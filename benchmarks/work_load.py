@@ -7,6 +7,7 @@ import shutil
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Work:
     def emulator(self) -> Options:
         """How the local Kling behaves."""
         slots = {"video": self.slots, "image": self.slots}
-        return Options(media="tiny", media_bytes=65536, slots=slots, **self.options)
+        return Options(media="tiny", media_bytes=65536, slots=slots, idle_exit=120, **self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,8 @@ def _figures(
     ratio = row("wall / ideal", lambda run: run.process.wall / ideal)
     best = min((middle(runs, lambda run: run.process.wall / ideal) for runs in theirs.values()), default=0.0)
     void = f"; **void: the machine is too busy** (baseline over {TOO_BUSY})" if work.voids and best > TOO_BUSY else ""
-    spread = f"{number(min(run.process.wall / ideal for run in ours))} to {number(max(run.process.wall / ideal for run in ours))}"
+    walls = [run.process.wall / ideal for run in ours]
+    spread = f"{number(min(walls))} to {number(max(walls))}"
     beside = "; ".join(filter(None, (ratio.beside, f"ideal {number(ideal)} s", f"range {spread}"))) + void
     yield Figure(work.name, ratio.what, ratio.value, "", ratio.goal, beside=beside)
     yield row("utilisation", lambda run: _utilisation(run.ledger, work.slots), at_least=True)
@@ -150,24 +152,26 @@ def _figures(
 
 
 def _utilisation(ledger: Mapping[str, Any], slots: int) -> float:
-    """Slot time in use over slot time there was, from the first task's start to the last one's end, in the worst pool."""
+    """Slot time in use over slot time there was, from the first start to the last end, in the worst pool."""
     shares = []
     by_pool: dict[str, list[tuple[int, int]]] = {}
     for moment, pool, used in ledger["slots"]["samples"]:
         by_pool.setdefault(pool, []).append((moment, used))
     for samples in by_pool.values():
-        area = sum(used * (later - moment) for (moment, used), (later, _) in zip(samples, samples[1:], strict=False))
+        area = sum(used * (later - moment) for (moment, used), (later, _) in pairwise(samples))
         shares.append(area / (slots * max(1, samples[-1][0] - samples[0][0])))
     return min(shares, default=0.0)
 
 
+_ONE_SECOND = {"task_seconds": 1.0, "spread": 0.3}
+
 LOADS = {
     "W1": Work(
-        "W1", campaigns.by_matrix, 1000, 50, {"task_seconds": 1.0, "spread": 0.3}, 0.015,
+        "W1", campaigns.by_matrix, 1000, 50, _ONE_SECOND, 0.015,
         {"wall / ideal": 1.07, "utilisation": 0.90, "requests a job": 2.5, "CPU a job": 3.0}, voids=True,
     ),
-    "W2": Work("W2", campaigns.by_matrix, 5000, 500, {"task_seconds": 1.0, "spread": 0.3}, 0.03, {"wall / ideal": 1.15}),
-    "W4": Work("W4", campaigns.chains, 200, 20, {"task_seconds": 1.0, "spread": 0.3}, 0.015, {"wall / ideal": 1.10}),
+    "W2": Work("W2", campaigns.by_matrix, 5000, 500, _ONE_SECOND, 0.03, {"wall / ideal": 1.15}),
+    "W4": Work("W4", campaigns.chains, 200, 20, _ONE_SECOND, 0.015, {"wall / ideal": 1.10}),
     "real": Work(
         "real", campaigns.by_matrix, 200, 50, {"per_clip_second": 2.0, "spread": 0.05, "latency": 0.15}, 0.3,
         {"wall / ideal": 1.0}, longest_first=True,

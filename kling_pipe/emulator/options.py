@@ -17,8 +17,8 @@ class Options:
     """What `kling-pipe emulator serve` can be told. Times in seconds, sizes in bytes.
 
     `speed` divides every task's time; `task_seconds` replaces the times per kind by one mean, `spread` (0.3: uniform
-    within 30 %) varies it by a hash of the external id; `per_clip_second` makes it follow the length of the clip that is
-    asked for. `latency` delays each answer.
+    within 30 %) varies it by a hash of the external id; `per_clip_second` makes it follow the length of the clip.
+    `latency` delays each answer.
     `slots` are parallel tasks per pack type (and per model with `slots_per_model`); `packs` are the units an account
     has (a pack that is not named never runs out). `over_limit_http` is the HTTP status of code 1303: 429 or 200.
     `reuse_failed_ids` allows an external id again when its task failed. `media` is `real` or `tiny`, `media_bytes`
