@@ -52,4 +52,4 @@ def _check(file: Path, word: str, value: Any) -> None:
         raise UsageError(f"`{file}` has an unknown setting `{word}`", hint=hint)
     if not isinstance(value, WORDS[word]) or isinstance(value, bool):
         kind = {str: "text", int: "a whole number", dict: "a table"}[WORDS[word]]
-        raise UsageError(f"`{word}` in `{file}` wants {kind}, not `{value}`")
+        raise UsageError(f"`{word}` in `{file}` wants {kind}, not `{value}`", hint="Correct the line, or remove it.")
