@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import click
+
 from kling_pipe.cli.levels import level_options
 from kling_pipe.cli.options import account_options, compile_options, environment, selection_options, variables_from
 from kling_pipe.cli.settings import settings_for
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
+    from kling_pipe.engine import Seams
     from kling_pipe.manifest import Manifest
     from kling_pipe.report.levels import Levels
     from kling_pipe.workspace import Workspace
@@ -68,6 +71,13 @@ def campaign_options(command: F) -> F:
         return command(campaign, **others)
 
     return wrapped  # type: ignore[return-value]
+
+
+def seams(**more: Any) -> Seams:
+    """What `main(..., effects=..., sleep=...)` was given in place of the real parts, and what a verb adds."""
+    from kling_pipe.engine import Seams
+
+    return Seams(**{**more, **(click.get_current_context().obj or {})})
 
 
 def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:

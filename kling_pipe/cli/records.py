@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from kling_pipe.cli.campaign import Campaign, campaign_options, opened
+from kling_pipe.cli.campaign import Campaign, campaign_options, opened, seams
 from kling_pipe.cli.options import json_option
 from kling_pipe.errors import UsageError
 
@@ -39,7 +39,7 @@ def pull(campaign: Campaign) -> None:
     manifest, workspace = opened(campaign)
     addresses = chosen(manifest.jobs, campaign.select, campaign.exclude)
     everything = not (campaign.select or campaign.exclude)
-    pulled = asyncio.run(fetch(workspace, wanted=lambda address: everything or address in addresses))
+    pulled = asyncio.run(fetch(workspace, wanted=lambda address: everything or address in addresses, seams=seams()))
     for one in pulled:
         if one.state == "failed":
             click.echo(f"{click.style('failed', fg='red')} {one.path}: {one.message}", err=True)
@@ -67,7 +67,7 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
             f"there is no job `{address}`",
             hint=f"did you mean `{near}`?" if near else "`kling-pipe status` lists them.",
         )
-    record = asyncio.run(bind(jobs[address], task, workspace))
+    record = asyncio.run(bind(jobs[address], task, workspace, seams=seams()))
     click.echo(f"{address} is bound to {record.task_id or task}, which is `{record.state}`; `kling-pipe run` saves it")
 
 
@@ -81,10 +81,10 @@ def sync(campaign: Campaign) -> None:
     from kling_pipe.engine import sync as rebuild
 
     manifest, workspace = opened(campaign)
-    found = asyncio.run(rebuild(manifest.jobs, workspace))
+    found = asyncio.run(rebuild(manifest.jobs, workspace, seams=seams()))
     plan = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
     known: Any = sum(map(len, found.records.values()))
-    made = api.run(_made_only(plan), workspace, create=False, signals=True)
+    made = api.run(_made_only(plan), workspace, create=False, signals=True, seams=seams())
     click.echo(
         f"{known} tasks found for {len(manifest.jobs)} jobs; {made.reused + made.made} in the lock, "
         f"{made.failed} failed"

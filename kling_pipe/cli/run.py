@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened
+from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened, seams
+from kling_pipe.cli.logfile import Log, log_file
 from kling_pipe.cli.reviewed import refuse_changes, reviewed
 from kling_pipe.errors import BudgetExceeded, UsageError
 
@@ -56,6 +57,12 @@ def _options(command: F) -> F:
                 type=click.Path(path_type=Path, dir_okay=False),
                 help="Write a JUnit report: one case a job.",
             ),
+            click.option(
+                "--log-file",
+                type=click.Path(path_type=Path, dir_okay=False),
+                envvar="KLING_PIPE_LOG_FILE",
+                help="Append every request and event to this file, as JSON lines.",
+            ),
             click.option("-q", "--quiet", is_flag=True, help="No progress, only the last line."),
         )
     ):
@@ -75,6 +82,18 @@ def _spending(command: F) -> F:
             click.option("--allow-unknown-cost", is_flag=True, help="Go on although a price is not known."),
             click.option("--detach", is_flag=True, help="Submit what is possible and return (exit 75)."),
             click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+            click.option(
+                "--callback-url",
+                default="",
+                metavar="URL",
+                help="Have Kling call this URL when a task changes; one that leads to this machine is listened at.",
+            ),
+            click.option(
+                "--callback-listen",
+                default="",
+                metavar="HOST:PORT",
+                help="Where callbacks arrive here, behind a tunnel; KLING_CALLBACK_SECRET checks their signature.",
+            ),
         )
     ):
         command = option(command)
@@ -123,6 +142,7 @@ def wait(campaign: Campaign, **flags: Any) -> None:
     _settle(flags, campaign)
     manifest, workspace = opened(campaign)
     found = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
+    flags["create"] = False
     under_way = tuple(step for step in found.steps if step.action == "resume" and step.record and step.record.task_id)
     rest = tuple(step for step in found.steps if step not in under_way)
     if not under_way:
@@ -142,7 +162,13 @@ def _make(
         campaign, _, replace = saved
     manifest, workspace = opened(campaign)
     found = api.plan(
-        manifest, workspace, replace=replace, retry=retry, select=campaign.select, exclude=campaign.exclude
+        manifest,
+        workspace,
+        replace=replace,
+        retry=retry,
+        select=campaign.select,
+        exclude=campaign.exclude,
+        seams=seams(note=flags["log"].on_request),
     )
     if saved is not None:
         refuse_changes(saved[1], found, workspace)
@@ -158,6 +184,7 @@ def _settle(flags: dict[str, Any], campaign: Campaign) -> None:
     flags["jobs"] = flags["jobs"] or settings.get("jobs")
     flags["progress"] = flags["progress"] or settings.get("progress") or "auto"
     flags["timeout"] = seconds(flags["timeout"] or settings.get("timeout", ""))
+    flags["log"] = click.get_current_context().with_resource(log_file(flags["log_file"]))
 
 
 def _tell_problems(problems: list[Any]) -> None:
@@ -192,13 +219,23 @@ def _ask(found: Plan, workspace: Workspace, flags: dict[str, Any]) -> None:
 def _carry_out(found: Plan, manifest: Manifest, workspace: Workspace, flags: dict[str, Any]) -> None:
     from kling_pipe import api
     from kling_pipe.cli.progress import listeners
+    from kling_pipe.engine.events import both
     from kling_pipe.report.results import failures_text, result_form, summary_text
 
     kind: Kind = "quiet" if flags["quiet"] else flags["progress"]
     budget = {**manifest.budget, **amounts(flags.get("budget", ()))}
+    log: Log = flags["log"]
     with listeners(kind, found, budget, as_json=flags["as_json"], into=flags["json_into"]) as (on_event, last):
-        result = api.run(found, workspace, on_event=on_event, settings=_settings(manifest, flags), signals=True)
-        last(result_form(result))
+        result = api.run(
+            found,
+            workspace,
+            on_event=both(log.on_event, on_event),
+            settings=_settings(manifest, flags, budget),
+            seams=seams(note=log.on_request),
+            create=flags.get("create", True),
+            signals=True,
+        )
+        both(log.last, last)(result_form(result))
     _report(result, found, workspace, flags["junit_into"])
     if not flags["as_json"]:
         if failed := failures_text(result):
@@ -223,8 +260,11 @@ def _report(result: Result, found: Plan, workspace: Workspace, junit: Path | Non
         write_step_summary(text, os.environ)
 
 
-def _settings(manifest: Manifest, flags: dict[str, Any]) -> Settings:
+def _settings(manifest: Manifest, flags: dict[str, Any], budget: dict[str, Any]) -> Settings:
     from kling_pipe.engine import Settings
+    from kling_pipe.engine.callbacks import listening_at
+
+    url = flags.get("callback_url", "")
 
     return Settings(
         jobs=flags["jobs"],
@@ -232,6 +272,11 @@ def _settings(manifest: Manifest, flags: dict[str, Any]) -> Settings:
         fail_fast=not flags["keep_going"],
         timeout=flags["timeout"],
         detach=flags.get("detach", False),
+        budget=budget,
+        allow_unknown=flags.get("allow_unknown_cost", False),
+        callback_url=url,
+        callback_listen=flags.get("callback_listen", "") or listening_at(url),
+        callback_secret=os.environ.get("KLING_CALLBACK_SECRET", ""),
     )
 
 

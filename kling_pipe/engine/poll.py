@@ -45,14 +45,22 @@ class _Group:
     looked: float = 0.0
     cost: float = 0.0
     failing_since: float | None = None
+    nudged: dict[str, Watch] = field(default_factory=dict)
 
 
 class Poller:
     """Waits for every task of a run. One pump per operation, alive while it has tasks."""
 
     def __init__(
-        self, client: Client, durations: Durations, *, clock: Callable[[], float], patience: float = 300.0
+        self,
+        client: Client,
+        durations: Durations,
+        *,
+        clock: Callable[[], float],
+        patience: float = 300.0,
+        pace: float = 1.0,
     ) -> None:
+        self._pace = pace
         self._client = client
         self._durations = durations
         self._clock = clock
@@ -79,6 +87,14 @@ class Poller:
         finally:
             group.watches.pop(task_id, None)
 
+    def nudge(self, task_id: str, status: str) -> None:
+        """Somebody says that a task has this status now: look at it at once if that would be its end."""
+        for group in self._groups.values():
+            watch = group.watches.get(task_id)
+            if watch and status not in group.operation.kling["states"]["pending"]:
+                group.nudged[task_id] = watch
+                group.changed.set()
+
     async def close(self) -> None:
         """Stop all pumps."""
         pumps = [group.pump for group in self._groups.values() if group.pump]
@@ -90,7 +106,9 @@ class Poller:
         try:
             while group.watches:
                 await self._until_due(group)
-                if due := self._due(group):
+                due = list(group.nudged.values()) or self._due(group)
+                group.nudged.clear()
+                if due:
                     started = self._clock()
                     await self._look(group, due)
                     group.looked = self._clock()
@@ -102,7 +120,7 @@ class Poller:
 
     async def _until_due(self, group: _Group) -> None:
         """Sleep until the earliest look is due; a new task may be due earlier."""
-        while group.watches:
+        while group.watches and not group.nudged:
             earliest = min(watch.look_at for watch in group.watches.values())
             wait = max(earliest, group.looked + self._interval(group)) - self._clock()
             if wait <= 0:
@@ -130,7 +148,7 @@ class Poller:
             wanted = min(0.05 * mean, max(0.015 * mean, 2.2 * mean / len(watches)))
         else:
             wanted = max(0.1, 0.08 * (self._clock() - min((watch.since for watch in watches), default=0.0)))
-        return min(_LONGEST, max(_SHORTEST, wanted, 2 * group.cost))
+        return self._pace * min(_LONGEST, max(_SHORTEST, wanted, 2 * group.cost))
 
     async def _look(self, group: _Group, due: list[Watch]) -> None:
         unseen: list[Watch] | None = due

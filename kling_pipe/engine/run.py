@@ -14,6 +14,7 @@ from kling_pipe.effects import Effects
 from kling_pipe.engine.adopt import adopt as adopt_task
 from kling_pipe.engine.adopt import sync as sync_ledger
 from kling_pipe.engine.around import Planner, looked_around
+from kling_pipe.engine.callbacks import receiving
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.events import OnEvent, both, ignore
@@ -33,6 +34,9 @@ from kling_pipe.plan import Snapshot
 from kling_pipe.workspace import Workspace
 
 _FILES_AT_ONCE = 16
+_PACE_WITH_CALLBACKS = 10.0
+"""Polling is a safety net when callbacks come in: so many times slower."""
+
 _LESSON_SECONDS = 24 * 3600
 """A learned slot limit is believed for a day: packs are bought and run out."""
 
@@ -82,8 +86,9 @@ async def run(
 ) -> Result:
     """Carry out a plan: submit, wait, save, write ledger and lock.
 
-    `stop` ends the run early with all state saved. With `create=False` only what is made already is fetched. Raises
-    CredentialsError and LocalStateError when it cannot begin; what happens later is in the Result.
+    `stop` ends the run early with all state saved. With `create=False` nothing is sent: what is under way is waited
+    for, and what is made is fetched. Raises CredentialsError, LocalStateError and UsageError (callbacks cannot be
+    listened for) when it cannot begin; what happens later is in the Result.
     """
     settings, seams = settings or Settings(), seams or Seams()
     store = workspace.store(seams.effects)
@@ -94,7 +99,8 @@ async def run(
             context.on_event, context.meter = both(meter.event, on_event), meter
             runner = _runner(plan, workspace, store, context, seams)
             runner.create = create
-            return await runner.run(stop or asyncio.Event())
+            async with receiving(settings, context.poller.nudge):
+                return await runner.run(stop or asyncio.Event())
     finally:
         store.close()
 
@@ -168,7 +174,13 @@ def _context(workspace: Workspace, store: SqliteStore, client: Client, settings:
         store=store,
         outputs=workspace.outputs(seams.effects),
         slots=Slots(_pools(settings, store, seams.clock()), others=store.slots_of_others),
-        poller=Poller(client, durations, clock=time.monotonic, patience=settings.patience),
+        poller=Poller(
+            client,
+            durations,
+            clock=time.monotonic,
+            patience=settings.patience,
+            pace=_PACE_WITH_CALLBACKS if settings.callback_listen else 1.0,
+        ),
         durations=durations,
         settings=settings,
         clock=seams.clock,

@@ -128,7 +128,7 @@ class LocalRunner:
             self.context.slots.ask(Want((("files", 1),)), lambda: self._spawn(step, self._fetch(step)))
         elif step.action in ("reuse", "frozen"):
             self._end(step, "reused", step.record, "")
-        elif not self.create:
+        elif not (self.create or _is_at_kling(step)):
             self._end(step, "waiting", None, "nothing is created here")
         else:
             want = self._want(step)
@@ -200,7 +200,7 @@ class LocalRunner:
 
     def _again(self, step: Step) -> str:
         """Whether one more attempt may be made: why not, or ""."""
-        why_not = self.spending.again(step)
+        why_not = self.spending.again(step) if self.create else "nothing is created here"
         if not why_not:
             self.attempts[step.job.address] = self.attempts.get(step.job.address, step.attempt) + 1
         return why_not
@@ -340,6 +340,10 @@ def _last_attempt(step: Step) -> int:
     """The number of the last attempt that `retries` allows; one that a person asked for may be repeated as often."""
     asked = step.attempt if step.action == "create" else 1
     return max(step.attempt, asked + step.job.retries)
+
+
+def _is_at_kling(step: Step) -> bool:
+    return step.action == "resume" and step.record is not None and bool(step.record.task_id)
 
 
 def _needs(step: Step) -> Iterable[str]:

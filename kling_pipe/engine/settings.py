@@ -21,7 +21,8 @@ class Settings:
     base64. `url_seconds` is how long a URL is trusted without asking for a fresh one.
     `budget` (`{usd, video, image, per_job: {...}}`) bounds new attempts after transient failures, on top of what the
     plan costs; `allow_unknown` lets those pass whose price nobody knows. `grace` is how long an answer is waited for
-    after a stop. `callback_url` is sent with every create.
+    after a stop. `callback_url` is sent with every create; `callback_listen` (`host:port`) is where this run listens
+    for what Kling tells it, `callback_secret` (`whsec_...`) signs it.
     """
 
     jobs: int | None = None
@@ -37,3 +38,5 @@ class Settings:
     budget: Mapping[str, Any] = field(default_factory=dict)
     allow_unknown: bool = False
     callback_url: str = ""
+    callback_listen: str = ""
+    callback_secret: str = field(default="", repr=False)

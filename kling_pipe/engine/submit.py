@@ -52,6 +52,7 @@ class Submission:
         what `stop_for` gives.
         """
         self.began, self.doubt_at = self.context.clock(), doubt_at
+        self.again = "" if doubt_at is None else "the last run ended before the answer"
         while True:
             if self.doubt_at is not None:
                 if task := await self._look_up_settled(self.doubt_at):
@@ -78,7 +79,7 @@ class Submission:
     async def _send(self) -> Created | Refused | InDoubt:
         """The POST. When the run is stopped meanwhile, an answer that is on its way is worth a moment."""
         name, again = self.record.external_task_id, self.again
-        create = self.context.client.create(self.operation, self.request, name, again=again)
+        create = self.context.client.create(self.operation, self._body(), name, again=again)
         sending = asyncio.ensure_future(create)
         try:
             return await asyncio.shield(sending)
@@ -89,6 +90,11 @@ class Submission:
             elif not sending.cancelled() and sending.exception() is None:
                 self._note_late(sending.result())
             raise
+
+    def _body(self) -> Mapping[str, Any]:
+        url = self.context.settings.callback_url
+        wanted = url and "callback_url" in self.operation.fields
+        return {**self.request, "callback_url": url} if wanted else self.request
 
     def _note_late(self, answer: Created | Refused | InDoubt) -> None:
         if isinstance(answer, Created):
