@@ -50,7 +50,15 @@ def test_the_example_of_rfc_8785() -> None:
 def test_names_are_sorted_by_utf_16() -> None:
     """Section 3.2.3: an emoji (a surrogate pair) comes before U+FB33."""
     names = ["\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\u0080", "\u00f6"]
-    assert list(json.loads(canonical(dict.fromkeys(names, 0)))) == ["\r", "1", "\u0080", "\u00f6", "\u20ac", "\U0001f600", "\ufb33"]
+    assert list(json.loads(canonical(dict.fromkeys(names, 0)))) == [
+        "\r",
+        "1",
+        "\u0080",
+        "\u00f6",
+        "\u20ac",
+        "\U0001f600",
+        "\ufb33",
+    ]
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
@@ -62,7 +70,9 @@ def test_what_json_cannot_say_has_no_key(number: float) -> None:
 
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(st.characters(codec="utf-8")), st.floats(-1e15, 1e15)),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -85,16 +95,44 @@ def test_every_double_reads_back(number: float) -> None:
 
 GOLDEN: dict[str, tuple[str, dict[str, Any], str]] = {
     "text": ("text2video", {"model_name": "kling-v3", "prompt": "A cup", "duration": "5"}, "54e3b32fde030b6c93b7"),
-    "unicode": ("text2video", {"model_name": "kling-v3", "prompt": "春が来た 😀 é e\u0301 \u2028"}, "2d864aadec7c93c752fc"),
+    "unicode": (
+        "text2video",
+        {"model_name": "kling-v3", "prompt": "春が来た 😀 é e\u0301 \u2028"},
+        "2d864aadec7c93c752fc",
+    ),
     "floats": ("text2video", {"model_name": "kling-v1-6", "prompt": "A cup", "cfg_scale": 0.7}, "75ddf6a761182428c908"),
-    "whole float": ("text2video", {"model_name": "kling-v1-6", "prompt": "A cup", "cfg_scale": 1.0}, "2b246cb17623dfa373d3"),
-    "tiny float": ("text2video", {"model_name": "kling-v1-6", "prompt": "A cup", "cfg_scale": 1e-7}, "eba0bcb8394e0dcb4ad3"),
+    "whole float": (
+        "text2video",
+        {"model_name": "kling-v1-6", "prompt": "A cup", "cfg_scale": 1.0},
+        "2b246cb17623dfa373d3",
+    ),
+    "tiny float": (
+        "text2video",
+        {"model_name": "kling-v1-6", "prompt": "A cup", "cfg_scale": 1e-7},
+        "eba0bcb8394e0dcb4ad3",
+    ),
     "boolean": ("omni-video", {"multi_shot": True, "n": 1}, "55016d8cfcd83dc7d8a7"),
-    "element by id": ("omni-video", {"element_list": [{"element_id": ExistingId(829836802793406551)}]}, "c66cae40272b26a4ee15"),
+    "element by id": (
+        "omni-video",
+        {"element_list": [{"element_id": ExistingId(829836802793406551)}]},
+        "c66cae40272b26a4ee15",
+    ),
     "file": ("omni-video", {"image_list": [{"image_url": FileRef("/a/b.png", "ab" * 32, 7)}]}, "1598b9e9ec3821c841cb"),
-    "url": ("omni-video", {"image_list": [{"image_url": "https://example.com/a.png?b=c&d=%20"}]}, "93500c8126ffe7aee627"),
-    "output": ("omni-video", {"image_list": [{"image_url": OutputRef("image.a@x#2", "image", 2, 3), "type": "first_frame"}]}, "ada1f5f406461f78c8d2"),
-    "first output": ("omni-video", {"element_list": [{"element_id": OutputRef("element.hana", "element")}]}, "72bdda51525fe8eb190f"),
+    "url": (
+        "omni-video",
+        {"image_list": [{"image_url": "https://example.com/a.png?b=c&d=%20"}]},
+        "93500c8126ffe7aee627",
+    ),
+    "output": (
+        "omni-video",
+        {"image_list": [{"image_url": OutputRef("image.a@x#2", "image", 2, 3), "type": "first_frame"}]},
+        "ada1f5f406461f78c8d2",
+    ),
+    "first output": (
+        "omni-video",
+        {"element_list": [{"element_id": OutputRef("element.hana", "element")}]},
+        "72bdda51525fe8eb190f",
+    ),
     "nothing": ("element", {}, "a6e70ca6e0761130a47f"),
 }
 
@@ -108,13 +146,18 @@ def test_keys_are_frozen(name: str) -> None:
 
 def test_what_is_digested_is_this_very_text() -> None:
     """The key is the SHA-256 of one canonical document, so that anybody can compute it."""
-    request = {"prompt": "A cup", "image_list": [{"image_url": FileRef("/a.png", "00", 1)}], "element_list": [{"element_id": ExistingId(7)}]}
+    request = {
+        "prompt": "A cup",
+        "image_list": [{"image_url": FileRef("/a.png", "00", 1)}],
+        "element_list": [{"element_id": ExistingId(7)}],
+    }
     text = '{"operation":"omni-video","request":{"element_list":[{"element_id":"7"}],"image_list":[{"image_url":{"sha256":"00"}}],"prompt":"A cup"},"v":1}'
     assert key_of("omni-video", request, str) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_only_content_counts_in_a_file_and_a_reference() -> None:
     """The path of a file and the address of a job are not in a key; bytes, take and output are."""
+
     def key(value: Any, at: str = "k") -> str:
         return key_of("omni-video", {"image": value}, lambda _: at)
 
@@ -128,7 +171,10 @@ def test_only_content_counts_in_a_file_and_a_reference() -> None:
 
 def test_an_id_of_18_digits_never_goes_through_a_float() -> None:
     """Neighbours above 2^53 stay apart."""
-    keys = {key_of("omni-video", {"element_list": [{"element_id": ExistingId(829836802793406551 + step)}]}, str) for step in range(4)}
+    keys = {
+        key_of("omni-video", {"element_list": [{"element_id": ExistingId(829836802793406551 + step)}]}, str)
+        for step in range(4)
+    }
     assert len(keys) == 4
 
 

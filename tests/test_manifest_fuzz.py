@@ -19,8 +19,12 @@ from kling_pipe.manifest.words import BUDGET, KINDS, MATRIX, RECIPE, TOP_LEVEL
 from kling_pipe.report.problems import FORMATS
 
 PIPELINES = Path(__file__).parent.parent / "pipelines"
-SOURCES = [path.read_text("utf-8") for path in sorted(PIPELINES.rglob("*.yaml")) if "project:" in path.read_text("utf-8")]
-QUIET = settings(deadline=None, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")), suppress_health_check=list(HealthCheck))
+SOURCES = [
+    path.read_text("utf-8") for path in sorted(PIPELINES.rglob("*.yaml")) if "project:" in path.read_text("utf-8")
+]
+QUIET = settings(
+    deadline=None, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")), suppress_health_check=list(HealthCheck)
+)
 
 NAMES = ["hana", "logo", "frame", "film", "a", "b"]
 TEXTS = st.sampled_from([
@@ -39,7 +43,11 @@ KEYS = st.one_of(
                      "aspect_ratio", "image_url", "type", "n", "x-mine"]),
     st.integers(-1, 3), st.booleans(), st.none(), TEXTS,
 )  # fmt: skip
-VALUES = st.recursive(SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=5)), max_leaves=12)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=5)),
+    max_leaves=12,
+)
 RECIPES = st.one_of(VALUES, st.dictionaries(KEYS, VALUES, max_size=8))
 TOPS = st.fixed_dictionaries(
     {"version": st.one_of(st.just(1), SCALARS), "project": st.one_of(st.just("p"), SCALARS)},
@@ -113,7 +121,14 @@ def test_a_pipeline_with_a_piece_replaced(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(SOURCES))
     start = data.draw(st.integers(0, len(text)))
     end = min(len(text), start + data.draw(st.integers(0, 40)))
-    piece = data.draw(st.one_of(st.just(""), st.just(text[start:end] * 2), TEXTS, st.sampled_from(["\t", "\n", ": ", "- ", "{", "[", "'", '"', "#", "&a ", "*a", "<<: "])))
+    piece = data.draw(
+        st.one_of(
+            st.just(""),
+            st.just(text[start:end] * 2),
+            TEXTS,
+            st.sampled_from(["\t", "\n", ": ", "- ", "{", "[", "'", '"', "#", "&a ", "*a", "<<: "]),
+        )
+    )
     compiled(text[:start] + piece + text[end:])
 
 
@@ -140,7 +155,10 @@ def test_nesting_without_end(depth: int, piece: str) -> None:
     assert compiled(piece * depth) is None
 
 
-@pytest.mark.parametrize("variables", [{"look": "{{ x }}"}, {"look": object()}, {"look": "\ud800"}, {"nothing": 1}, {"look": [1, {"a": None}]}])
+@pytest.mark.parametrize(
+    "variables",
+    [{"look": "{{ x }}"}, {"look": object()}, {"look": "\ud800"}, {"nothing": 1}, {"look": [1, {"a": None}]}],
+)
 def test_variables_of_any_kind(variables: dict[str, Any]) -> None:
     """What comes from the command line or from Python is no better than what stands in the file."""
     compiled(SOURCES[-1], vars=variables)

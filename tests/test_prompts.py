@@ -167,7 +167,26 @@ def test_names_of_the_manifest_are_looked_up(source: str, wanted: str) -> None:
     assert template.text(names) == wanted
 
 
-STEP = st.one_of(st.sampled_from([".look", ".n", ".yes", ".none", ".line", ".line.jp", ".items", ".nothing", "['look']", '["a b"]', "['nothing']", ".ratio", ".list", ".text"]))
+STEP = st.one_of(
+    st.sampled_from(
+        [
+            ".look",
+            ".n",
+            ".yes",
+            ".none",
+            ".line",
+            ".line.jp",
+            ".items",
+            ".nothing",
+            "['look']",
+            '["a b"]',
+            "['nothing']",
+            ".ratio",
+            ".list",
+            ".text",
+        ]
+    )
+)
 TAG = st.builds(
     "{}{}{}{}{}".format, st.sampled_from(["{{", "{{ ", "{{  "]), st.sampled_from(["vars", "matrix", "take", "job", "nobody", "true"]), st.one_of(st.just(""), STEP),
     st.sampled_from([" ", ""]), st.just("}}"),

@@ -155,7 +155,9 @@ def test_values_are_found(path: tuple[str | int, ...], line: int, column: int) -
         (("e", 1, "h"), "var", 6, 8, 1),
     ],
 )  # fmt: skip
-def test_words_inside_values_are_found(path: tuple[str | int, ...], needle: str, line: int, column: int, width: int) -> None:
+def test_words_inside_values_are_found(
+    path: tuple[str | int, ...], needle: str, line: int, column: int, width: int
+) -> None:
     """Through folding and quotes; a place inside a template tag is preferred; a part of a word is not the word."""
     position, found = parse(PLACES, "x.yaml").locate_text(path, needle)
     assert (position.line, position.column, found) == (line, column, width)

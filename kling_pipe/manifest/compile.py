@@ -9,6 +9,7 @@ from typing import Any
 
 from kling_pipe.catalog import load
 from kling_pipe.errors import ManifestInvalid
+from kling_pipe.graph import ancestors
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.jobs import Draft, Drafter, RecordedKey, check_outputs, jobs, ordered
 from kling_pipe.manifest.loader import Loader
@@ -116,7 +117,7 @@ def _made(
 
 
 def _drafts(root: Scope, scopes: list[Scope], drafter: Drafter) -> dict[str, Draft]:
-    """All jobs of the root, and of included files those that something here uses."""
+    """All jobs of the root, and of included files those that something here uses, cell by cell and take by take."""
     by_title = {recipe.title: recipe for scope in scopes for recipe in scope.recipes()}
     found: dict[str, Draft] = {}
     queue: list[Recipe] = root.recipes()
@@ -129,7 +130,13 @@ def _drafts(root: Scope, scopes: list[Scope], drafter: Drafter) -> dict[str, Dra
                 if title not in queued and title in by_title:
                     queued.add(title)
                     queue.append(by_title[title])
-    return found
+    return _used(found, root) if len(scopes) > 1 else found
+
+
+def _used(found: Mapping[str, Draft], root: Scope) -> dict[str, Draft]:
+    own = [address for address, draft in found.items() if draft.recipe.scope is root]
+    wanted = ancestors({address: draft.needs for address, draft in found.items()}, own).union(own)
+    return {address: draft for address, draft in found.items() if address in wanted}
 
 
 def _verify(found: Mapping[str, Draft], drafter: Drafter) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from kling_pipe.catalog import Operation
 from kling_pipe.manifest.lookup import NotFound, Value
 from kling_pipe.manifest.trouble import Path_
+from kling_pipe.model import FileRef
 from kling_pipe.pointers import Pointer, parts
 
 Origins = dict[Pointer, Path_]
@@ -35,6 +36,13 @@ def filled(item: Mapping[str, Any], value: Any) -> dict[str, Any]:
 def slot(item: Mapping[str, Any]) -> str:
     """The name that `$` stands at in an item template."""
     return next(name for name, part in item.items() if part == "$")
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two values are one input. Of files the bytes decide: a path must never change a key."""
+    if isinstance(one, FileRef) and isinstance(other, FileRef):
+        return one.sha256 == other.sha256
+    return one == other
 
 
 class Lists:
@@ -77,7 +85,7 @@ class Lists:
             put(self._body, place, items)
         name = slot(item)
         for index, known in enumerate(items):
-            if isinstance(known, Mapping) and name in known and known[name] == value:
+            if isinstance(known, Mapping) and name in known and _same(known[name], value):
                 return index + 1
         items.append(filled(item, value))
         self._written((*place, len(items) - 1), path)
@@ -85,7 +93,7 @@ class Lists:
 
     def _single(self, kind: str, place: tuple[str, ...], value: Value, path: Path_) -> int:
         known = get(self._body, place)
-        if known is not None and known != value:
+        if known is not None and not _same(known, value):
             raise NotFound(
                 "KP308",
                 f"`{self._operation.name}` takes one {kind} only, and has one already",

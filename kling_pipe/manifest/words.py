@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-KINDS = {"elements": "element", "images": "image", "videos": "video"}
+KINDS = {"elements": "element", "voices": "voice", "audios": "audio", "images": "image", "videos": "video"}
 PLURALS = {kind: plural for plural, kind in KINDS.items()}
-DEFAULT_API = {"element": "element", "image": "omni-image", "video": "omni-video"}
+DEFAULT_API = {"element": "element", "voice": "voice", "audio": "tts", "image": "omni-image", "video": "omni-video"}
 
 TOP_LEVEL = ("version", "project", "vars", "budget", "limits", "retries", "defaults", "profiles", "include", *KINDS)
 

@@ -39,7 +39,8 @@ def lookups(source: str) -> tuple[Part, ...] | None:
     at = 0
     for found in _LOOKUP.finditer(source):
         text = source[at : found.start()]
-        if _TAG.search(text) or found[1] in _RESERVED:
+        # `{{{ x }}` opens with the first two braces, and is no lookup.
+        if _TAG.search(text) or text.endswith("{") or found[1] in _RESERVED:
             return None
         steps = tuple((one[0] or one[1] or one[2], not one[0]) for one in _STEPS.findall(found[2]))
         parts += [text, (found[1], steps)] if text else [(found[1], steps)]
