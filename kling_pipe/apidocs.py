@@ -29,8 +29,7 @@ def page(operation: Operation) -> str:
         _NOTICE,
         f"# {schema['title']} (`{operation.name}`)",
         schema["description"],
-        f"`{kling['method']} {kling['path']}`, then `GET {kling['path']}/{{task_id or external_task_id}}`.\n"
-        f"Sources: {kling['source']}.\nUp to date: {kling['updated']}.",
+        f"{_calls(kling)}\nSources: {kling['source']}.\nUp to date: {kling['updated']}.",
         f"```json\n{json.dumps(schema['examples'][0], indent=2, ensure_ascii=False)}\n```",
         "## Fields",
         _table(("Field", "Type", "Values", "Default", "Meaning"), _field_rows(operation.schema, "")),
@@ -46,6 +45,25 @@ def page(operation: Operation) -> str:
         *_prices(operation),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+_ASKED_BY = {"path": "{task_id or external_task_id}", "list": "{task_id}"}
+
+
+def _calls(kling: Mapping[str, Any]) -> str:
+    """The calls of an operation in order, and how a task is found again."""
+    steps = [one for one in kling.get("prepare", ()) if "by_hand" not in one]
+    before = [f"`POST {one['path']}`{' for each selection' if 'each' in one else ''}" for one in steps]
+    create = f"`{kling['method']} {kling['path']}`"
+    if kling["lookup"] == "none":
+        return f"{create}; the answer holds the result, and nothing can be asked for later."
+    then = f"`GET {kling['path']}/{_ASKED_BY[kling['lookup']]}`"
+    told = f"{', then '.join([*before, create, then])}."
+    by_hand = [f"`POST {one['path']}`" for one in kling.get("prepare", ()) if "by_hand" in one]
+    told += f"\nBy hand also {choices(by_hand, 'and')}." if by_hand else ""
+    if kling["lookup"] == "list":
+        told += f"\nBy its external id a task is found in `GET {kling['path']}` alone."
+    return told
 
 
 def _index(every: Iterable[Operation]) -> str:
@@ -138,17 +156,26 @@ def _media_rows(operation: Operation) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for media in operation.kling["media"]:
         limits = table("media")["limits"].get(media.get("limits"))
-        takes = {"image": "URL or base64", "video": "URL"}.get(media["kind"], f"id of a {media['kind']}")
-        rows.append((f"`{media['at']}`", takes.replace("a element", "an element"), _limits(limits) if limits else ""))
+        rows.append((f"`{media['at']}`", _taken(media), _limits(limits) if limits else ""))
     return rows
 
 
+def _taken(media: Mapping[str, Any]) -> str:
+    kind = str(media["kind"])
+    if "as" in media or kind in ("element", "voice"):
+        return f"id of {'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+    return "URL or base64" if media.get("base64") else "URL"
+
+
 def _limits(limits: Mapping[str, Any]) -> str:
-    said = [choices(limits["formats"]), f"at most {limits['max_megabytes']} MB"]
+    said = [choices(limits["formats"])] if "formats" in limits else []
+    said += [f"at most {limits['max_megabytes']} MB"] if "max_megabytes" in limits else []
     for name, unit in (("pixels", "px"), ("seconds", "s"), ("fps", "fps"), ("ratio", ": 1")):
         low, high = limits.get(f"min_{name}"), limits.get(f"max_{name}")
         if low is not None:
             said.append(f"{low} to {high} {unit}" if high is not None else f"at least {low} {unit}")
+        elif high is not None:
+            said.append(f"at most {high} {unit}")
     said += [" or ".join(limits["ratios"])] if "ratios" in limits else []
     said += [f"{model}: at most {own['max_seconds']} s" for model, own in limits.get("by_model", {}).items()]
     return "; ".join([*said, *([limits["advice"]] if "advice" in limits else [])])
@@ -212,13 +239,18 @@ def _said(rule: Mapping[str, Any], operation: Operation) -> str:
 def _result(operation: Operation) -> str:
     result, states = operation.kling["result"], operation.kling["states"]
     where = choices([f"`task_result.{key}`" for key in [result["key"], *result.get("alternatives", ())]])
-    what = (
-        f"{result['media']}s as .{result['extension']} files"
-        if "media" in result
-        else f"things with an `{result['id']}`"
-    )
+    what = choices([_outputs(one) for one in [result, *result.get("also", ())]], "and")
+    if operation.kling.get("synchronous"):
+        return f"The answer to the create holds it.\nOutputs stand in {where}: {what}.\nURLs are gone after 30 days."
     ends = choices([f"`{state}`" for state in [*states["success"], *states["failure"]]])
     return f"A task ends as {ends}.\nOutputs stand in {where}: {what}.\nURLs are gone after 30 days."
+
+
+def _outputs(result: Mapping[str, Any]) -> str:
+    if "id" in result:
+        return f"things with a `{result['id']}`" if result["id"][0] not in "aeiou" else f"things with an `{result['id']}`"
+    held = "".join(f", `{key}`" for key in result.get("urls", ()))
+    return f"{result['media']} as .{result['extension']} files{held}"
 
 
 def _prices(operation: Operation) -> list[str]:
@@ -229,6 +261,8 @@ def _prices(operation: Operation) -> list[str]:
         if operation.name in row["operations"]
     ]
     unit = ", ".join(f"one {pack} unit is ${usd}" for pack, usd in pricing["unit_usd"].items())
+    if not rows:
+        return [f"As of {pricing['date']}, no price is known."]
     intro = f"As of {pricing['date']}; {unit}.\nThe first row that fits counts; what no row fits has no known price."
     return [intro, _table(("Request", "Units", "Note"), rows)]
 

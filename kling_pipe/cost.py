@@ -23,7 +23,7 @@ class _Row(NamedTuple):
 def estimate(operation: Operation, request: Mapping[str, Any], *, input_seconds: float | None = None) -> Cost:
     """The units and USD of one task that succeeds; a task that fails costs nothing.
 
-    `request` is a request body. `input_seconds` is the length of the video that is edited, where it is known. What has
+    `request` is a request body. `input_seconds` is the length of the film or sound that goes in, where it is known. What has
     no known price has `units` None and a note that says why.
     """
     body = as_read(operation, request)
@@ -37,7 +37,7 @@ def estimate(operation: Operation, request: Mapping[str, Any], *, input_seconds:
     times = _times(operation, row.data, body, input_seconds)
     if times is None:
         return Cost(None, row.data["pack"], None, _UNKNOWN_TIMES[row.data["per"]])
-    return _priced(rate * times, row.data)
+    return _priced(rate * times + row.data.get("plus", 0), row.data)
 
 
 def price_date() -> str:
@@ -74,7 +74,7 @@ def _rate(row: Mapping[str, Any], body: Body) -> float | None:
 
 
 _UNKNOWN_TIMES = {
-    "second": "billed by the length of the video that goes in, which is not known before",
+    "second": "billed by the length of the video or sound that goes in, which is not known before",
     "image": "billed by the number of pictures, which Kling decides",
 }
 
@@ -87,7 +87,11 @@ def _times(operation: Operation, row: Mapping[str, Any], body: Body, input_secon
         return 1
     if row.get("seconds") != "input":
         return int(body["duration"]) if str(body["duration"]).isdecimal() else None
-    return None if input_seconds is None else math.floor(input_seconds + 0.5)  # the vendor rounds to the nearest
+    if input_seconds is None:
+        return None
+    step = row.get("step")
+    # One frame more than was asked for begins no new step: 5.041 s are 5 s.
+    return math.ceil(round(input_seconds, 1) / step) * step if step else math.floor(input_seconds + 0.5)
 
 
 def _priced(units: float, row: Mapping[str, Any]) -> Cost:

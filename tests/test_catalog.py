@@ -20,7 +20,7 @@ FOLDER = catalog.schemas_folder()
 TABLES = ("fields", "rules", "media", "capabilities", "pricing", "errors")
 TOOL_WORDS = {
     "first_frame", "end_frame", "references", "continues", "edits", "shots", "frontal", "views", "api", "raw", "matrix",
-    "takes", "pick", "frozen", "tags", "needs", "save_as", "retries",
+    "takes", "pick", "frozen", "tags", "needs", "save_as", "retries", "extends", "voice",
 }  # fmt: skip
 
 
@@ -41,9 +41,12 @@ def operation(request):
     return catalog.load(request.param)
 
 
-def test_the_seven_operations_of_the_specification_are_there():
+def test_every_operation_of_the_vendors_navigation_is_there():
     assert catalog.names() == (
-        "element", "image-generation", "image2video", "multi-image2video", "omni-image", "omni-video", "text2video",
+        "advanced-lip-sync", "ai-multi-shot", "avatar", "effects", "element", "expand-image", "image-generation",
+        "image-recognize", "image2video", "lip-sync", "motion-control", "multi-elements", "multi-image2image",
+        "multi-image2video", "omni-image", "omni-video", "text-to-audio", "text2video", "tts", "video-extend",
+        "video-to-audio", "virtual-try-on", "voice",
     )  # fmt: skip
 
 

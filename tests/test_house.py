@@ -26,7 +26,7 @@ LADDER = (
     ("media", "catalog", "posters"),
     ("source", "prompts", "select"),
     ("report", "format"),
-    ("check", "cost"),
+    ("check", "cost", "made", "contracts"),
     ("client", "emulator"),
     ("manifest", "problems"),
     ("plan", "pick", "editor", "apidocs"),

@@ -8,6 +8,7 @@ a default that nobody wrote is no mistake; every other verb looks at `read`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from kling_pipe.check.view import View
 from kling_pipe.conditions import compiled, same
 from kling_pipe.nearest import nearest
 from kling_pipe.pointers import Pointer, fixed, parts, walk
+
+
+_ROUNDING = 1e-6  # the vendor's own example comes to 2.99991 of 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def _require(patterns: Sequence[str], _: Operation) -> Verb:
 def _require_any(patterns: Sequence[str], _: Operation) -> Verb:
     """Fields of which at least one must be there."""
     return Verb(
-        lambda view: [] if any(_exists(view.read, one) for one in patterns) else [Hit(parts(patterns[0]))],
+        lambda view: [] if any(_exists(view.read, one) for one in patterns) else [Hit(fixed(patterns[0]))],
         tuple(patterns),
     )
 
@@ -88,9 +92,14 @@ def _at_most_one(groups: Sequence[Sequence[str]], _: Operation) -> Verb:
     def hits(view: View) -> Iterator[Hit]:
         present = [one for group in groups if (one := next((p for p in group if _exists(view.read, p)), None))]
         for other in present[1:]:
-            yield Hit(parts(other), other.strip("/"), f"`{present[0].strip('/')}`")
+            yield Hit(fixed(other), _named(other), f"`{_named(present[0])}`")
 
     return Verb(hits, tuple(pattern for group in groups for pattern in group))
+
+
+def _named(pattern: str) -> str:
+    """What a person calls the places of a pattern: the path of an object's field, the name alone in a list's items."""
+    return pattern.rpartition("/*/")[2].strip("/")
 
 
 def _count(limits: Mapping[str, Any], _: Operation) -> Verb:
@@ -131,6 +140,29 @@ def _consecutive(form: Mapping[str, str], _: Operation) -> Verb:
                 return
 
     return Verb(hits, (form["of"],))
+
+
+def _area(form: Mapping[str, Any], _: Operation) -> Verb:
+    """Growth along each side, 1 and its numbers added up: the product of the sides must stay within bounds."""
+    every = tuple(pattern for side in form["sides"] for pattern in side)
+
+    def hits(view: View) -> Iterator[Hit]:
+        grown = math.prod(1 + sum(value for one in side for _, value in walk(view.read, one)) for side in form["sides"])
+        if grown > form["max"] + _ROUNDING:
+            yield Hit(parts(form["sides"][-1][0]), f"{grown:.4g}", str(form["max"]))
+
+    return Verb(hits, every)
+
+
+def _apart(form: Mapping[str, Any], _: Operation) -> Verb:
+    """Two numbers of one item: the second is greater, by so much at least. It is the hit where it is not."""
+
+    def hits(view: View) -> Iterator[Hit]:
+        for (_, low), (pointer, high) in zip(walk(view.read, form["from"]), walk(view.read, form["to"]), strict=False):
+            if high - low < form["min"]:
+                yield Hit(pointer, str(high - low), str(form["min"]))
+
+    return Verb(hits, (form["from"], form["to"]))
 
 
 def _capability(fields: Sequence[str], operation: Operation) -> Verb:
@@ -259,6 +291,8 @@ VERBS: Mapping[str, Callable[[Any, Operation], Verb]] = {
     "count": _count,
     "sum_equals": _sum_equals,
     "consecutive": _consecutive,
+    "area": _area,
+    "apart": _apart,
     "capability": _capability,
     "refs_within": _refs_within,
     "mentions": _mentions,

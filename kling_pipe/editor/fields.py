@@ -36,7 +36,7 @@ class Fields:
     def __init__(self, operation: Operation) -> None:
         kling = operation.kling
         self._operation = operation
-        self._media = {media["at"]: media["kind"] for media in kling["media"]}
+        self._media = {media["at"]: media_value(media["kind"], by_id="as" in media) for media in kling["media"]}
         self._prompts = set(kling["prompts"])
         self._names: Mapping[str, Any] = kling.get("names", {})
 
@@ -61,7 +61,7 @@ class Fields:
         if schema.get("type") == "object":
             return [*self._named(at), self._mapping(at, schema)]
         if at in self._media:
-            return [media_value(self._media[at])]
+            return [self._media[at]]
         if at in self._prompts:
             return [{"type": "string", **_some(schema, "maxLength")}]
         return _scalars(schema)
@@ -82,9 +82,9 @@ class Fields:
         return [{"type": "string", "enum": [*names, *names.values()]}]
 
 
-def media_value(kind: str) -> Schema:
-    """A picture, film, element or voice: a name, a path, a URL; an id where there are ids."""
-    return {"type": ["string", "integer"] if kind in _IDS else "string"}
+def media_value(kind: str, *, by_id: bool = False) -> Schema:
+    """A picture, film, sound, element or voice: a name, a path, a URL; an id where there are ids."""
+    return {"type": ["string", "integer"] if by_id or kind in _IDS else "string"}
 
 
 def _description(schema: Mapping[str, Any]) -> str:

@@ -1,0 +1,113 @@
+"""What will come out of a request, as far as the request fixes it: `x-kling.makes` of the schemas, read. Pure.
+
+Plans check it against the limits of whatever uses the result, prices count its seconds, the emulator draws after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kling_pipe.bodies import Body
+from kling_pipe.catalog import Operation, as_read, table
+from kling_pipe.conditions import compiled
+from kling_pipe.pointers import walk
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Facts about a film, sound or picture; None and `""` where nothing fixes them.
+
+    `seconds` as they were asked for, `short_side` in pixels, `ratio` is width by height, `model` made it.
+    """
+
+    seconds: float | None = None
+    short_side: float | None = None
+    ratio: float | None = None
+    fps: float | None = None
+    sound: bool | None = None
+    model: str = ""
+
+    @property
+    def sides(self) -> tuple[float, float] | None:
+        """The shorter and the longer side in pixels."""
+        if self.short_side is None or not self.ratio:
+            return None
+        return self.short_side, self.short_side * max(self.ratio, 1 / self.ratio)
+
+
+NOTHING = Made()
+Given = Callable[[Any], Made | None]
+"""What is known of the file that a value of the request stands for."""
+
+
+def made(operation: Operation, request: Mapping[str, Any], given: Given, *, guess: bool = False) -> Made:
+    """What a request makes. With `guess`, also what Kling decides (how long a text takes to speak), roughly."""
+    forms = operation.kling.get("makes", {})
+    body = as_read(operation, request)
+    reader = _Reader(body, given, guess)
+    model = operation.kling["pool"]["model"]
+    return Made(
+        seconds=_number(reader.fact(forms.get("seconds"), "seconds")),
+        short_side=_number(reader.fact(forms.get("short_side"), "short_side")),
+        ratio=next((found for form in forms.get("ratio", ()) if (found := _ratio(reader.fact(form, "ratio")))), None),
+        fps=_number(reader.fact(forms.get("fps"), "fps")),
+        sound=reader.fact(forms.get("sound"), "sound"),
+        model=str((reader.fact(forms["model"], "model") if "model" in forms else body.get(model)) or ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    body: Body
+    given: Given
+    guess: bool
+
+    def fact(self, form: Any, name: str) -> Any:
+        if isinstance(form, list):
+            form = next((one["value"] for one in form if "when" not in one or compiled(one["when"])(self.body)), None)
+        if not isinstance(form, Mapping):
+            return form
+        if "input" in form:
+            return self._of_input(form, name)
+        if "table" in form:
+            return table("capabilities")["short_side"][form["table"]].get(self.body.get(form["table"]))
+        if "characters" in form:
+            text = self._at(form["characters"])
+            return max(1.0, len(text) * form["each"]) if self.guess and isinstance(text, str) else None
+        found = self._at(form["field"])
+        return found == form["is"] if "is" in form else found
+
+    def _of_input(self, form: Mapping[str, Any], name: str) -> Any:
+        value = self._at(form["input"])
+        known = self.given(value) if value is not None else None
+        fact = getattr(known, name) if known else None
+        return fact if fact is None or "plus" not in form else fact + form["plus"]
+
+    def _at(self, pattern: str) -> Any:
+        return next((value for _, value in walk(self.body, pattern)), None)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _ratio(value: Any) -> float | None:
+    """`16:9` as a number; a number as it is; None for `auto`."""
+    if isinstance(value, str):
+        width, _, height = value.partition(":")
+        return int(width) / int(height) if width.isdecimal() and height.isdecimal() and int(height) else None
+    return _number(value)
+
+
+def narrowed(limits: Mapping[str, Any], body: Mapping[str, Any], model: str = "") -> Mapping[str, Any]:
+    """The limits of a file for one request: those of its model and of the cases that hold for it in place."""
+    found = {**limits, **limits.get("by_model", {}).get(model, {})}
+    for one in limits.get("cases", ()):
+        if compiled(one["when"])(body):
+            found |= {name: value for name, value in one.items() if name != "when"}
+    return found
