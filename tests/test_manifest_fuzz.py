@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ import kling_pipe
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import Manifest
 from kling_pipe.manifest.words import BUDGET, KINDS, MATRIX, RECIPE, TOP_LEVEL
+from kling_pipe.model import Problem
 from kling_pipe.report.problems import FORMATS
 
 PIPELINES = Path(__file__).parent.parent / "pipelines"
@@ -27,22 +32,109 @@ QUIET = settings(
 )
 
 NAMES = ["hana", "logo", "frame", "film", "a", "b"]
-TEXTS = st.sampled_from([
-    "", "x", "16:9", "on", "5", "{{ vars.look }}", "{{ vars }}", "{{ matrix.a }}", "{{ image.logo }}", "{{ video.film.x.y }}",
-    "{{ element.hana['x'] }}", "{{ image.frame.output(2) }}", "{{ image.frame.take(0) }}", "{{ image }}", "{{ loop }}", "{{ self }}",
-    "{{ vars.items() }}", "{{ vars.look.upper }}", "{{ take }}", "{{ job.address }}", "{{", "}}", "{% if %}", "{{ 1/0 }}", "{{ [image.logo] }}",
-    "{{ 'x' * 9**9 }}", "{{ 1e400 }}", "{{ ().__class__ }}", "image.logo", "image.frame['16:9']#2:3", "video.film@x", "element.hana", "image.",
-    "image.a.b.c", "image.frame[", "../../../etc/passwd", "/dev/zero", "con", "a/b/../../..", "\u0000", "\ud7ff", "😀", "é" * 300, "<<<image_9>>>",
-    "https://example.com/a.png", "http://", "data:image/png;base64,AAAA", "assets/logo.png", "assets", "omni-video", "element", "text2video",
-    "kling-v3-omni", "image2video", "kling-v3", "A" * 600, "batch/teas.csv", "library.yaml", "brand/brand.yaml", ".", "~", "null",
-])  # fmt: skip
+TEXTS = st.sampled_from(
+    [
+        "",
+        "x",
+        "16:9",
+        "on",
+        "5",
+        "{{ vars.look }}",
+        "{{ vars }}",
+        "{{ matrix.a }}",
+        "{{ image.logo }}",
+        "{{ video.film.x.y }}",
+        "{{ element.hana['x'] }}",
+        "{{ image.frame.output(2) }}",
+        "{{ image.frame.take(0) }}",
+        "{{ image }}",
+        "{{ loop }}",
+        "{{ self }}",
+        "{{ vars.items() }}",
+        "{{ vars.look.upper }}",
+        "{{ take }}",
+        "{{ job.address }}",
+        "{{",
+        "}}",
+        "{% if %}",
+        "{{ 1/0 }}",
+        "{{ [image.logo] }}",
+        "{{ 'x' * 9**9 }}",
+        "{{ 1e400 }}",
+        "{{ ().__class__ }}",
+        "image.logo",
+        "image.frame['16:9']#2:3",
+        "video.film@x",
+        "element.hana",
+        "image.",
+        "image.a.b.c",
+        "image.frame[",
+        "../../../etc/passwd",
+        "/dev/zero",
+        "con",
+        "a/b/../../..",
+        "\u0000",
+        "\ud7ff",
+        "😀",
+        "é" * 300,
+        "<<<image_9>>>",
+        "https://example.com/a.png",
+        "http://",
+        "data:image/png;base64,AAAA",
+        "assets/logo.png",
+        "assets",
+        "omni-video",
+        "element",
+        "text2video",
+        "kling-v3-omni",
+        "image2video",
+        "kling-v3",
+        "A" * 600,
+        "batch/teas.csv",
+        "library.yaml",
+        "brand/brand.yaml",
+        ".",
+        "~",
+        "null",
+    ]
+)
 SCALARS = st.one_of(TEXTS, st.none(), st.booleans(), st.integers(-3, 10**19), st.floats(), st.integers(0, 12))
 KEYS = st.one_of(
-    st.sampled_from([*RECIPE, *MATRIX, *BUDGET, *NAMES, "prompt", "model_name", "duration", "first_frame", "end_frame", "continues", "edits",
-                     "image_list", "element_list", "video_list", "multi_prompt", "tag_list", "frontal", "views", "image", "sound", "index",
-                     "aspect_ratio", "image_url", "type", "n", "x-mine"]),
-    st.integers(-1, 3), st.booleans(), st.none(), TEXTS,
-)  # fmt: skip
+    st.sampled_from(
+        [
+            *RECIPE,
+            *MATRIX,
+            *BUDGET,
+            *NAMES,
+            "prompt",
+            "model_name",
+            "duration",
+            "first_frame",
+            "end_frame",
+            "continues",
+            "edits",
+            "image_list",
+            "element_list",
+            "video_list",
+            "multi_prompt",
+            "tag_list",
+            "frontal",
+            "views",
+            "image",
+            "sound",
+            "index",
+            "aspect_ratio",
+            "image_url",
+            "type",
+            "n",
+            "x-mine",
+        ]
+    ),
+    st.integers(-1, 3),
+    st.booleans(),
+    st.none(),
+    TEXTS,
+)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=5)),
@@ -51,26 +143,39 @@ VALUES = st.recursive(
 RECIPES = st.one_of(VALUES, st.dictionaries(KEYS, VALUES, max_size=8))
 TOPS = st.fixed_dictionaries(
     {"version": st.one_of(st.just(1), SCALARS), "project": st.one_of(st.just("p"), SCALARS)},
-    optional={word: st.one_of(VALUES, st.dictionaries(st.sampled_from([*NAMES, "look", *KINDS]), RECIPES, max_size=4)) for word in TOP_LEVEL
-              if word not in ("version", "project")},
-)  # fmt: skip
+    optional={
+        word: st.one_of(VALUES, st.dictionaries(st.sampled_from([*NAMES, "look", *KINDS]), RECIPES, max_size=4))
+        for word in TOP_LEVEL
+        if word not in ("version", "project")
+    },
+)
+
+
+@cache
+def beside_the_pipelines() -> Path:
+    """A copy of the example pipelines, so that their assets, tables and includes are at hand."""
+    folder = Path(tempfile.mkdtemp(prefix="kling-pipe-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(shutil.copytree(PIPELINES, folder / "pipelines"))
+
+
+def _is_well_told(problems: Sequence[Problem]) -> None:
+    assert any(one.level == "error" for one in problems)
+    assert all(one.position and one.message and one.id for one in problems)
+    for form in FORMATS.values():
+        form(problems)
 
 
 def compiled(text: str | bytes, **how: Any) -> Manifest | None:
     """Compile a text beside the example pipelines; None when it is refused as a manifest should be."""
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    with tempfile.NamedTemporaryFile(suffix=".yaml", dir=PIPELINES, prefix="fuzz-") as file:
-        file.write(raw)
-        file.flush()
-        try:
-            found = kling_pipe.load(file.name, **how)
-        except ManifestInvalid as invalid:
-            assert invalid.problems
-            assert all(one.position and one.message and one.id for one in invalid.problems)
-            assert any(one.level == "error" for one in invalid.problems)
-            for form in FORMATS.values():
-                form(invalid.problems)
-            return None
+    file = beside_the_pipelines() / "fuzz.yaml"
+    file.write_bytes(raw)
+    try:
+        found = kling_pipe.load(file, **how)
+    except ManifestInvalid as invalid:
+        _is_well_told(invalid.problems)
+        return None
     assert all(one.level != "error" for one in found.problems)
     assert len({job.address for job in found.jobs}) == len(found.jobs)
     done: set[str] = set()
@@ -136,7 +241,7 @@ def test_a_pipeline_with_a_piece_replaced(data: st.DataObject) -> None:
 @QUIET
 def test_a_pipeline_with_a_value_replaced(data: st.DataObject) -> None:
     """A good manifest in which one value, anywhere, is another one."""
-    manifest = yaml.load(data.draw(st.sampled_from(SOURCES)), yaml.BaseLoader)  # noqa: S506 - our own files, and text only
+    manifest = yaml.load(data.draw(st.sampled_from(SOURCES)), yaml.BaseLoader)  # our own files, as text
     manifest["version"] = 1
     node: Any = manifest
     while isinstance(node, dict | list) and node:

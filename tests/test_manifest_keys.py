@@ -138,7 +138,8 @@ def test_formatting_never_changes_a_key(
         .rstrip("\n")
         .replace("\n", "\n        ")
     )
-    folded = f"version: 1\nproject: p\nvars: {{look: soft}}\ndefaults: {BASE['defaults']!r}\nelements: {{hana: 829836802793406551}}\nimages: {BASE['images']!r}\n"
+    folded = f"version: 1\nproject: p\nvars: {{look: soft}}\ndefaults: {BASE['defaults']!r}\n"
+    folded += f"elements: {{hana: 829836802793406551}}\nimages: {BASE['images']!r}\n"
     folded += f"videos:\n  film:\n    first_frame: image.frame['16:9']\n    duration: 5\n    prompt: {quoted}\n"
     assert keys(folder, text.replace("\n", ends)) == keys(folder, BASE)
     film = next(job for job in compiled(folder, BASE).jobs if job.name == "film")

@@ -115,13 +115,23 @@ def test_shots_number_in_the_order_of_the_shots(compile: Compile) -> None:
 @pytest.mark.parametrize(
     ("written", "address"),
     [
-        ("image.frame['16:9']", "image.frame@16x9"), ('image.frame["9:16"]', "image.frame@9x16"), ("image.frame@9x16", "image.frame@9x16"),
-        ("image.sheet", "image.sheet#2"), ("image.sheet#1", "image.sheet"), ("image.sheet:3", "image.sheet#2:3"), ("image.sheet#1:2", "image.sheet:2"),
-        ("{{ image.frame['16:9'] }}", "image.frame@16x9"), ("{{ image.sheet.output(3) }}", "image.sheet#2:3"), ("{{ image.sheet.take(1) }}", "image.sheet"),
-        ("{{ image.sheet.take(1).output(2) }}", "image.sheet:2"), ("{{ image['sheet'] }}", "image.sheet#2"), ("{{ vars.name }}", "image.sheet#2"),
-        ("{{ image.frame['9' ~ ':16'] }}", "image.frame@9x16"), ("{{ image.sheet if vars.name else image.frame }}", "image.sheet#2"),
+        ("image.frame['16:9']", "image.frame@16x9"),
+        ('image.frame["9:16"]', "image.frame@9x16"),
+        ("image.frame@9x16", "image.frame@9x16"),
+        ("image.sheet", "image.sheet#2"),
+        ("image.sheet#1", "image.sheet"),
+        ("image.sheet:3", "image.sheet#2:3"),
+        ("image.sheet#1:2", "image.sheet:2"),
+        ("{{ image.frame['16:9'] }}", "image.frame@16x9"),
+        ("{{ image.sheet.output(3) }}", "image.sheet#2:3"),
+        ("{{ image.sheet.take(1) }}", "image.sheet"),
+        ("{{ image.sheet.take(1).output(2) }}", "image.sheet:2"),
+        ("{{ image['sheet'] }}", "image.sheet#2"),
+        ("{{ vars.name }}", "image.sheet#2"),
+        ("{{ image.frame['9' ~ ':16'] }}", "image.frame@9x16"),
+        ("{{ image.sheet if vars.name else image.frame }}", "image.sheet#2"),
     ],
-)  # fmt: skip
+)
 def test_a_reference_names_cell_take_and_output(compile: Compile, written: str, address: str) -> None:
     """As text and as a template; the take is the `pick` unless it is named."""
     quoted = written.replace("'", "''")
@@ -129,7 +139,7 @@ def test_a_reference_names_cell_take_and_output(compile: Compile, written: str, 
         f"vars: {{ name: image.sheet }}\n{REFERENCES}  film: {{ first_frame: '{quoted}', prompt: Steam }}\n"
     )
     assert body(manifest, "video.film")["image_list"] == [{"image_url": {"$ref": address}, "type": "first_frame"}]
-    assert job(manifest, "video.film").needs == (address.split(":")[0],)
+    assert job(manifest, "video.film").needs == (address.partition(":")[0],)
 
 
 def test_the_same_picture_by_two_names_is_one_input(compile: Compile, tmp_path: Path) -> None:
@@ -147,14 +157,22 @@ videos: { film: { prompt: "{{ image.one }} and {{ image.two }}" } }
 
 def test_lists_may_come_from_vars(compile: Compile) -> None:
     """A lone template hands over a whole list of names, shots or axes."""
-    manifest = compile("""
+    manifest = compile(
+        """
 vars:
   refs: [image.b, element.hana, a.png]
   ratios: [16:9, 9:16]
   shots: [{ duration: 2, prompt: One }, { duration: 3, prompt: Two }]
-""" + REFERENCES + """
-  film: { matrix: { ratio: "{{ vars.ratios }}" }, aspect_ratio: "{{ matrix.ratio }}", references: "{{ vars.refs }}", shots: "{{ vars.shots }}" }
-""")  # fmt: skip
+"""
+        + REFERENCES
+        + """
+  film:
+    matrix: { ratio: "{{ vars.ratios }}" }
+    aspect_ratio: "{{ matrix.ratio }}"
+    references: "{{ vars.refs }}"
+    shots: "{{ vars.shots }}"
+"""
+    )
     found = body(manifest, "video.film@9x16")
     assert [item["image_url"]["$file"] for item in found["image_list"]] == ["b.png", "a.png"]
     assert [shot["prompt"] for shot in found["multi_prompt"]] == ["One", "Two"]
@@ -181,7 +199,8 @@ videos:
   film:
     matrix: { m: [jp, us] }
     takes: 2
-    prompt: "{{ vars.n }} {{ vars.yes }} {{ matrix.m }} {{ job.address }} {{ job.name }} {{ job.kind }} {{ job.project }}"
+    prompt: >-
+      {{ vars.n }} {{ vars.yes }} {{ matrix.m }} {{ job.address }} {{ job.name }} {{ job.kind }} {{ job.project }}
   other: { takes: 2, prompt: "take {{ take }}" }
 """
     )
@@ -263,7 +282,9 @@ def test_raw_is_the_way_down(compile: Compile) -> None:
     manifest = compile(
         REFERENCES
         + """
-  film: { prompt: A cup, raw: { new_field: { mask: "{{ image.a }}", list: ["x {{ take }}", 5, 1.50, true] }, mode: "4k", text: image.a } }
+  film:
+    prompt: A cup
+    raw: { new_field: { mask: "{{ image.a }}", list: ["x {{ take }}", 5, 1.50, true] }, mode: "4k", text: image.a }
 """
     )
     found = body(manifest, "video.film")
@@ -399,9 +420,15 @@ videos:
     )
     places = {one.address: one.place for one in manifest.jobs}
     assert places == {
-        "video.a@16x9": "video/a@16x9", "video.a@16x9#2": "video/a@16x9.t2", "video.a@春": "video/a@春", "video.a@春#2": "video/a@春.t2",
-        "video.b": "films/b.mp4", "video.b#2": "films/b.t2.mp4", "video.c": "films/c-1", "video.c#2": "films/c-2",
-    }  # fmt: skip
+        "video.a@16x9": "video/a@16x9",
+        "video.a@16x9#2": "video/a@16x9.t2",
+        "video.a@春": "video/a@春",
+        "video.a@春#2": "video/a@春.t2",
+        "video.b": "films/b.mp4",
+        "video.b#2": "films/b.t2.mp4",
+        "video.c": "films/c-1",
+        "video.c#2": "films/c-2",
+    }
 
 
 def test_frozen_keeps_the_key_of_the_lock(compile: Compile) -> None:
@@ -441,7 +468,12 @@ images:
   used: { prompt: "A {{ vars.look }} cup by {{ image.base.root }}", matrix: { r: [16:9, 1:1] } }
   unused: { prompt: Nobody asks for this }
 """
-BASE = "version: 1\nproject: base\nimages: { root: { model_name: kling-v3-omni, prompt: Root }, idle: { model_name: kling-v3-omni, prompt: Idle } }\n"
+BASE = """version: 1
+project: base
+images:
+  root: { model_name: kling-v3-omni, prompt: Root }
+  idle: { model_name: kling-v3-omni, prompt: Idle }
+"""
 
 
 def test_only_what_is_used_of_an_include_is_made(compile: Compile, tmp_path: Path) -> None:
@@ -449,12 +481,22 @@ def test_only_what_is_used_of_an_include_is_made(compile: Compile, tmp_path: Pat
     Image.new("RGB", (400, 400)).save(tmp_path / "c.png")
     (tmp_path / "lib").mkdir()
     Image.new("RGB", (500, 500)).save(tmp_path / "lib" / "c.png")
-    manifest = compile("vars: { look: mine }\ninclude: { brand: lib/brand.yaml }" + DEFAULTS + """
-videos: { film: { first_frame: "image.brand.used['1:1']", prompt: "{{ vars.look }} and {{ image.brand.logo }} and {{ image.brand.used['1:1'] }}" } }
-""", files={"lib/brand.yaml": BRAND, "lib/base.yaml": BASE})  # fmt: skip
+    manifest = compile(
+        "vars: { look: mine }\ninclude: { brand: lib/brand.yaml }"
+        + DEFAULTS
+        + """
+videos:
+  film:
+    first_frame: "image.brand.used['1:1']"
+    prompt: "{{ vars.look }} and {{ image.brand.logo }} and {{ image.brand.used['1:1'] }}"
+""",
+        files={"lib/brand.yaml": BRAND, "lib/base.yaml": BASE},
+    )
     assert {one.address: one.project for one in manifest.jobs} == {
-        "image.brand.base.root": "base", "image.brand.used@1x1": "brand", "video.film": "p",
-    }  # fmt: skip
+        "image.brand.base.root": "base",
+        "image.brand.used@1x1": "brand",
+        "video.film": "p",
+    }
     assert body(manifest, "image.brand.used@1x1")["prompt"] == "A branded cup by <<<image_1>>>"
     assert body(manifest, "image.brand.used@1x1")["resolution"] == "1k"
     assert body(manifest, "video.film")["prompt"] == "mine and <<<image_2>>> and <<<image_1>>>"

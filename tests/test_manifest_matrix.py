@@ -49,14 +49,22 @@ def _cells(compile: Callable[..., Manifest]) -> Cells:
 @pytest.mark.parametrize(
     ("matrix", "wanted"),
     [
-        ("{ a: [x, y] }", ["@x", "@y"]), ("{ a: [x, y], b: [1, 2] }", ["@x-1", "@x-2", "@y-1", "@y-2"]), ("{ r: [16:9, 9:16] }", ["@16x9", "@9x16"]),
-        ("{ a: [on, true, 1.5] }", ["@on", "@true", "@1-5"]), ("{ a: [{ id: x, n: 1 }, { name: y }] }", ["@x", "@y"]), ("{ a: [春, Ürün, ไทย] }", ["@春", "@ürün", "@ไทย"]),
-        ('{ a: "{{ vars.m }}" }', ["@x", "@y"]), ('{ a: ["{{ vars.m[1] }}", z] }', ["@y", "@z"]),
-        ("{ a: [x, y], b: [1, 2], exclude: [{ a: x, b: 2 }] }", ["@x-1", "@y-1", "@y-2"]), ("{ a: [x, y], b: [1, 2], exclude: [{ b: 1 }] }", ["@x-2", "@y-2"]),
-        ("{ a: [x, y], include: [{ a: z }] }", ["@x", "@y", "@z"]), ("{ include: [{}] , a: [x] }", None), ("{ a: [x], b: [1], include: [{ a: y, b: 2 }] }", ["@x-1", "@y-2"]),
+        ("{ a: [x, y] }", ["@x", "@y"]),
+        ("{ a: [x, y], b: [1, 2] }", ["@x-1", "@x-2", "@y-1", "@y-2"]),
+        ("{ r: [16:9, 9:16] }", ["@16x9", "@9x16"]),
+        ("{ a: [on, true, 1.5] }", ["@on", "@true", "@1-5"]),
+        ("{ a: [{ id: x, n: 1 }, { name: y }] }", ["@x", "@y"]),
+        ("{ a: [春, Ürün, ไทย] }", ["@春", "@ürün", "@ไทย"]),
+        ('{ a: "{{ vars.m }}" }', ["@x", "@y"]),
+        ('{ a: ["{{ vars.m[1] }}", z] }', ["@y", "@z"]),
+        ("{ a: [x, y], b: [1, 2], exclude: [{ a: x, b: 2 }] }", ["@x-1", "@y-1", "@y-2"]),
+        ("{ a: [x, y], b: [1, 2], exclude: [{ b: 1 }] }", ["@x-2", "@y-2"]),
+        ("{ a: [x, y], include: [{ a: z }] }", ["@x", "@y", "@z"]),
+        ("{ include: [{}] , a: [x] }", None),
+        ("{ a: [x], b: [1], include: [{ a: y, b: 2 }] }", ["@x-1", "@y-2"]),
         ("{ a: [x, y], exclude: [{ a: x }], include: [{ a: x }] }", ["@y", "@x"]),
     ],
-)  # fmt: skip
+)
 def test_cells(cells: Cells, matrix: str, wanted: list[str] | None) -> None:
     """Axes multiply in their order; exclude takes away; include adds."""
     if wanted is None:
@@ -88,13 +96,19 @@ ROWS = 'sku,line\na,First\nb,"Second, quoted"\n\nc,"two\nlines"\n'
 @pytest.mark.parametrize(
     ("matrix", "wanted"),
     [
-        ("{ from: rows.csv }", ["@a-first", "@b-second-quoted", "@c-two-lines"]), ("{ from: rows.csv, axes: [sku] }", ["@a", "@b", "@c"]),
-        ("{ from: rows.csv, axes: [sku], r: [16:9, 1:1] }", ["@a-16x9", "@a-1x1", "@b-16x9", "@b-1x1", "@c-16x9", "@c-1x1"]),
-        ("{ from: '{{ vars.f }}', axes: [sku], exclude: [{ sku: b }] }", ["@a", "@c"]), ("{ from: rows.json, axes: [sku] }", ["@a", "@b"]),
-        ("{ from: rows.yaml, axes: [sku] }", ["@a", "@b"]), ("{ from: rows.csv, axes: [sku], include: [{ sku: d, line: Fourth }] }", ["@a", "@b", "@c", "@d"]),
+        ("{ from: rows.csv }", ["@a-first", "@b-second-quoted", "@c-two-lines"]),
+        ("{ from: rows.csv, axes: [sku] }", ["@a", "@b", "@c"]),
+        (
+            "{ from: rows.csv, axes: [sku], r: [16:9, 1:1] }",
+            ["@a-16x9", "@a-1x1", "@b-16x9", "@b-1x1", "@c-16x9", "@c-1x1"],
+        ),
+        ("{ from: '{{ vars.f }}', axes: [sku], exclude: [{ sku: b }] }", ["@a", "@c"]),
+        ("{ from: rows.json, axes: [sku] }", ["@a", "@b"]),
+        ("{ from: rows.yaml, axes: [sku] }", ["@a", "@b"]),
+        ("{ from: rows.csv, axes: [sku], include: [{ sku: d, line: Fourth }] }", ["@a", "@b", "@c", "@d"]),
         ("{ from: rows.csv, axes: [sku], exclude: [{ line: First }] }", ["@b", "@c"]),
     ],
-)  # fmt: skip
+)
 def test_tables(cells: Cells, matrix: str, wanted: list[str]) -> None:
     """Rows of csv, json and yaml; all columns are axes unless `axes` names some; empty lines do not count."""
     files = {
@@ -119,7 +133,8 @@ def test_a_problem_names_the_row_and_its_line(compile: Callable[..., Manifest]) 
     rows = "sku,line\n" + "".join(f"s{n},line {n}\n" for n in range(50)) + 'bad,"' + "x\n" * 400 + '"\nlast,fine\n'
     with pytest.raises(ManifestInvalid) as caught:
         compile(
-            "videos:\n  v:\n    matrix: { from: rows.csv, axes: [sku] }\n    shots: [{ duration: 5, prompt: '{{ matrix.line }}' }]\n",
+            "videos:\n  v:\n    matrix: { from: rows.csv, axes: [sku] }\n"
+            "    shots: [{ duration: 5, prompt: '{{ matrix.line }}' }]\n",
             rows__csv=rows,
         )
     (problem,) = caught.value.problems
@@ -134,7 +149,8 @@ def test_ten_thousand_bad_rows_do_not_drown_the_rest(compile: Callable[..., Mani
     rows = "sku,mode\n" + "".join(f"s{n},m{n}\n" for n in range(1000))
     with pytest.raises(ManifestInvalid) as caught:
         compile(
-            "videos:\n  v: { matrix: { from: rows.csv, axes: [sku] }, mode: '{{ matrix.mode }}', prompt: A cup }\n  w: { prompt: '{{ vars.x }}' }\n",
+            "videos:\n  v: { matrix: { from: rows.csv, axes: [sku] }, mode: '{{ matrix.mode }}', prompt: A cup }\n"
+            "  w: { prompt: '{{ vars.x }}' }\n",
             rows__csv=rows,
         )
     assert len(caught.value.problems) == 13
@@ -161,9 +177,13 @@ videos:
   by_cell: { continues: video.film@jp-9x16, prompt: "After {{ video.film['jp']['9:16'] }}" }
 """)
     assert needs(manifest) == {
-        "video.film@jp-9x16": ("image.frame@9x16",), "video.film@jp-16x9": ("image.frame@16x9",), "video.film@us-9x16": ("image.frame@9x16",),
-        "video.film@us-16x9": ("image.frame@16x9",), "video.after@us": ("video.film@us-16x9",), "video.by_cell": ("video.film@jp-9x16",),
-    }  # fmt: skip
+        "video.film@jp-9x16": ("image.frame@9x16",),
+        "video.film@jp-16x9": ("image.frame@16x9",),
+        "video.film@us-9x16": ("image.frame@9x16",),
+        "video.film@us-16x9": ("image.frame@16x9",),
+        "video.after@us": ("video.film@us-16x9",),
+        "video.by_cell": ("video.film@jp-9x16",),
+    }
 
 
 def test_numbers_and_texts_join(compile: Callable[..., Manifest]) -> None:
@@ -180,9 +200,26 @@ videos: { film: { matrix: { from: rows.csv, axes: [n] }, first_frame: image.fram
 
 @pytest.mark.parametrize(
     ("value", "wanted"),
-    [("16:9", "16x9"), ("a b", "a-b"), ("  A--B__c ", "a-b-c"), ("Tee & Tasse", "tee-tasse"), ("春の一杯", "春の一杯"), ("é", "é"), ("e\u0301", "é"), ("10:30:00", "10x30x00"),
-     ("a: b", "a-b"), ("!!", ""), ("", ""), ("😀", ""), (1.5, "1-5"), (True, "true"), ("../x", "x"), ("a/b", "a-b"), ("ΑΒΓ", "αβγ")],
-)  # fmt: skip
+    [
+        ("16:9", "16x9"),
+        ("a b", "a-b"),
+        ("  A--B__c ", "a-b-c"),
+        ("Tee & Tasse", "tee-tasse"),
+        ("春の一杯", "春の一杯"),
+        ("é", "é"),
+        ("e\u0301", "é"),
+        ("10:30:00", "10x30x00"),
+        ("a: b", "a-b"),
+        ("!!", ""),
+        ("", ""),
+        ("😀", ""),
+        (1.5, "1-5"),
+        (True, "true"),
+        ("../x", "x"),
+        ("a/b", "a-b"),
+        ("ΑΒΓ", "αβγ"),
+    ],
+)
 def test_slugs(value: Any, wanted: str) -> None:
     """Letters and digits of any script, composed, in lower case; `:` between them is `x`."""
     assert slug(value) == wanted

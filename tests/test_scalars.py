@@ -11,8 +11,47 @@ from hypothesis import strategies as st
 from kling_pipe.source.document import parse
 from kling_pipe.source.scalars import plain
 
-TEXTS = ["16:9", "1:1", "9:16", "1:2:3", "on", "off", "yes", "no", "On", "NO", "y", "n", "2026-11-21", "2026-11-21T03:00:00Z", "1_000", "0b101", "1e", "e5",
-         "0x", "0o", "0o8", "+", "-", ".", "..", "- ", "1.2.3", "1,5", "=", "nan", "inf", "NaN", ".infinity", "TRUE!", "tRUE", "nUll", "1 2", "٣", "½"]  # fmt: skip
+TEXTS = [
+    "16:9",
+    "1:1",
+    "9:16",
+    "1:2:3",
+    "on",
+    "off",
+    "yes",
+    "no",
+    "On",
+    "NO",
+    "y",
+    "n",
+    "2026-11-21",
+    "2026-11-21T03:00:00Z",
+    "1_000",
+    "0b101",
+    "1e",
+    "e5",
+    "0x",
+    "0o",
+    "0o8",
+    "+",
+    "-",
+    ".",
+    "..",
+    "- ",
+    "1.2.3",
+    "1,5",
+    "=",
+    "nan",
+    "inf",
+    "NaN",
+    ".infinity",
+    "TRUE!",
+    "tRUE",
+    "nUll",
+    "1 2",
+    "٣",
+    "½",
+]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -23,10 +62,30 @@ def test_words_stay_words(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("0", 0), ("012", 12), ("-3", -3), ("+7", 7), ("0o14", 12), ("0xFf", 255), ("829836802793406551", 829836802793406551),
-     ("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("-1e3", -1000.0), ("6.02E+23", 6.02e23), ("1e400", math.inf),
-     ("true", True), ("True", True), ("FALSE", False), ("null", None), ("~", None), ("", None), (".inf", math.inf), ("-.INF", -math.inf)],
-)  # fmt: skip
+    [
+        ("0", 0),
+        ("012", 12),
+        ("-3", -3),
+        ("+7", 7),
+        ("0o14", 12),
+        ("0xFf", 255),
+        ("829836802793406551", 829836802793406551),
+        ("1.5", 1.5),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("-1e3", -1000.0),
+        ("6.02E+23", 6.02e23),
+        ("1e400", math.inf),
+        ("true", True),
+        ("True", True),
+        ("FALSE", False),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        (".inf", math.inf),
+        ("-.INF", -math.inf),
+    ],
+)
 def test_the_core_schema(text: str, value: object) -> None:
     """Numbers, booleans and null of YAML 1.2, and `012` is twelve."""
     assert plain(text) == value

@@ -16,11 +16,24 @@ JOBS = compile_manifest(Path(__file__).parent.parent / "pipelines" / "spring-tea
 @pytest.mark.parametrize(
     ("select", "exclude", "count"),
     [
-        ([], [], 11), (["video.*"], [], 5), (["*"], [], 11), (["image.keyframe"], [], 4), (["image.keyframe@16x9"], [], 2), (["image.keyframe@16x9#2"], [], 1),
-        (["image.keyframe@16x9#1"], [], 2), (["tag:hero"], [], 3), (["tag:h*"], [], 3), (["element.hana"], [], 1), (["+video.teaser@jp-9x16"], [], 4),
-        (["element.hana+"], [], 10), (["+image.keyframe@9x16#2+"], [], 3), (["video.*", "element.*"], ["tag:campaign"], 4), ([], ["*"], 0), (["video.teaser@jp*"], [], 2),
+        ([], [], 11),
+        (["video.*"], [], 5),
+        (["*"], [], 11),
+        (["image.keyframe"], [], 4),
+        (["image.keyframe@16x9"], [], 2),
+        (["image.keyframe@16x9#2"], [], 1),
+        (["image.keyframe@16x9#1"], [], 2),
+        (["tag:hero"], [], 3),
+        (["tag:h*"], [], 3),
+        (["element.hana"], [], 1),
+        (["+video.teaser@jp-9x16"], [], 4),
+        (["element.hana+"], [], 10),
+        (["+image.keyframe@9x16#2+"], [], 3),
+        (["video.*", "element.*"], ["tag:campaign"], 4),
+        ([], ["*"], 0),
+        (["video.teaser@jp*"], [], 2),
     ],
-)  # fmt: skip
+)
 def test_selectors(select: list[str], exclude: list[str], count: int) -> None:
     """How many jobs of the spring campaign each one chooses."""
     assert len(chosen(JOBS, select, exclude)) == count

@@ -21,12 +21,27 @@ def ids(document: Document) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "id"),
     [
-        ("a: 1\na: 2", "KP004"), ("a: {b: 1, 'b': 2}", "KP004"), ("a:\n\tb: 1", "KP002"), ("a: b\n<<<<<<< HEAD\nc: d", "KP003"),
-        ("a: 1\n=======\nb: 2", "KP003"), ("a: 1\n---\nb: 2", "KP010"), ("a: !x b", "KP005"), ("a: !!set {b}", "KP005"),
-        ("a: {{ b }}", "KP007"), ("a: {{ b }} c", "KP007"), ("a: [b", "KP001"), ("a: b: c", "KP001"), ("a: 'b", "KP001"), ("a: *b", "KP001"),
-        ("a: \x00", "KP001"), ("a: \x07", "KP001"), ("%YAML 9\n---\na: b", "KP001"), ("? [a]\n: b", "KP102"), ("<<: a", "KP102"),
+        ("a: 1\na: 2", "KP004"),
+        ("a: {b: 1, 'b': 2}", "KP004"),
+        ("a:\n\tb: 1", "KP002"),
+        ("a: b\n<<<<<<< HEAD\nc: d", "KP003"),
+        ("a: 1\n=======\nb: 2", "KP003"),
+        ("a: 1\n---\nb: 2", "KP010"),
+        ("a: !x b", "KP005"),
+        ("a: !!set {b}", "KP005"),
+        ("a: {{ b }}", "KP007"),
+        ("a: {{ b }} c", "KP007"),
+        ("a: [b", "KP001"),
+        ("a: b: c", "KP001"),
+        ("a: 'b", "KP001"),
+        ("a: *b", "KP001"),
+        ("a: \x00", "KP001"),
+        ("a: \x07", "KP001"),
+        ("%YAML 9\n---\na: b", "KP001"),
+        ("? [a]\n: b", "KP102"),
+        ("<<: a", "KP102"),
     ],
-)  # fmt: skip
+)
 def test_what_would_surprise_is_refused(text: str, id: str) -> None:
     """One problem each, with its own id."""
     assert ids(parse(text, "x.yaml")) == [id]
@@ -36,14 +51,25 @@ def test_what_would_surprise_is_refused(text: str, id: str) -> None:
     ("text", "data"),
     [
         ("a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}", {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 3}}),
-        ("a: &x {b: 1}\nc: &y {b: 2, d: 3}\ne: {<<: [*x, *y]}", {"a": {"b": 1}, "c": {"b": 2, "d": 3}, "e": {"b": 1, "d": 3}}),
+        (
+            "a: &x {b: 1}\nc: &y {b: 2, d: 3}\ne: {<<: [*x, *y]}",
+            {"a": {"b": 1}, "c": {"b": 2, "d": 3}, "e": {"b": 1, "d": 3}},
+        ),
         ("a: &x {b: 1}\nc: {b: 2, <<: *x}", {"a": {"b": 1}, "c": {"b": 2}}),
         ("a: &x [1, 2]\nb: *x", {"a": [1, 2], "b": [1, 2]}),
-        ('"<<": 1', {"<<": 1}), ("a: |\n  x: y\n  - z\n", {"a": "x: y\n- z\n"}), ("a: >-\n  b\n  c\n", {"a": "b c"}),
-        ("2: a\ntrue: b\n~: c", {2: "a", True: "b", None: "c"}), ("a: '{{ b }}'", {"a": "{{ b }}"}), ("", None), ("# only a remark", None),
-        ("---\na: 1\n...\n", {"a": 1}), ("a: {}\nb: []\nc:", {"a": {}, "b": [], "c": None}), ('a: "\\ud83d\\ude00"', None), ("a: 😀", {"a": "😀"}),
+        ('"<<": 1', {"<<": 1}),
+        ("a: |\n  x: y\n  - z\n", {"a": "x: y\n- z\n"}),
+        ("a: >-\n  b\n  c\n", {"a": "b c"}),
+        ("2: a\ntrue: b\n~: c", {2: "a", True: "b", None: "c"}),
+        ("a: '{{ b }}'", {"a": "{{ b }}"}),
+        ("", None),
+        ("# only a remark", None),
+        ("---\na: 1\n...\n", {"a": 1}),
+        ("a: {}\nb: []\nc:", {"a": {}, "b": [], "c": None}),
+        ('a: "\\ud83d\\ude00"', None),
+        ("a: 😀", {"a": "😀"}),
     ],
-)  # fmt: skip
+)
 def test_plain_yaml_means_what_it_says(text: str, data: object) -> None:
     """Anchors, merges, blocks, odd keys."""
     document = parse(text, "x.yaml")
@@ -138,10 +164,19 @@ o: vars {{ vars.vars }}
 @pytest.mark.parametrize(
     ("path", "line", "column"),
     [
-        (("a",), 1, 4), (("b", "c", 1), 2, 12), (("b", "d"), 2, 19), (("e", 0), 4, 5), (("e", 1, "h"), 6, 8), (("l", "j"), 10, 12),
-        (("l", "m"), 11, 17), (("b", "nothing"), 2, 4), (("b", "c", 9), 2, 8), (("z",), 1, 1), ((), 1, 1),
+        (("a",), 1, 4),
+        (("b", "c", 1), 2, 12),
+        (("b", "d"), 2, 19),
+        (("e", 0), 4, 5),
+        (("e", 1, "h"), 6, 8),
+        (("l", "j"), 10, 12),
+        (("l", "m"), 11, 17),
+        (("b", "nothing"), 2, 4),
+        (("b", "c", 9), 2, 8),
+        (("z",), 1, 1),
+        ((), 1, 1),
     ],
-)  # fmt: skip
+)
 def test_values_are_found(path: tuple[str | int, ...], line: int, column: int) -> None:
     """Any value, through merges; what is not written is found at what encloses it."""
     assert parse(PLACES, "x.yaml").locate(path) == Position("x.yaml", line, column)
@@ -150,11 +185,16 @@ def test_values_are_found(path: tuple[str | int, ...], line: int, column: int) -
 @pytest.mark.parametrize(
     ("path", "needle", "line", "column", "width"),
     [
-        (("e", 1, "g"), "vars.one", 5, 17, 8), (("e", 1, "h"), "vars.two", 7, 27, 8), (("e", 1, "h"), "and more", 7, 39, 3),
-        (("e", 1, "h"), "vars.three", 8, 20, 10), (("e", 2), "vars.four", 9, 21, 9), (("o",), "vars", 12, 12, 4), (("o",), "absent", 12, 4, 20),
+        (("e", 1, "g"), "vars.one", 5, 17, 8),
+        (("e", 1, "h"), "vars.two", 7, 27, 8),
+        (("e", 1, "h"), "and more", 7, 39, 3),
+        (("e", 1, "h"), "vars.three", 8, 20, 10),
+        (("e", 2), "vars.four", 9, 21, 9),
+        (("o",), "vars", 12, 12, 4),
+        (("o",), "absent", 12, 4, 20),
         (("e", 1, "h"), "var", 6, 8, 1),
     ],
-)  # fmt: skip
+)
 def test_words_inside_values_are_found(
     path: tuple[str | int, ...], needle: str, line: int, column: int, width: int
 ) -> None:
