@@ -23,7 +23,7 @@ LADDER = (
     ("model", "nearest", "pointers", "slug", "hole"),
     ("errors", "effects", "conditions", "bodies", "keys"),
     ("graph", "ledger", "lock", "outputs", "auth"),
-    ("media", "catalog", "posters"),
+    ("media", "catalog", "posters", "provenance"),
     ("source", "prompts", "select"),
     ("report", "format"),
     ("check", "cost", "made", "contracts"),

@@ -78,9 +78,9 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     Image.new("RGB", (400, 400), "teal").save(folder / "hana.png")
     path = folder / "kling-pipe.yaml"
     path.write_text(CAMPAIGN, encoding="utf-8")
-    server = ensure(folder / "kling", speed=20, idle_exit=60)
+    server = ensure(folder / ".kling-pipe" / "emulator" / "server", speed=20, idle_exit=60)
     manifest = api.load(path)
-    workspace = api.open_workspace(manifest, emulator=True, state=folder / "kling")
+    workspace = api.open_workspace(manifest, emulator=True)
     plan = api.plan(manifest, workspace, refresh=False)
     bad = next(step for step in plan.steps if step.job.name == "refused")
     _fault(server.base_url, {"fault": "task_failure", "match": {"external_id": bad.external_task_id}})

@@ -18,7 +18,7 @@ WHO = {f"GIT_{who}_{what}": "tester@example.com" for who in ("AUTHOR", "COMMITTE
 def folder(campaign, tmp_path):
     """A copy of the campaign, committed."""
     target = tmp_path / "copy"
-    shutil.copytree(campaign.path.parent, target, ignore=shutil.ignore_patterns("server*"))
+    shutil.copytree(campaign.path.parent, target)
     (target / ".gitignore").write_text("*\n!kling-pipe.yaml\n!hana.png\n", encoding="utf-8")
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):
         subprocess.run(["git", *words], cwd=target, env={**os.environ, **WHO}, check=True)
@@ -27,7 +27,7 @@ def folder(campaign, tmp_path):
 
 def report(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    command = [sys.executable, "-m", "kling_pipe", "report", "--emulator", "--state", str(folder / "kling"), *words]
+    command = [sys.executable, "-m", "kling_pipe", "report", "--emulator", *words]
     return subprocess.run(
         command,
         cwd=folder,
