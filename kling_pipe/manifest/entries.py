@@ -237,7 +237,7 @@ class Entries:
                 near = "" if others else nearest(str(word), known)
                 meant |= _fields_behind(near, form)
                 hint = (
-                    f"It is a field of {', '.join(others)}: leave it out, or write `api: {others[0]}`."
+                    f"It is a field of {', '.join(others[:3])}{' and more' if len(others) > 3 else ''}: leave it out, or write `api: {others[0]}`."
                     if others
                     else "A field that kling-pipe does not know yet goes under `raw:`."
                 )

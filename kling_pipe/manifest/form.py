@@ -32,7 +32,8 @@ class Form:
     """Where prompts, media and named ids stand (as patterns), and the sugar with its places.
 
     `prompt_fields` are the top-level fields with prompts, in the operation's order; `special` are all fields that
-    need more than a plain value; `openers` make defaults pointless.
+    need more than a plain value; `openers` make defaults pointless;
+    `shortest_prompt` is the lowest limit on a prompt's length.
     """
 
     operation: Operation
@@ -45,6 +46,15 @@ class Form:
     special: frozenset[str]
     openers: tuple[Opener, ...]
     owned: frozenset[str]
+    shortest_prompt: int
+
+
+def _longest(operation: Operation, pattern: Pattern) -> int:
+    """How long a prompt at a place may be; without a limit, as long as one that is checked word for word."""
+    schema: Mapping[str, Any] = operation.schema
+    for step in pattern:
+        schema = schema["items"] if step == "*" else schema["properties"][step]
+    return int(schema.get("maxLength", 500))
 
 
 @cache
@@ -67,6 +77,7 @@ def form_of(operation: Operation) -> Form:
         special=frozenset(pattern[0] for pattern in (*prompts, *medias, *names)),
         openers=tuple(_opener(operation, sugar, spec) for spec in sugar.values() if "drops_defaults" in spec),
         owned=frozenset(kling["owned"]),
+        shortest_prompt=min((_longest(operation, pattern) for pattern in prompts), default=0),
     )
 
 

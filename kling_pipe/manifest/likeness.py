@@ -17,8 +17,6 @@ Likeness = tuple[Any, ...]
 _TOKENS = re.compile(r"<<<[a-z]+_[0-9]+>>>")
 # Where one of these stands outside of a token, a rule about misspelt tokens may have an opinion.
 _MARKS = re.compile(r"[<>@]")
-# Shorter than every limit on a prompt's length (a test asserts it).
-_SURELY_SHORT = 500
 
 
 class _Unlike(Exception):  # noqa: N818 - leaves the walk
@@ -51,14 +49,14 @@ def _seen(value: Any, pattern: tuple[str, ...], form: Form, inputs: dict[Any, in
 
 def _text(value: str, pattern: tuple[str, ...], form: Form, inputs: dict[Any, int]) -> Any:
     if pattern in form.prompts:
-        return _prompt(value)
+        return _prompt(value, form.shortest_prompt)
     if pattern in form.medias and value.startswith(("http://", "https://")):
         return ("url", inputs.setdefault(value, len(inputs)))
     return value
 
 
-def _prompt(text: str) -> Likeness:
-    if len(text) > _SURELY_SHORT:
+def _prompt(text: str, longest: int) -> Likeness:
+    if len(text) > longest:
         raise _Unlike
     if "<" not in text and ">" not in text and "@" not in text:
         return ("prompt",)
