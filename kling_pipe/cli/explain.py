@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
+import re
 from pathlib import Path
 
 import click
 
 from kling_pipe.errors import UsageError
 
-_FILES = "kling_pipe.cli.explain_file"
+_LIKE_AN_ID = re.compile(r"[A-Za-z]{2,3}-?[0-9]+[a-z]?|schema/.*")
 
 
 @click.command()
 @click.argument("what", default="")
 def explain(what: str) -> None:
-    """Explain WHAT: the id of a problem (KP104, OV-05), or a file that a run saved. Without it: all ids.
+    """Explain WHAT: a problem's id (KP101, OV-05), or a file that a run saved, an address, an external id.
+
+    Without WHAT all ids of problems are listed.
 
     A problem's text says what it means, shows an example and names the next step; a file's says what it was made from.
     """
@@ -26,9 +27,14 @@ def explain(what: str) -> None:
     from kling_pipe.problems import explain_text
 
     try:
-        click.echo(explain_text(what))
+        text = explain_text(what)
     except KeyError:
-        _explain_file(Path(what))
+        if _LIKE_AN_ID.fullmatch(what):
+            raise _unknown(what) from None
+        from kling_pipe.cli.explain_file import explanation
+
+        text = explanation(Path(what))
+    click.echo(text)
 
 
 def _list() -> None:
@@ -39,18 +45,13 @@ def _list() -> None:
         click.echo(f"{id:<16} {titles[id].title}" if id in titles else id)
 
 
-def _explain_file(path: Path) -> None:
-    if path.exists() and find_spec(_FILES):
-        click.echo(import_module(_FILES).explanation(path))
-        return
+def _unknown(what: str) -> UsageError:
     from kling_pipe.nearest import nearest
     from kling_pipe.problems import known_ids
 
-    near = nearest(str(path).upper(), known_ids())
-    raise UsageError(
-        f"`{path}` is no problem's id, and no file",
-        hint=f"Did you mean `{near}`?" if near else "`kling-pipe explain` lists all ids.",
-    )
+    near = nearest(what.upper(), known_ids())
+    hint = f"Did you mean `{near}`?" if near else "`kling-pipe explain` lists all ids."
+    return UsageError(f"there is no problem `{what}`", hint=hint)
 
 
 def title_and_text(id: str) -> tuple[str, str]:

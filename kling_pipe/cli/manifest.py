@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kling_pipe.cli.levels import level_options
-from kling_pipe.cli.options import compile_options, selection_options, variables_from
+from kling_pipe.cli.options import (
+    DEFAULT_MANIFEST,
+    compile_options,
+    selection_options,
+    variable_options,
+    variables_from,
+)
+from kling_pipe.cli.summary import write_step_summary
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.report.formats import NAMES
 
@@ -19,51 +28,104 @@ if TYPE_CHECKING:
     from kling_pipe.report.levels import Levels
 
 
+_LINES = ("text", "github")
+_AT_THE_TOP = ("github", "sarif")
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What a manifest, or several, came to. `sound` when there are jobs that could be run."""
+
+    manifest: str
+    problems: tuple[Problem, ...]
+    addresses: tuple[str, ...]
+    sound: bool
+
+    def shown(self, *, notes: bool) -> list[Problem]:
+        return [one for one in self.problems if notes or one.level != "note"]
+
+    def counts(self) -> str:
+        errors, warnings = (sum(1 for one in self.problems if one.level == level) for level in ("error", "warn"))
+        counts = [_count(errors, "error"), _count(warnings, "warning")]
+        return ", ".join([_count(len(self.addresses), "job"), *counts] if self.sound else counts)
+
+
 @click.command()
-@compile_options
+@click.argument("manifests", nargs=-1, metavar="[MANIFEST]...", type=click.Path(path_type=Path))
+@variable_options
 @level_options
 @click.option("--format", "form", type=click.Choice(NAMES), default="text", help="How problems are printed.")
 def validate(
-    manifest: Path,
+    manifests: tuple[Path, ...],
     variables: tuple[str, ...],
     variable_files: tuple[Path, ...],
     profile: str,
     form: str,
     levels: Callable[[Path], Levels],
 ) -> None:
-    """Check the manifest, its templates, files and requests. Offline; exit 3 when something is wrong."""
-    from kling_pipe import api
+    """Check manifests (kling-pipe.yaml): their templates, files and requests.
 
-    try:
-        vars = variables_from(variables, variable_files)
-        loaded = api.load(manifest, vars=vars, profile=profile, levels=levels(manifest))
-        problems, jobs, sound = loaded.problems, [job.address for job in loaded.jobs], True
-    except ManifestInvalid as error:
-        problems, jobs, sound = error.problems, list(error.addresses), False
-    _tell(manifest, problems, jobs, form, sound)
-    if not sound:
+    Offline; exit 3 when something is wrong.
+    """
+    given = variables_from(variables, variable_files)
+    checked = [_checked(path, given, profile, levels(path)) for path in manifests or (Path(DEFAULT_MANIFEST),)]
+    if form in _LINES:
+        for one in checked:
+            _tell_lines(one, form)
+    else:
+        click.echo(_document(checked, form))
+    write_step_summary(_document(checked, "markdown"), os.environ)
+    if not all(one.sound for one in checked):
         click.get_current_context().exit(ManifestInvalid.exit_code)
 
 
-def _tell(manifest: Path, problems: Sequence[Problem], jobs: list[str], form: str, sound: bool) -> None:
-    import os
+def _checked(manifest: Path, given: dict[str, Any], profile: str, levels: Levels) -> _Checked:
+    from kling_pipe import api
 
-    from kling_pipe import __version__
-    from kling_pipe.cli.explain import title_and_text
-    from kling_pipe.cli.summary import write_step_summary
+    name = manifest.as_posix()
+    try:
+        loaded = api.load(manifest, vars=given, profile=profile, levels=levels)
+    except ManifestInvalid as error:
+        return _Checked(name, error.problems, error.addresses, sound=False)
+    return _Checked(name, loaded.problems, tuple(job.address for job in loaded.jobs), sound=True)
+
+
+def _tell_lines(checked: _Checked, form: str) -> None:
+    """Problems line by line, and the counts; notes only where nothing graver is to be read."""
     from kling_pipe.report.formats import problems_as
 
-    name, text = manifest.as_posix(), form in ("text", "github")
-    shown = [one for one in problems if one.level != "note" or not text or sound]
-    if shown or not text:
-        click.echo(problems_as(form, shown, manifest=name, addresses=jobs, titles=title_and_text, version=__version__))
-    if text:
-        errors, warnings = (sum(1 for one in problems if one.level == level) for level in ("error", "warn"))
-        counts = ", ".join(
-            [*([_count(len(jobs), "job")] if sound else []), _count(errors, "error"), _count(warnings, "warning")]
-        )
-        click.echo(f"{name}: {counts}", err=bool(errors) or form == "github")
-    write_step_summary(problems_as("markdown", shown, manifest=name, addresses=jobs), os.environ)
+    if shown := checked.shown(notes=checked.sound):
+        click.echo(problems_as(form, _placed(shown, form)))
+    quiet = not checked.sound or form == "github"
+    click.echo(f"{checked.manifest}: {checked.counts()}", err=quiet)
+
+
+def _document(checked: Sequence[_Checked], form: str) -> str:
+    """One document about all manifests."""
+    from kling_pipe import __version__
+    from kling_pipe.cli.explain import title_and_text
+    from kling_pipe.report.formats import problems_as
+
+    problems = [problem for one in checked for problem in one.shown(notes=True)]
+    addresses = [address for one in checked for address in one.addresses]
+    name = ", ".join(one.manifest for one in checked)
+    return problems_as(
+        form, _placed(problems, form), manifest=name, addresses=addresses, titles=title_and_text, version=__version__
+    )
+
+
+def _placed(problems: list[Problem], form: str) -> list[Problem]:
+    """For services that show a problem at its line: files as seen from the top of the repository, not from here."""
+    top = os.environ.get("GITHUB_WORKSPACE", "")
+    if form not in _AT_THE_TOP or not top or not Path.cwd().is_relative_to(top):
+        return problems
+    below = Path.cwd().relative_to(top)
+    return [
+        replace(one, position=replace(one.position, file=(below / one.position.file).as_posix()))
+        if one.position
+        else one
+        for one in problems
+    ]
 
 
 def _count(number: int, word: str) -> str:

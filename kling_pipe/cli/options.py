@@ -25,14 +25,15 @@ def _stacked(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 manifest_argument = click.argument("manifest", default=DEFAULT_MANIFEST, type=click.Path(path_type=Path))
 
-compile_options = _stacked(
-    manifest_argument,
+variable_options = _stacked(
     click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="Replace a value of `vars:`."),
     click.option(
         "--var-file", "variable_files", multiple=True, type=click.Path(path_type=Path), help="YAML file of such values."
     ),
     click.option("--profile", default="", metavar="NAME", help="Lay a profile of the manifest over its defaults."),
 )
+
+compile_options = _stacked(manifest_argument, variable_options)
 
 selection_options = _stacked(
     click.option(
