@@ -1,0 +1,89 @@
+"""kill -9 at every effect of a whole campaign, by the real command line in real processes; then it is run again.
+
+The points are those that undisturbed runs went through: each commit, fsync, rename, link, request and download, right
+before and right after it. None is sampled.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import pytest
+from crash import KILLED, Children
+from stage import CHAIN, Stage
+
+from kling_pipe.emulator.app import running
+
+JOBS = 3
+RUN = ("run", "-y", "-q")
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Bay:
+    """A Kling and a fork server: where one point after the other is tried."""
+
+    children: Children
+    kling: object
+
+    def fresh(self, folder):
+        stage = Stage(self.kling, folder).write(CHAIN)
+        stage.reset()
+        return stage
+
+    def record(self, folder):
+        """An undisturbed run: its effects, and the units that Kling billed for it."""
+        stage = self.fresh(folder)
+        ended = self.children.run(stage, *RUN)
+        assert ended.code == 0, ended.out
+        assert ended.loose == []
+        stage.assert_whole(JOBS)
+        return ended.seen, stage.assert_paid_once(JOBS)
+
+    def crash(self, folder, point, units):
+        """Killed at one point, then run again as a user would: what is wrong afterwards, or ""."""
+        stage = self.fresh(folder)
+        killed = self.children.run(stage, *RUN, crash_at=point)
+        again = self.children.run(stage, *RUN)
+        try:
+            assert killed.code == KILLED
+            assert again.code == 0, again.out
+            assert stage.assert_paid_once(JOBS) == units
+            stage.assert_whole(JOBS)
+        except AssertionError as error:
+            return f"point {point}: {error}"
+        return ""
+
+
+@contextmanager
+def bays(folder, count):
+    with ExitStack() as stack:
+        queue = SimpleQueue()
+        for number in range(count):
+            kling = stack.enter_context(running(folder / f"kling{number}", media="tiny", task_seconds=0.02))
+            queue.put(Bay(stack.enter_context(Children()), kling))
+        yield queue
+
+
+@pytest.mark.timeout(300)
+def test_a_kill_at_every_effect_costs_nothing_and_loses_nothing(tmp_path):
+    """0 tasks twice, 0 lost, the units of a run without a kill, and every file right by its checksum."""
+    with bays(tmp_path, WORKERS) as free, ThreadPoolExecutor(WORKERS) as pool:
+        bay = free.get()
+        runs = [bay.record(tmp_path / name) for name in ("first", "second")]
+        free.put(bay)
+        seen, units = min(runs, key=lambda run: len(run[0]))
+
+        def trial(point):
+            bay = free.get()
+            try:
+                return bay.crash(tmp_path / str(point), point, units)
+            finally:
+                free.put(bay)
+
+        wrong = [one for one in pool.map(trial, range(1, len(seen) + 1)) if one]
+
+    assert wrong == []
+    effects = ("commit", "fsync", "replace", "link", "send POST", "send GET", "send download")
+    assert {f"{phase} {effect}" for effect in effects for phase in ("before", "after")} == set(seen)
