@@ -2,47 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kling_pipe.catalog import as_read, load, table
 from kling_pipe.made import NOTHING, Made, made, narrowed
-from kling_pipe.model import Job, OutputRef, Problem
-from kling_pipe.pointers import walk
+from kling_pipe.model import Job, OutputRef
+from kling_pipe.pointers import Pointer, walk
 
 _OFF = 0.02
 """Ratios that differ by less are the same: Kling's frames are rounded to even pixels."""
 
 
-def contracts(jobs: Sequence[Job]) -> list[Problem]:
-    """Every result that its user would refuse: too long, too small, of a model or shape that is not taken.
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A result that the job which uses it would refuse. `pointer` is where `user` takes it."""
 
-    A problem stands at the job that uses the result, and names the job that makes it, with its place.
-    """
-    makers = _Makers({job.address: job for job in jobs})
-    return [problem for user in jobs for problem in makers.problems(user)]
+    user: Job
+    maker: Job
+    pointer: Pointer
+    found: str
+    allowed: str
+    hint: str
+    source: str
+
+    @property
+    def message(self) -> str:
+        """One sentence that names both jobs, and the place of the one that makes it."""
+        where = f" ({self.maker.position})" if self.maker.position else ""
+        field = next(step for step in reversed(self.pointer) if isinstance(step, str))
+        return f"`{self.maker.address}`{where} will be {self.found}, and `{field}` takes {self.allowed}"
+
+
+def contracts(jobs: Iterable[Job]) -> list[Misfit]:
+    """Every result that its user would refuse: too long, too small, of a shape or model that is not taken."""
+    makers = Makers({job.address: job for job in jobs})
+    return [misfit for user in makers.jobs.values() for misfit in makers.misfits(user)]
 
 
 @dataclass(slots=True)
-class _Makers:
+class Makers:
     """What each job makes, found out once."""
 
     jobs: Mapping[str, Job]
     _known: dict[str, Made] = field(default_factory=dict)
 
-    def problems(self, user: Job) -> Iterator[Problem]:
+    def misfits(self, user: Job) -> Iterator[Misfit]:
+        """What a job would refuse of what others make for it."""
         operation = load(user.operation)
         for entry in operation.kling["media"]:
             limits = table("media")["limits"].get(entry.get("limits"))
-            for _, value in walk(user.request, entry["at"]) if limits else ():
+            for pointer, value in walk(user.request, entry["at"]) if limits else ():
                 maker = self.jobs.get(value.address) if isinstance(value, OutputRef) else None
                 if maker is not None:
                     body = as_read(operation, user.request)
-                    model = str(body.get(operation.kling["pool"]["model"], ""))
-                    yield from _broken(user, maker, self._of(maker), narrowed(limits, body, model), entry["at"])
+                    own = narrowed(limits, body, str(body.get(operation.kling["pool"]["model"], "")))
+                    for found, allowed, hint in _broken(self.of(maker), own):
+                        yield Misfit(user, maker, pointer, found, allowed, hint, str(own["source"]))
 
-    def _of(self, job: Job) -> Made:
+    def of(self, job: Job) -> Made:
+        """What a job makes, as far as the requests of all jobs fix it."""
         if job.address not in self._known:
             self._known[job.address] = NOTHING  # whoever uses itself is reported elsewhere
             self._known[job.address] = made(load(job.operation), job.request, self._given)
@@ -50,25 +70,16 @@ class _Makers:
 
     def _given(self, value: Any) -> Made | None:
         maker = self.jobs.get(value.address) if isinstance(value, OutputRef) else None
-        return self._of(maker) if maker else None
-
-
-def _broken(user: Job, maker: Job, facts: Made, limits: Mapping[str, Any], at: str) -> Iterator[Problem]:
-    where = f" ({maker.position})" if maker.position else ""
-    for found, allowed, hint in (
-        *_length(facts, limits),
-        *_size(facts, limits),
-        *_shape(facts, limits),
-        *_maker(facts, limits),
-    ):
-        what = at.rpartition("/")[2]
-        message = f"`{maker.address}`{where} will be {found}, and `{user.address}` takes {allowed} as `{what}`"
-        yield Problem("KP331", "error", message, position=user.position, address=user.address, found=found, allowed=allowed,
-                      hint=hint, source=str(limits.get("source", "")))  # fmt: skip
+        return self.of(maker) if maker else None
 
 
 _Broken = Iterator[tuple[str, str, str]]
 """What is found, what is allowed, what to do."""
+
+
+def _broken(facts: Made, limits: Mapping[str, Any]) -> _Broken:
+    for look in (_length, _size, _shape, _maker):
+        yield from look(facts, limits)
 
 
 def _length(facts: Made, limits: Mapping[str, Any]) -> _Broken:

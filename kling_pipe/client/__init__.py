@@ -9,6 +9,7 @@ from kling_pipe.client.answers import (
     InDoubt,
     Listed,
     NotFound,
+    Prepared,
     Refused,
     TaskState,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "InDoubt",
     "Listed",
     "NotFound",
+    "Prepared",
     "Refused",
     "TaskState",
     "code_row",

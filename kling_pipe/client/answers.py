@@ -58,6 +58,13 @@ class NotFound:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that makes no task was carried out; `data` is what it gives."""
+
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """One page of a list. `full` when it holds as many as were asked for, so that there may be more."""
 
@@ -99,4 +106,4 @@ class Gone:
     status: int
 
 
-Answer = Created | Found | NotFound | Listed | Refused | InDoubt
+Answer = Created | Found | NotFound | Prepared | Listed | Refused | InDoubt

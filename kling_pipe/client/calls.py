@@ -12,7 +12,18 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from kling_pipe.auth import Credentials, Signer
 from kling_pipe.catalog import Operation
-from kling_pipe.client.answers import Created, Downloaded, Found, Gone, InDoubt, Listed, NotFound, Refused, TaskState
+from kling_pipe.client.answers import (
+    Created,
+    Downloaded,
+    Found,
+    Gone,
+    InDoubt,
+    Listed,
+    NotFound,
+    Prepared,
+    Refused,
+    TaskState,
+)
 from kling_pipe.client.body import Body, body_of
 from kling_pipe.client.codes import code_row
 from kling_pipe.client.http import Http, NoAnswerError, RawAnswer
@@ -84,17 +95,33 @@ class Client:
         self, operation: Operation, request: Mapping[str, Json], external_task_id: str, *, again: str = ""
     ) -> Created | Refused | InDoubt:
         """Create a task. Sent once; once more only when Kling refused the token's time."""
-        body = body_of({**request, "external_task_id": external_task_id})
+        own = {"external_task_id": external_task_id} if "external_task_id" in operation.fields else {}
+        body = body_of({**request, **own})
         asked = _Asked("create", external_task_id, again)
         answer = await self._signed(asked, str(operation.kling["method"]), operation.path, body)
         if not isinstance(answer, _Envelope):
             return answer
-        if not isinstance(answer.data, Mapping) or not answer.data.get("task_id"):
+        if not isinstance(answer.data, Mapping):
+            return InDoubt("Kling accepted the request and named no task")
+        if operation.kling.get("synchronous"):
+            return Created(TaskState.read({"task_status": operation.kling["states"]["success"][0], **answer.data}))
+        if not answer.data.get("task_id"):
             return InDoubt("Kling accepted the request and named no task")
         return Created(TaskState.read(answer.data))
 
+    async def prepare(
+        self, path: str, fields: Mapping[str, Json], *, external_task_id: str = ""
+    ) -> Prepared | Refused | InDoubt:
+        """A call that makes no task: what comes before a create, or a deletion. May be sent again."""
+        answer = await self._signed(_Asked("prepare", external_task_id), "POST", path, body_of(fields))
+        if not isinstance(answer, _Envelope):
+            return answer
+        return Prepared(answer.data if isinstance(answer.data, Mapping) else {})
+
     async def get(self, operation: Operation, task: str) -> Found | NotFound | Refused | InDoubt:
         """One task by its id or its external id."""
+        if operation.kling["lookup"] == "none":
+            return NotFound()
         answer = await self._read("get", f"{operation.path}/{quote(task, safe='')}")
         # Kling answers an unknown id like any bad value; a GET has no other value than the id.
         if isinstance(answer, Refused) and answer.row.read == "not_found":

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Client, Found, NotFound, Refused
-from kling_pipe.engine.answers import told
+from kling_pipe.engine.answers import of_id, told
 from kling_pipe.engine.lookup import Findings, lookup
 from kling_pipe.engine.stops import stop_for
 from kling_pipe.errors import LocalStateError, Unreachable, UsageError
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
-from kling_pipe.model import Job, Output, Record
+from kling_pipe.model import Job, Record
 
 
 async def adopt(
@@ -40,7 +40,7 @@ async def adopt(
     if isinstance(answer, Found):
         record = told(blank, operation, answer.task, clock())
     elif isinstance(answer, NotFound) and "id" in operation.kling["result"] and task.isdecimal():
-        record = replace(blank, state="succeed", outputs=(Output(1, element_id=int(task)),))
+        record = replace(blank, state="succeed", outputs=(of_id(operation, task),))
     elif isinstance(answer, NotFound):
         raise UsageError(f"Kling knows no task `{task}` at {operation.path}", hint="check the id and the account")
     elif isinstance(answer, Refused):

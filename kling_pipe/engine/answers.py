@@ -46,16 +46,37 @@ def told(record: Record, operation: Operation, task: TaskState, now: float) -> R
 def outputs(operation: Operation, task: TaskState, now: float) -> Iterator[Output]:
     """The outputs in a finished task's result. `now` (seconds) is when their URLs were handed out."""
     result = operation.kling["result"]
-    for index, form in enumerate(_forms(result, task.result), start=1):
-        element = form.get(result.get("id", ""))
-        yield Output(
-            index=index,
-            url=str(form.get("url") or ""),
-            url_at=int(now * 1000) if form.get("url") else 0,
-            id=str(form.get("id") or ""),
-            duration=str(form.get("duration") or ""),
-            element_id=int(element) if element is not None else None,
-        )
+    places = [one for part in (result, *result.get("also", ())) for one in _places(part, task.result)]
+    for index, (part, form, key) in enumerate(places, start=1):
+        url = str(form.get(key) or "")
+        if "id" in part:
+            yield of_id(operation, form[part["id"]], index)
+        elif url or "sorts" not in part:
+            yield Output(
+                index=index,
+                url=url,
+                url_at=int(now * 1000) if url else 0,
+                id=str(form.get("id") or ""),
+                duration=str(form.get(part.get("duration", "duration")) or ""),
+            )
+
+
+def of_id(operation: Operation, value: Any, index: int = 1) -> Output:
+    """The output that is an id alone: an element's is a whole number, a voice's is text."""
+    if operation.kling["result"].get("id_type") == "string":
+        return Output(index, id=str(value))
+    return Output(index, element_id=int(value))
+
+
+def _places(part: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Any, str]]:
+    """Every place of an output with the key of its URL, in the order that the data gives them."""
+    forms = _forms(part, answer)
+    if "sorts" in part:
+        by_sort = {form.get("type"): form for form in forms if form.get("is_contain", True)}
+        forms = [by_sort.get(sort, {}) for sort in part["sorts"]]
+    for form in forms:
+        for key in part.get("urls", (part.get("url", "url"),)):
+            yield part, form, key
 
 
 def _forms(result: Mapping[str, Any], answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:

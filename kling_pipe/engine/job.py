@@ -128,6 +128,7 @@ async def _request(job: Job, context: Context) -> dict[str, object]:
         now=context.clock(),
         url_seconds=context.settings.url_seconds,
         inline_bytes=context.settings.inline_bytes,
+        media=operation_named(job.operation).kling["media"],
     )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kling_pipe.catalog import table
 from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.model import FileRef, Json, Output, OutputRef, Record
+from kling_pipe.pointers import parts
+
+_DAY = 24 * 3600.0
 
 Upstream = Callable[[str], Record | None]
 Renew = Callable[[Record], Awaitable[Record | None]]
@@ -22,42 +26,66 @@ async def resolved(
     now: float,
     url_seconds: float,
     inline_bytes: int,
+    media: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The request with each `OutputRef` as an element id, a URL, or a file to send. Raises UnusableInputError.
+    """The request with each `OutputRef` as an id, a URL, or a file to send. Raises UnusableInputError.
 
-    `renew` asks Kling for the task again (fresh URLs), and gives None when Kling no longer knows it.
+    `media` are the fields that hold such values, as the operation's data lists them: some want the id that Kling gave a
+    result, some take bytes. `renew` asks Kling for the task again (fresh URLs), and gives None when Kling no longer
+    knows it.
     """
     renewed: dict[str, Record | None] = {}
+    fields = {parts(entry["at"]): entry for entry in media}
 
     async def fresh(record: Record) -> Record | None:
         if record.external_task_id not in renewed:
             renewed[record.external_task_id] = await renew(record)
         return renewed[record.external_task_id]
 
-    async def value(item: Json) -> Json:
+    async def value(item: Json, at: tuple[str, ...]) -> Json:
         if isinstance(item, Mapping):
-            return {name: await value(one) for name, one in item.items()}
+            return {name: await value(one, (*at, name)) for name, one in item.items()}
         if isinstance(item, list | tuple):
-            return [await value(one) for one in item]
+            return [await value(one, (*at, "*")) for one in item]
         if isinstance(item, OutputRef):
-            return await reference(item)
+            return await reference(item, fields.get(at, {}))
         return item
 
-    async def reference(wanted: OutputRef) -> Json:
+    async def reference(wanted: OutputRef, entry: Mapping[str, Any]) -> Json:
         record = upstream(wanted.address)
         if record is None:
             raise UnusableInputError(f"`{wanted.address}` is not made")
         output = _output(record, wanted)
         if output.element_id is not None:
             return output.element_id
+        if "as" in entry or wanted.kind == "voice":
+            return _id(record, output, wanted, entry, now)
         if output.url and now * 1000 - output.url_at < url_seconds * 1000:
             return output.url
         again = await fresh(record)
         if again is not None and _output(again, wanted).url:
             return _output(again, wanted).url
+        if not entry.get("base64", wanted.kind == "image"):
+            raise UnusableInputError(
+                f"`{wanted.address}` has no URL any more, and Kling takes a {wanted.kind} by URL only:"
+                f" remake it with --replace {wanted.address}"
+            )
         return _saved(output, wanted, object_path, inline_bytes)
 
-    return {name: await value(item) for name, item in request.items()}
+    return {name: await value(item, (name,)) for name, item in request.items()}
+
+
+def _id(record: Record, output: Output, wanted: OutputRef, entry: Mapping[str, Any], now: float) -> str:
+    """The id that Kling gave an output; some calls take it from a young task alone."""
+    days = table("media")["limits"].get(entry.get("limits"), {}).get("max_days")
+    if days and record.created_at and now - record.created_at / 1000 > days * _DAY:
+        raise UnusableInputError(
+            f"`{wanted.address}` was made more than {days} days ago, and Kling takes no older one here:"
+            f" remake it with --replace {wanted.address}"
+        )
+    if not output.id:
+        raise UnusableInputError(f"Kling gave `{wanted.address}` no id by which it could be used here")
+    return output.id
 
 
 def _output(record: Record, wanted: OutputRef) -> Output:
@@ -71,11 +99,6 @@ def _output(record: Record, wanted: OutputRef) -> Output:
 
 
 def _saved(output: Output, wanted: OutputRef, object_path: Callable[[str], Path], inline_bytes: int) -> FileRef:
-    if wanted.kind != "image":
-        raise UnusableInputError(
-            f"`{wanted.address}` has no URL any more, and Kling takes a {wanted.kind} by URL only:"
-            f" remake it with --replace {wanted.address}"
-        )
     path = object_path(output.sha256) if output.sha256 else None
     if path is None or not path.is_file():
         raise UnusableInputError(f"`{wanted.address}` has neither a URL nor a saved file any more")

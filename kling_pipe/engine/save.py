@@ -24,7 +24,7 @@ async def saved(context: Context, job: Job, operation: Operation, record: Record
     """Every file of a finished task at its name. Written to the ledger. Raises LostError and LocalStateError."""
     done = []
     for index in [output.index for output in record.outputs]:
-        output = record.outputs[index - 1]
+        output = next(one for one in record.outputs if one.index == index)
         if job.place and output.element_id is None:
             record, output = await _one(context, job, operation, record, output)
         done.append(output)

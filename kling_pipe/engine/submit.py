@@ -18,6 +18,7 @@ from kling_pipe.catalog import Operation
 from kling_pipe.client import Created, Found, InDoubt, Listed, NotFound, Refused, TaskState
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
+from kling_pipe.engine.prepare import prepared
 from kling_pipe.engine.reasons import NoRoomError
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import stop_for
@@ -44,6 +45,7 @@ class Submission:
     doubt_at: float | None = None
     resent: bool = False
     again: str = ""
+    is_ready: bool = False
 
     async def run(self, *, doubt_at: float | None) -> Record:
         """From the intent to a record that Kling knows, or that Kling refused (state `failed`).
@@ -65,6 +67,11 @@ class Submission:
 
     async def _post(self) -> Record | None:
         """One POST and what follows from its answer; None: send again."""
+        if not self.is_ready:
+            ready = await prepared(self.context.client, self.operation, self.request, self.record.external_task_id)
+            if isinstance(ready, Refused | InDoubt):
+                return await self._unprepared(ready)
+            self.request, self.is_ready = ready, True
         self._intend()
         answer = await self._send()
         if isinstance(answer, Created):
@@ -75,6 +82,16 @@ class Submission:
             await self._back_off(answer.reason, answer.retry_after)
             return None
         return await self._refused(answer)
+
+    async def _unprepared(self, answer: Refused | InDoubt) -> Record | None:
+        """A call before the create did not go well: there is no task to look up, and it may be sent again."""
+        if isinstance(answer, InDoubt):
+            await self._back_off(answer.reason, answer.retry_after)
+            return None
+        if answer.row.family == "server":
+            await self._back_off(answer.message, answer.retry_after)
+            return None
+        return self._failed(answer) if answer.row.create == "lookup" else await self._refused(answer)
 
     async def _send(self) -> Created | Refused | InDoubt:
         """The POST. When the run is stopped meanwhile, an answer that is on its way is worth a moment."""

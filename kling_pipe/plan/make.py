@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from kling_pipe.catalog import load as operation_named
+from kling_pipe.contracts import Makers
 from kling_pipe.cost import estimate
 from kling_pipe.graph import order
 from kling_pipe.keys import external_id
+from kling_pipe.made import Made, made
 from kling_pipe.model import Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
 from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
 from kling_pipe.plan.why import why
@@ -51,6 +53,10 @@ class _Planner:
     retried: frozenset[str]
     steps: dict[str, Step] = field(default_factory=dict)
     makers: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    facts: Makers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.facts = Makers(self.jobs)
 
     def step(self, job: Job, *, selected: bool) -> None:
         """Decide on one job; those that it needs are decided already."""
@@ -171,21 +177,26 @@ class _Planner:
             yield "it asks for something else than what was made"
         else:
             yield "it was not made yet"
-        if job.identity not in self.snapshot.looked_up:
+        if operation_named(job.operation).kling["lookup"] == "none":
+            yield "Kling cannot be asked for it: only this folder's ledger and lock keep it from being made twice"
+        elif job.identity not in self.snapshot.looked_up:
             yield "the account is asked before anything is sent"
 
     def _cost(self, job: Job) -> Cost:
         return estimate(operation_named(job.operation), job.request, input_seconds=self._input_seconds(job))
 
     def _input_seconds(self, job: Job) -> float | None:
-        """How long a clip that the job takes in is, where that is known."""
-        for wanted in _references(job.request):
-            step = self.steps.get(wanted.address)
-            if wanted.kind == "video" and step and step.record:
-                for output in step.record.outputs:
-                    if output.index == wanted.output and output.duration:
-                        return float(output.duration)
-        return None
+        """How long the film or sound that sets the price is: as it was made, else as its request has it."""
+        return made(operation_named(job.operation), job.request, self._given).seconds
+
+    def _given(self, value: object) -> Made | None:
+        if not isinstance(value, OutputRef) or value.address not in self.jobs:
+            return None
+        step = self.steps.get(value.address)
+        for output in step.record.outputs if step and step.record else ():
+            if output.index == value.output and output.duration:
+                return Made(seconds=float(output.duration))
+        return self.facts.of(self.jobs[value.address])
 
     def _key_at(self, address: str) -> str:
         return self.jobs[address].key
@@ -203,16 +214,6 @@ class _Planner:
             cost=_FREE,
             record=record,
         )
-
-
-def _references(value: object) -> Iterator[OutputRef]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _references(item)
-    elif isinstance(value, OutputRef):
-        yield value
 
 
 def _same_key_elsewhere(jobs: Sequence[Job]) -> Iterator[Problem]:

@@ -98,7 +98,8 @@ class Snapshot:
 
     def _is_news(self, record: Record) -> bool:
         """Under way, or made and not yet in the lock. What the lock could know and does not say was taken back."""
-        saved = all(output.sha256 or output.element_id is not None for output in record.outputs)
+        files = "extension" in operation_named(record.operation).kling["result"]
+        saved = not files or all(output.sha256 for output in record.outputs)
         unlocked = not saved or record.external_task_id in self.unlocked
         return record.state in IN_FLIGHT or (record.state == "succeed" and unlocked)
 
