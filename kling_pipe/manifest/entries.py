@@ -236,11 +236,10 @@ class Entries:
                 ]
                 near = "" if others else nearest(str(word), known)
                 meant |= _fields_behind(near, form)
-                hint = (
-                    f"It is a field of {', '.join(others[:3])}{' and more' if len(others) > 3 else ''}: leave it out, or write `api: {others[0]}`."
-                    if others
-                    else "A field that kling-pipe does not know yet goes under `raw:`."
-                )
+                hint = "A field that kling-pipe does not know yet goes under `raw:`."
+                if others:
+                    some = f"{', '.join(others[:3])} {'have' if others[1:] else 'has'} it"
+                    hint = f"{some}: leave it out, or write `api: {others[0]}`."
                 self._add(
                     "KP101",
                     (*path, word),
