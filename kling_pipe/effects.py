@@ -42,7 +42,7 @@ class Effects:
 
     def replace(self, source: Path, target: Path) -> None:
         """Rename over whatever stands at the target, atomically."""
-        self._do("replace", lambda: os.replace(source, target))
+        self._do("replace", lambda: source.replace(target))
 
     def link(self, source: Path, target: Path) -> None:
         """Hard link; raises OSError where the file system has none or the target exists."""
