@@ -8,13 +8,13 @@ COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY kling_pipe kling_pipe
 COPY schemas schemas
 ARG EXTRAS=emulator,fast
-RUN python -m venv /opt/kling-pipe \
- && /opt/kling-pipe/bin/pip install --no-cache-dir -c constraints.txt ".[${EXTRAS}]"
+RUN python -m venv /venv \
+ && /venv/bin/pip install --no-cache-dir -c constraints.txt ".[${EXTRAS}]"
 
 FROM python:${PYTHON}-slim
 RUN apt-get update && apt-get install -y --no-install-recommends fonts-dejavu-core fonts-noto-cjk && rm -rf /var/lib/apt/lists/*
-COPY --from=build /opt/kling-pipe /opt/kling-pipe
-ENV PATH=/opt/kling-pipe/bin:$PATH PYTHONUNBUFFERED=1
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 # Run with `--user "$(id -u):$(id -g)"` to own what is made.
 RUN useradd --create-home --uid 1000 kling
 USER kling

@@ -238,8 +238,7 @@ class Entries:
                 meant |= _fields_behind(near, form)
                 hint = "A field that kling-pipe does not know yet goes under `raw:`."
                 if others:
-                    some = f"{', '.join(others[:3])} {'have' if others[1:] else 'has'} it"
-                    hint = f"{some}: leave it out, or write `api: {others[0]}`."
+                    hint = f"It belongs to {', '.join(others[:3])}: leave it out, or write `api: {others[0]}`."
                 self._add(
                     "KP101",
                     (*path, word),
