@@ -23,14 +23,22 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder (or, with --single-file, file) to write.")
 @click.option("--single-file", is_flag=True, help="One file that holds all pictures and films.")
 @click.option("--compare", default="", metavar="REV", help="Show what changed since a commit or another lock file.")
+@click.option(
+    "--serve", is_flag=True, help="Serve it live on this machine instead: progress as it happens, picks by a click."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port for --serve; a free one if left out.")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
-def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str, show: bool) -> None:
+def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str, serve: bool, port: int,
+           show: bool) -> None:  # fmt: skip
     """Make the contact sheet: every result with its text, inputs, takes and cost, as one page that opens from disk."""
     from kling_pipe.gallery import sheet_of
     from kling_pipe.posters import Posters
     from kling_pipe.report.sheet import compared, written
 
     manifest, workspace = opened(campaign)
+    if serve:
+        _serve(campaign, workspace, port, show=show)
+        return
     sheet = sheet_of(manifest, workspace, select=campaign.select, exclude=campaign.exclude)
     default = workspace.root / workspace.out / ("contact-sheet.html" if single_file else "contact-sheet")
     posters = Posters(workspace.state / "posters")
@@ -40,6 +48,31 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
     click.echo(str(page))
     if show:
         click.launch(page.absolute().as_uri())
+
+
+def _serve(campaign: Campaign, workspace: Workspace, port: int, *, show: bool) -> None:
+    from kling_pipe.gallery import sheet_of
+    from kling_pipe.pick import pick
+    from kling_pipe.posters import Posters
+    from kling_pipe.serve import Live
+    from kling_pipe.serve import serve as served
+
+    def sheet() -> Sheet:
+        manifest, here = opened(campaign)
+        return sheet_of(manifest, here, select=campaign.select, exclude=campaign.exclude)
+
+    def choose(address: str, take: int) -> str:
+        done = pick(opened(campaign)[0], address.partition("@")[0], take)
+        return f"{done.recipe}: take {done.take} is picked ({done.file.name}:{done.line})"
+
+    def ready(address: str) -> None:
+        click.echo(address)
+        if show:
+            click.launch(address)
+
+    ledger = workspace.ledger_path
+    watched = [campaign.manifest, workspace.lock_path, ledger, ledger.with_name(f"{ledger.name}-wal")]
+    served(Live(sheet, choose, watched, Posters(workspace.state / "posters")), port, ready)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,22 +14,16 @@ import pytest
 from kling_pipe.posters import Posters
 from kling_pipe.report.sheet import Sheet, compared, written
 
-pytestmark = pytest.mark.needs("chromium")
+sys.path.insert(0, str(Path(__file__).parent))
 
-DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+from browser import DESKTOP, PHONE, axe_findings, chromium, opened, until
+
+pytestmark = pytest.mark.needs("chromium")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    program = next(filter(None, map(shutil.which, names)))
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=quiet)
-        yield chromium
-        chromium.close()
+    yield from chromium()
 
 
 @pytest.fixture(scope="module")
@@ -55,29 +49,8 @@ def page(browser, address, said) -> Iterator[Any]:
     yield from opened(browser, address, said)
 
 
-def opened(browser, address, said, **settings) -> Iterator[Any]:
-    context = browser.new_context(viewport=DESKTOP, **settings)
-    found = context.new_page()
-    found.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    found.on("pageerror", lambda error: said.append(str(error)))
-    found.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
-    found.on("request", lambda one: said.append(one.url) if not one.url.startswith(("file:", "data:")) else None)
-    found.goto(address)
-    yield found
-    context.close()
-    assert said == []
-
-
 def shown(page) -> list[str]:
     return page.eval_on_selector_all(".card:not([hidden])", "cards => cards.map(card => card.id)")
-
-
-def until(page, condition: str) -> None:
-    """Wait for a condition. Not `wait_for_function`, which evaluates text: the page's own policy forbids that."""
-    deadline = time.monotonic() + 10
-    while not page.evaluate(f"() => {condition}"):
-        assert time.monotonic() < deadline, condition
-        page.wait_for_timeout(20)
 
 
 def choose(page, name: str, value: str, count: int) -> None:
@@ -130,7 +103,7 @@ def test_keys_walk_look_and_pick(page):
     page.keyboard.press("p")
 
     toast = page.locator(".toast").inner_text()
-    assert "kling-pipe pick 'image.keyframe@16x9' 1" in toast
+    assert "kling-pipe pick 'image.keyframe' 1" in toast
     page.keyboard.press("?")
     assert page.locator("dialog.keys").is_visible()
 
@@ -148,15 +121,7 @@ def test_a_comparison_shows_both_sides_and_the_words_that_changed(page):
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_nothing_is_wrong_for_axe(page, scheme, size):
     """No finding of axe-core's rules, in both themes, wide and narrow; nothing sticks out sideways."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size(size)
-    # Axe must see every card, not only those near the window.
-    page.add_style_tag(content=".card, .change { content-visibility: visible !important }")
-    found = Axe().run(page).response["violations"]
-
-    assert [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found] == []
+    assert axe_findings(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -86,8 +86,9 @@ def _take(one: Card, take: Take, shelf: Shelf, *, several: bool) -> Markup:
     ] or [el("div", el("span", WORDS[take.state]), class_=f"frame empty {take.state}")]
     caption = None
     if several:
-        mark = el("b", "★ picked", class_="mark") if picked else el("span", "", class_="mark")
-        caption = el("figcaption", f"take {take.number} ", mark)
+        name = f"pick take {take.number} of {one.address}"
+        mark = el("b", "★ picked", class_="mark") if picked else el("button", "pick", type="button", aria_label=name)
+        caption = el("figcaption", el("span", f"take {take.number}"), mark)
     classes = f"take{' picked' if picked else ''}{' sheet' if len(shown) > 1 else ''}"
     return el("figure", *shown, caption, class_=classes, data_take=take.number, data_address=one.address)
 

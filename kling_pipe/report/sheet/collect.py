@@ -11,7 +11,7 @@ from kling_pipe.model import Cost, Job, Output, OutputRef, Plan, Record, Step
 from kling_pipe.report.sheet import texts
 from kling_pipe.report.sheet.values import Card, Picture, State, Take
 
-_RANK = {"video": 0, "image": 1, "audio": 2, "voice": 3, "element": 4}
+_RANK = {"video": 0, "image": 1, "audio": 2}
 """What people came to look at stands first."""
 
 _STATES: Mapping[str, State] = {

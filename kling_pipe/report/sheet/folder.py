@@ -40,7 +40,7 @@ def written(
     try:
         if single:
             return _save(target, page(sheet, _Inline(found), comparison), effects)
-        shelf = _Folder(found)
+        shelf = FolderShelf(found)
         text = page(sheet, shelf, comparison)
         for name, source in shelf.wanted.items():
             _place(source, target / name, effects)
@@ -66,8 +66,8 @@ def _of_card(card: Card) -> Iterator[Picture]:
 
 
 @dataclass(slots=True)
-class _Folder:
-    """Names inside of the folder. `wanted` are the files that must stand at them."""
+class FolderShelf:
+    """Names below the page. `wanted` are the files that must stand at them."""
 
     posters: Mapping[str, Poster]
     wanted: dict[str, Path] = field(default_factory=dict)

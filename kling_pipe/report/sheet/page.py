@@ -20,15 +20,20 @@ from kling_pipe.report.sheet.values import Card, Sheet
 
 _HERE = Path(__file__).parent
 _SESSIONS = 3
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16'"
+    " rx='3' fill='%231d6b3a'/%3E%3Cpath d='M6 4l6 4-6 4z' fill='%23fff'/%3E%3C/svg%3E"
+)
 _FULL = 2
 """So many cells at least, on average, make a row worth its heading."""
 
-_TITLES = {"video": "Videos", "image": "Images", "element": "Elements", "voice": "Voices", "audio": "Audio"}
 
+def page(sheet: Sheet, shelf: Shelf, comparison: Comparison | None = None, *, live: bool = False) -> str:
+    """The whole page. Pictures are named by `shelf`; nothing in it asks another host for anything.
 
-def page(sheet: Sheet, shelf: Shelf, comparison: Comparison | None = None) -> str:
-    """The whole page. Pictures are named by `shelf`; nothing in it asks another host for anything."""
-    script, style = _asset("sheet.js"), _asset("sheet.css")
+    A `live` page listens to the server that it came from.
+    """
+    script = _asset("sheet.js") + (_asset("live.js") if live else "")
     title = f"{sheet.project}{f' ({sheet.profile})' if sheet.profile else ''}: contact sheet"
     counted = sums(sheet.cards)
     main = el(
@@ -48,7 +53,8 @@ def page(sheet: Sheet, shelf: Shelf, comparison: Comparison | None = None) -> st
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
         el("title", title),
-        el("style", Markup(style)),
+        el("link", rel="icon", href=_ICON),
+        el("style", Markup(_asset("sheet.css"))),
     )
     body = el(
         "body",
@@ -58,7 +64,7 @@ def page(sheet: Sheet, shelf: Shelf, comparison: Comparison | None = None) -> st
         _keys(),
         el("script", Markup(script)),
     )
-    return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
+    return f"<!doctype html>\n{el('html', head, body, lang='en', data_live=live)}\n"
 
 
 def _asset(name: str) -> str:
@@ -164,7 +170,7 @@ def _section(one: Card) -> tuple[str, str]:
 
 def _recipe(kind: str, recipe: str, cards: Sequence[Card], shelf: Shelf) -> Markup:
     """Cells that belong together. With several axes the first one makes rows, if that does not leave them empty."""
-    words = [el("span", kind, class_="kind"), " ", recipe.partition(".")[2]] if recipe else [_TITLES.get(kind, kind)]
+    words = [el("span", kind, class_="kind"), " ", recipe.partition(".")[2]] if recipe else [_plural(kind)]
     title = el("h3", *words, id=f"recipe-{recipe}" if recipe else None)
     axis = next(iter(cards[0].cell), "")
     rows: dict[str, list[Card]] = {}
@@ -177,6 +183,10 @@ def _recipe(kind: str, recipe: str, cards: Sequence[Card], shelf: Shelf) -> Mark
         for value, members in rows.items()
     ]
     return el("section", title, *groups, class_="recipe")
+
+
+def _plural(kind: str) -> str:
+    return f"{kind.capitalize()}s"
 
 
 def _cards(cards: Sequence[Card], shelf: Shelf) -> Markup:
@@ -192,7 +202,7 @@ def _filters(cards: Sequence[Card]) -> Markup:
     states = [state for state in WORDS if any(one.state == state for one in cards)]
     choices = [
         _choice("state", [(state, WORDS[state]) for state in states]),
-        _choice("kind", [(kind, _TITLES.get(kind, kind)) for kind in dict.fromkeys(one.kind for one in cards)]),
+        _choice("kind", [(kind, _plural(kind)) for kind in dict.fromkeys(one.kind for one in cards)]),
         _choice("tag", [(tag, tag) for tag in sorted({tag for one in cards for tag in one.tags})]),
         *(_choice(f"axis:{axis}", [(value, value) for value in values], axis) for axis, values in axes.items()),
     ]
@@ -227,7 +237,7 @@ def _cost_row(kind: str, how: str, pack: str, one: Sum) -> Markup:
     estimated = "free" if not pack else f"{one.estimated:g}{unknown}"
     charged = f"{one.charged:g}" if one.reported else "–"
     usd = f"${one.usd:.2f}{unknown}" if pack else "–"
-    cells = [one.takes, pack or "–", estimated, charged, usd]
+    cells = (str(one.takes), pack or "–", estimated, charged, usd)
     return el("tr", el("th", f"{kind} {how}".strip(), scope="row"), *(el("td", cell) for cell in cells))
 
 

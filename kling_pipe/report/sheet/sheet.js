@@ -3,10 +3,14 @@
 (() => {
   const root = document.documentElement;
   const form = document.querySelector(".filters");
-  const cards = [...document.querySelectorAll(".card")];
-  const axes = new Map(cards.map((card) => [card, JSON.parse(card.dataset.axes || "{}")]));
-  const texts = new Map();
-  let here = -1;
+  const axes = new WeakMap();
+  const texts = new WeakMap();
+  let cards = [];
+  let here = "";
+  function gather() {
+    cards = [...document.querySelectorAll(".card")];
+    for (const card of cards) axes.set(card, JSON.parse(card.dataset.axes || "{}"));
+  }
   root.classList.add("js");
   form.hidden = false;
 
@@ -79,6 +83,7 @@
     const shot = event.target.closest(".js .shots li[data-to]");
     const video = shot && !getSelection().toString() && film(shot.closest(".card"));
     if (video) { video.currentTime = +shot.dataset.from; video.play().catch(() => {}); }
+    if (event.target.closest("figcaption button")) choose(event.target.closest(".take"));
     if (event.target.closest("button.theme")) theme();
     if (event.target.closest("button.help")) document.querySelector("dialog.keys").showModal();
   });
@@ -97,22 +102,24 @@
     document.body.append(note);
     setTimeout(() => note.remove(), 4000);
   }
-  async function pick(card) {
+  function pick(card) {
     const take = card.querySelector(".take.look") || card.querySelector(".take.picked");
-    if (!take) return toast("There is only one take here.");
+    if (take) choose(take); else toast("There is only one take here.");
+  }
+  async function choose(take) {
     const { address, take: number } = take.dataset;
-    if (root.dataset.live) return window.dispatchEvent(new CustomEvent("pick", { detail: { address, take: +number } }));
-    const command = `kling-pipe pick '${address}' ${number}`;
+    if ("live" in root.dataset) return window.dispatchEvent(new CustomEvent("pick", { detail: { address, take: +number } }));
+    const command = `kling-pipe pick '${address.split("@")[0]}' ${number}`;
     try { await navigator.clipboard.writeText(command); toast(`Copied: ${command}`); } catch { toast(command); }
   }
 
   function go(step) {
     const shown = cards.filter((card) => !card.hidden);
     if (!shown.length) return;
-    const at = shown.indexOf(cards[here]);
+    const at = shown.findIndex((card) => card.id === here);
     const next = shown[Math.max(0, Math.min(shown.length - 1, at < 0 ? 0 : at + step))];
-    cards[here]?.classList.remove("here");
-    here = cards.indexOf(next);
+    document.querySelector(".card.here")?.classList.remove("here");
+    here = next.id;
     next.classList.add("here");
     next.focus({ preventScroll: true });
     next.scrollIntoView({ block: "center" });
@@ -136,7 +143,7 @@
     const typing = event.target.closest("input, select, textarea, button, a, summary, video, dialog");
     if (event.key === "Escape" && !event.target.closest("dialog")) { form.reset(); filter(); event.target.blur(); return; }
     if (event.ctrlKey || event.metaKey || event.altKey || (typing && !(event.target.closest("a") && event.key.length === 1 && event.key !== " "))) return;
-    const card = event.target.closest(".card") || cards[here];
+    const card = event.target.closest(".card") || document.getElementById(here);
     if (/^[1-9]$/.test(event.key) && card) { look(card, event.key); return; }
     const action = keys[event.key];
     if (!action || (action.length && !card)) return;
@@ -145,7 +152,8 @@
   });
 
   window.addEventListener("hashchange", () => { if (location.hash.startsWith("#?")) { restore(); filter(); } });
-  window.kling = { toast };
+  window.kling = { toast, refresh() { gather(); filter(); } };
+  gather();
   restore();
   filter();
 })();

@@ -1,0 +1,185 @@
+"""The contact sheet live: on loopback, for who has the token, over a running or finished campaign."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hmac import compare_digest
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from kling_pipe.errors import KlingPipeError
+from kling_pipe.posters import Posters
+from kling_pipe.report.sheet import Sheet
+from kling_pipe.report.sheet.folder import FolderShelf, pictures
+from kling_pipe.report.sheet.page import page
+
+_LOOK_EVERY = 0.5
+_COOKIE = "kling-pipe"
+_NAMES = frozenset(("127.0.0.1", "localhost", "::1"))
+
+
+@dataclass(slots=True)
+class Live:
+    """What the server shows. `sheet` and `pick` do the work, in threads; `watched` are files that tell of changes."""
+
+    sheet: Callable[[], Sheet]
+    pick: Callable[[str, int], str]
+    watched: Sequence[Path]
+    posters: Posters
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    version: int = 0
+    text: str = ""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def draw(self) -> None:
+        """Make the page anew. A manifest that is being edited may not compile: then the last page stays."""
+        try:
+            sheet = self.sheet()
+        except KlingPipeError:
+            return
+        shelf = FolderShelf(self.posters.of((one.sha256, one.source) for one in pictures(sheet)))
+        self.text = page(sheet, shelf, live=True)
+        self.files = shelf.wanted
+
+    async def watch(self) -> None:
+        """Draw again whenever a watched file changed, and wake who listens."""
+        seen = self._stamps()
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            now = self._stamps()
+            if now != seen:
+                seen = now
+                await asyncio.to_thread(self.draw)
+                await self.tell()
+
+    async def news(self, seen: int) -> int:
+        """The version after `seen`, as soon as there is one."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.version != seen)
+            return self.version
+
+    async def tell(self) -> None:
+        """Wake everybody who listens."""
+        async with self.changed:
+            self.version += 1
+            self.changed.notify_all()
+
+    def _stamps(self) -> list[tuple[int, int]]:
+        found = []
+        for path in self.watched:
+            try:
+                status = path.stat()
+                found.append((status.st_mtime_ns, status.st_size))
+            except OSError:
+                found.append((0, 0))
+        return found
+
+
+def application(live: Live) -> Starlette:
+    """The page at `/`, its files below, `/events` for changes, `/pick` for a choice."""
+
+    @asynccontextmanager
+    async def watching(_: Starlette) -> AsyncIterator[None]:
+        await asyncio.to_thread(live.draw)
+        task = asyncio.create_task(live.watch())
+        yield
+        task.cancel()
+
+    async def home(request: Request) -> Response:
+        token = request.query_params.get("token")
+        if token is not None and compare_digest(token, live.token):
+            # The token leaves the address bar, so that it is in no screenshot and no history.
+            answer: Response = RedirectResponse("/", 303)
+            answer.set_cookie(_COOKIE, live.token, httponly=True, samesite="strict")
+            return answer
+        return _refused(request, live) or HTMLResponse(live.text, headers=_HEADERS)
+
+    async def file(request: Request) -> Response:
+        path = live.files.get(f"{request.path_params['folder']}/{request.path_params['name']}")
+        if refused := _refused(request, live):
+            return refused
+        return FileResponse(path, headers=_HEADERS) if path else Response(status_code=404)
+
+    async def events(request: Request) -> Response:
+        return _refused(request, live) or StreamingResponse(_events(live), media_type="text/event-stream")
+
+    async def pick(request: Request) -> Response:
+        if refused := _refused(request, live):
+            return refused
+        return await _pick(request, live)
+
+    routes = [
+        Route("/", home),
+        Route("/events", events),
+        Route("/pick", pick, methods=["POST"]),
+        Route("/{folder}/{name}", file),
+    ]
+    return Starlette(routes=routes, lifespan=watching)
+
+
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+
+def _refused(request: Request, live: Live) -> Response | None:
+    """Another site's page must not reach this one, under whatever name; nor anybody without the token."""
+    if urlsplit(f"//{request.headers.get('host', '')}").hostname not in _NAMES:
+        return Response("this server answers to 127.0.0.1 only", 421)
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        return Response("another site may not ask", 403)
+    if not compare_digest(request.cookies.get(_COOKIE, ""), live.token):
+        return Response("open the address that `kling-pipe report --serve` printed", 403)
+    return None
+
+
+async def _events(live: Live) -> AsyncIterator[str]:
+    seen = live.version
+    yield "retry: 1000\n\n"
+    while True:
+        try:
+            seen = await asyncio.wait_for(live.news(seen), 15)
+        except TimeoutError:
+            yield ": still here\n\n"  # a comment: finds out when nobody listens any more
+        else:
+            yield f"event: changed\ndata: {seen}\n\n"
+
+
+async def _pick(request: Request, live: Live) -> Response:
+    try:
+        asked = json.loads(await request.body())
+        address, take = asked["address"], asked["take"]
+    except (ValueError, KeyError, TypeError):
+        return JSONResponse({"message": "a pick is an address and a take"}, 400)
+    if not isinstance(address, str) or not isinstance(take, int) or isinstance(take, bool):
+        return JSONResponse({"message": "a pick is an address and a take"}, 400)
+    try:
+        said = await asyncio.to_thread(live.pick, address, take)
+    except KlingPipeError as error:
+        return JSONResponse({"message": f"{error.message}. {error.hint}".strip()}, 409)
+    await asyncio.to_thread(live.draw)
+    await live.tell()
+    return JSONResponse({"message": said})
+
+
+def serve(live: Live, port: int, ready: Callable[[str], None]) -> None:
+    """Serve on loopback until interrupted. `ready` gets the address with the token. Raises OSError for a taken port."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        ready(f"http://127.0.0.1:{listener.getsockname()[1]}/?token={live.token}")
+        config = uvicorn.Config(
+            application(live), log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
+        )
+        uvicorn.Server(config).run(sockets=[listener])
