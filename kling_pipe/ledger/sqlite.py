@@ -83,10 +83,14 @@ class SqliteStore:
         return decoded(row) if row else None
 
     def put(self, record: Record, *, expected: State | _Any | None = ANY, unlocked: bool = False) -> bool:
-        """Write durably if the present state is `expected` (None: there is no record). False: someone was faster."""
+        """Write if the present state is `expected` (None: there is no record). False: someone was faster.
+
+        An intent survives a power cut, because a POST follows it. What comes after it survives the end of the process:
+        an older state than the true one is looked up, and a commit that waits for the disk takes 20 times as long.
+        """
         values = encoded(record)
         insert = f"INTO records ({COLUMNS}) VALUES ({_PLACES})"
-        with self._transaction(self._durable) as connection:
+        with self._transaction(self._durable if record.state == "intent" else self._loose) as connection:
             if unlocked:
                 connection.execute("INSERT OR IGNORE INTO unlocked VALUES (?, ?)", (record.account, values[0]))
             if isinstance(expected, _Any):

@@ -44,9 +44,10 @@ class Store(Protocol):
         """One record, or None."""
 
     def put(self, record: Record, *, expected: State | _Any | None = ANY, unlocked: bool = False) -> bool:
-        """Write durably if the present state is `expected` (None: there is no record). False: someone was faster.
+        """Write if the present state is `expected` (None: there is no record). False: someone was faster.
 
-        `unlocked` notes in the same breath that the lock does not say it yet.
+        An intent must survive a power cut; other states the end of the process. `unlocked` notes in the same breath
+        that the lock does not say it yet.
         """
 
     def forget(self, external_task_id: str, *, expected: State) -> bool:
