@@ -63,7 +63,7 @@ def _probe(file: FileRef, limits: str) -> Sequence[_Found]:
 
     rules: Mapping[str, Any] = table("media")["limits"][limits]
     found = findings(Path(file.path), rules)
-    hint = "Use a picture within the limits."
+    hint = f"Use {'a picture' if rules['kind'] == 'image' else 'a sound'} within the limits."
     return [
         _Found("KP330", "error", one.message, one.found, one.allowed, hint, rules.get("source", "")) for one in found
     ]

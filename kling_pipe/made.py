@@ -72,7 +72,7 @@ class _Reader:
         if "input" in form:
             return self._of_input(form, name)
         if "table" in form:
-            return table("capabilities")["short_side"][form["table"]].get(self.body.get(form["table"]))
+            return table("capabilities")["short_side"][form["table"]].get(str(self.body.get(form["table"])))
         if "characters" in form:
             text = self._at(form["characters"])
             return max(1.0, len(text) * form["each"]) if self.guess and isinstance(text, str) else None

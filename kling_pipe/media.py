@@ -73,11 +73,13 @@ def probe(path: Path) -> ImageFacts | None:
 
 
 def findings(path: Path, limits: Mapping[str, Any]) -> list[MediaFinding]:
-    """Which of `limits` (one entry of `schemas/media.json`) a local picture breaks. Raises OSError.
+    """Which of `limits` (one entry of `schemas/media.json`) a local picture or sound breaks. Raises OSError.
 
     Keys that count: `formats`, `max_megabytes` (10^6 bytes), `min_pixels` and `max_pixels` (each side), `min_ratio`
-    and `max_ratio` (width to height).
+    and `max_ratio` (width to height). Of a sound only the name and the size are looked at.
     """
+    if limits.get("kind") == "audio":
+        return list(_broken_sound(path, limits))
     facts = probe(path)
     formats = [str(name).lower() for name in limits.get("formats", ())]
     if facts is None:
@@ -95,6 +97,16 @@ def base64_pieces(path: Path) -> Iterator[bytes]:
 def base64_length(size: int) -> int:
     """How many characters `size` bytes take as base64."""
     return 4 * ((size + 2) // 3)
+
+
+def _broken_sound(path: Path, limits: Mapping[str, Any]) -> Iterator[MediaFinding]:
+    suffix, size = path.suffix.lower().removeprefix("."), path.stat().st_size
+    if "formats" in limits and suffix not in limits["formats"]:
+        yield MediaFinding(
+            "the sound's format is not accepted", path.suffix or "no suffix", ", ".join(limits["formats"])
+        )
+    if size > limits.get("max_megabytes", size) * 1_000_000:
+        yield MediaFinding("the sound is too large", f"{size / 1e6:.1f} MB", f"up to {limits['max_megabytes']} MB")
 
 
 def _broken(facts: ImageFacts, limits: Mapping[str, Any], formats: list[str]) -> Iterator[MediaFinding]:

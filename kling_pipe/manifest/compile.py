@@ -10,6 +10,7 @@ from typing import Any
 from kling_pipe.catalog import load
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.graph import ancestors
+from kling_pipe.manifest.contracts import check_contracts
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.jobs import Draft, Drafter, RecordedKey, check_outputs, jobs, ordered
 from kling_pipe.manifest.loader import Loader
@@ -20,6 +21,7 @@ from kling_pipe.manifest.surroundings import check_surroundings
 from kling_pipe.manifest.trouble import Mark, Trouble
 from kling_pipe.manifest.verify import Verifier, note_tokens
 from kling_pipe.model import Job, Problem
+from kling_pipe.source import Opened, nothing_open
 
 Settle = Callable[[list[Problem], Mapping[str, str]], list[Problem]]
 
@@ -47,7 +49,42 @@ class Manifest:
         return self.path.parent
 
 
-def compile_manifest(
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A manifest as far as it could be read, sound or not: what an editor shows while somebody types.
+
+    `scopes` are the files, the root first. `jobs` are missing when something that all of them need was refused.
+    """
+
+    scopes: tuple[Scope, ...]
+    drafts: Mapping[str, Draft]
+    jobs: tuple[Job, ...]
+    problems: tuple[Problem, ...]
+    drafter: Drafter
+
+
+def compile_manifest(path: Path, *, profile: str = "", **given: Any) -> Manifest:
+    """Compile one manifest file and all it includes. Raises `ManifestInvalid` with every problem found.
+
+    Takes what `read_manifest` takes.
+    """
+    reading = read_manifest(path, profile=profile, **given)
+    if any(problem.level == "error" for problem in reading.problems):
+        raise ManifestInvalid(reading.problems, addresses=tuple(reading.drafts))
+    root = reading.scopes[0]
+    return Manifest(
+        path,
+        root.project,
+        profile,
+        reading.jobs,
+        root.data.get("budget") or {},
+        root.data.get("limits") or {},
+        reading.problems,
+        root,
+    )
+
+
+def read_manifest(
     path: Path,
     *,
     overrides: Mapping[str, Any] | None = None,
@@ -56,33 +93,25 @@ def compile_manifest(
     files: Files | None = None,
     recorded: RecordedKey = lambda _: None,
     settle: Settle = lambda problems, _: problems,
-) -> Manifest:
-    """Compile one manifest file and all it includes. Raises `ManifestInvalid` with every problem found.
+    opened: Opened = nothing_open,
+) -> Reading:
+    """Read one manifest file and all it includes. What is wrong is in `problems`, all of it.
 
     `overrides` replace values of `vars`; `recorded` gives the key that the lock holds for a frozen job.
     `settle` has the last word on problems and their levels; it gets them with the texts of all files by name.
+    `opened` gives the texts of files that are open in an editor.
     """
     trouble = Trouble()
     media = MediaReader(files or Files(), probe or (lambda _file, _limits: ()))
-    root = Loader(trouble, media, profile).scope(path, _shown(path), overrides or {})
+    root = Loader(trouble, media, profile, opened).scope(path, _shown(path), overrides or {})
     scopes = list(_scopes(root))
     for scope in scopes:
         if scope.document.is_whole or scope.data:
             check_surroundings(scope, profile, trouble)
-    made, known = _made(root, scopes, Drafter(media, trouble), recorded)
+    drafter = Drafter(media, trouble)
+    made, drafts = _made(root, scopes, drafter, recorded)
     problems = settle(trouble.problems, {scope.document.name: scope.document.text for scope in scopes})
-    if any(problem.level == "error" for problem in problems):
-        raise ManifestInvalid(problems, addresses=known)
-    return Manifest(
-        path,
-        root.project,
-        profile,
-        tuple(made),
-        root.data.get("budget") or {},
-        root.data.get("limits") or {},
-        tuple(problems),
-        root,
-    )
+    return Reading(tuple(scopes), drafts, tuple(made), tuple(problems), drafter)
 
 
 def _shown(path: Path) -> str:
@@ -101,8 +130,8 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
 
 def _made(
     root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey
-) -> tuple[list[Job], tuple[str, ...]]:
-    """The jobs, and the addresses of all that were drafted, sound or not."""
+) -> tuple[list[Job], dict[str, Draft]]:
+    """The jobs, and all that was drafted, sound or not."""
     found = _drafts(root, scopes, drafter)
     for draft in found.values():
         check_outputs(draft, found, drafter)
@@ -112,8 +141,9 @@ def _made(
         # Keys may be missing for what was refused; places and frozen jobs are still worth a look.
         order = [draft for draft in order if draft.sound] if all(draft.sound for draft in found.values()) else []
     made = jobs(order, recorded, drafter)
+    check_contracts(made, found, drafter)
     _check_places(made, found, drafter)
-    return made, tuple(found)
+    return made, found
 
 
 def _drafts(root: Scope, scopes: list[Scope], drafter: Drafter) -> dict[str, Draft]:
@@ -173,4 +203,4 @@ def _check_places(made: list[Job], found: Mapping[str, Draft], drafter: Drafter)
     check_places(made, load, clash)
 
 
-__all__ = ["Manifest", "compile_manifest"]
+__all__ = ["Manifest", "Reading", "compile_manifest", "read_manifest"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,12 @@ from kling_pipe.nearest import nearest
 _URL = re.compile(r"https?://[^\s/]\S*\Z", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}\s*\Z")
 _DIGITS = re.compile(r"[0-9]{1,19}\Z")
+_LONG_DIGITS = re.compile(r"[0-9]{10,19}\Z")
 _IDS = ("element", "voice")
+_FILES = ("image", "audio")
+"""Kinds of which a local file may be sent as base64. Which fields take one is data."""
+_LIMITS = {"audio": "lip_sound"}
+"""What a file is measured by where it is named; most kinds have one set of limits."""
 
 Probe = Callable[[FileRef, str], Sequence[Any]]
 """Local file and the name of its limits -> findings with `rule`, `level`, `message`, `found`, `allowed`, `hint`."""
@@ -49,24 +54,24 @@ class MediaReader:
         self._probe = probe
         self._probed: dict[tuple[str, str], Sequence[Any]] = {}
 
-    def literal(self, value: Any, kind: str, folder: Path, limits: str = "image") -> Literal:
+    def literal(self, value: Any, kind: str, folder: Path, limits: str = "") -> Literal:
         """The value a literal stands for. Raises `NotFound` when it stands for nothing."""
-        if kind in _IDS:
+        if kind in _IDS or (kind in ("video", "audio") and _LONG_DIGITS.match(str(value).strip())):
             return Literal(_id(value, kind))
         if not isinstance(value, str):
             raise NotFound("KP102", f"this wants {_article(kind)}: a name, a path or a URL, not {_what(value)}")
         text = value.strip()
         if _URL.match(text):
             return Literal(text)
-        if text.startswith("data:") or (kind == "image" and _BASE64.match(text)):
+        if text.startswith("data:") or (kind in _FILES and _BASE64.match(text)):
             return Literal(text)
-        if kind != "image":
+        if kind not in _FILES:
             raise NotFound(
                 "KP309",
                 f"Kling takes {_article(kind)} by URL only, and `{_short(text)}` is a local path",
                 hint=f"Put the {kind} on a web server or bucket and write its URL.",
             )
-        return self._file(text, folder, limits)
+        return self._file(text, folder, limits or _LIMITS.get(kind, "image"))
 
     def _file(self, value: str, folder: Path, limits: str) -> Literal:
         file = Path(folder, value)
@@ -106,6 +111,32 @@ def _id(value: Any, kind: str) -> Value:
         f"this wants {_article(kind)}: a name or an id in digits, not {_what(value)}",
         hint=f"Write {kind}.name, or add it under `{kind}s:`.",
     )
+
+
+def fitting(value: Value, kind: str, entry: Mapping[str, Any]) -> Value:
+    """The value, if the field takes it in this form: `entry` is what the data says of the field. Raises `NotFound`."""
+    if not entry or not isinstance(value, str | FileRef) or kind in _IDS:
+        return value
+    if entry.get("as") == "id":
+        if isinstance(value, FileRef) or _URL.match(value):
+            raise NotFound(
+                "KP308",
+                f"this wants the id that Kling gave {_article(kind)}, not a file or URL",
+                hint=f"Name a job ({kind}.name), or write the id in digits.",
+            )
+    elif isinstance(value, str) and _LONG_DIGITS.match(value):
+        raise NotFound(
+            "KP308",
+            f"this wants {_article(kind)} by URL, and `{value}` is an id",
+            hint="Some operations have a field of its own for ids, such as `video_id`.",
+        )
+    elif isinstance(value, FileRef) and not entry.get("base64"):
+        raise NotFound(
+            "KP309",
+            f"this field takes {_article(kind)} by URL only, and this is a local file",
+            hint=f"Put the {kind} on a web server or bucket and write its URL.",
+        )
+    return value
 
 
 def _article(kind: str) -> str:

@@ -46,7 +46,7 @@ def place_of(case: Case, texts: Texts) -> str:
         case.refuse(
             "KP102",
             path,
-            "`save_as` wants a path" if place else "an element has no file to save",
+            "`save_as` wants a path" if place else f"this makes no file to save, only the id of the {recipe.kind}",
             hint="" if place else "Remove `save_as`.",
         )
         return place

@@ -12,6 +12,7 @@ from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.form import Form
 from kling_pipe.manifest.lists import Lists, Origins, filled
 from kling_pipe.manifest.lookup import NotFound, Value, value_of
+from kling_pipe.manifest.media import fitting
 from kling_pipe.manifest.mention import reference_in
 from kling_pipe.manifest.names import Reference, looks_like_reference, parse_reference
 from kling_pipe.manifest.texts import Texts
@@ -139,7 +140,7 @@ class Values:
         try:
             reference = self.reference(value)
             if reference is None:
-                return self._literal(value, kind, path, entry)
+                return fitting(self._literal(value, kind, path, entry), kind, entry)
             if reference.kind != kind:
                 wanted, given = article(kind), article(reference.kind)
                 self._case.refuse(
@@ -149,7 +150,7 @@ class Values:
                     hint=f"Name {wanted} here, such as `{kind}.name`.",
                 )
                 return None
-            return self.resolve(reference, path)
+            return fitting(self.resolve(reference, path), kind, entry)
         except NotFound as problem:
             self._case.report(problem, path)
             return None
@@ -157,7 +158,7 @@ class Values:
     def _literal(self, value: Any, kind: str, path: Path_, entry: Mapping[str, Any]) -> Value:
         case = self._case
         try:
-            literal = case.media.literal(value, kind, case.recipe.scope.folder, entry.get("limits", "image"))
+            literal = case.media.literal(value, kind, case.recipe.scope.folder, str(entry.get("limits", "")))
         except NotFound as problem:
             if isinstance(value, str) and value in case.recipe.scope.entries.get(kind, {}):
                 problem.near = f"{kind}.{value}"  # a name without its kind reads as a path

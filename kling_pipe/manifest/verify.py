@@ -136,7 +136,7 @@ class Verifier:
 
 
 def _place(case: Case, request: Mapping[str, Any], origins: Origins, finding: Finding) -> Mark:
-    path, exact = _origin(case, origins, finding.pointer)
+    path, exact = origin(case, origins, finding.pointer)
     needle = finding.found if finding.found and finding.found in str(_written(case, path)) else ""
     finding = _worded(case, finding, path, exact)
     return case.refuse(
@@ -184,7 +184,7 @@ def _renamed(finding: Finding, field: str, word: str) -> Finding:
     return replace(finding, message=finding.message.replace(old, new), hint=finding.hint.replace(old, new))
 
 
-def _origin(case: Case, origins: Origins, pointer: Pointer) -> tuple[Path_, bool]:
+def origin(case: Case, origins: Origins, pointer: Pointer) -> tuple[Path_, bool]:
     """Where in the manifest a part of the request was written; its nearest part, or the recipe's name."""
     for length in range(len(pointer), 0, -1):
         if (path := origins.get(tuple(pointer[:length]))) is not None:
