@@ -21,7 +21,7 @@ CASES = sorted((Path(__file__).parent / "cases" / "format").glob("*.before.yaml"
 PIPELINES = [path for path in sorted((ROOT / "pipelines").rglob("*.yaml")) if "project:" in path.read_text("utf-8")]
 
 WORDS = st.sampled_from(
-    ["a", "b c", "16:9", "on", "1.0", "0o14", "{{ vars.x }}", "x: y", "# no", "-", "", "ä 茶", "it's", '"q"', "~"]
+    ["a", "b c", "16:9", "on", "1.0", "0o14", "{{ vars.x }}", "x: y", "# no", "-", "", "ä 茶", "\xa0", "it's", '"q"', "~"]
 )
 TEXTS = st.one_of(
     WORDS,

@@ -139,7 +139,7 @@ class _Writer:
         self._break()
         lines = body.removesuffix("\n").split("\n") if body else []
         if "+" not in indicator:
-            while lines and not lines[-1].strip():
+            while lines and not lines[-1].strip(" \t"):
                 lines.pop()
         old = self._old_indent(indicator, lines)
         digit = next((int(one) for one in indicator if one.isdigit()), 0)
@@ -150,7 +150,7 @@ class _Writer:
         digit = next((int(one) for one in indicator if one.isdigit()), 0)
         if digit:
             return (self._levels.blocks[-1].old if self._levels.blocks else 0) + digit
-        first = next((line for line in lines if line.strip()), "")
+        first = next((line for line in lines if line.strip(" \t")), "")
         return len(first) - len(first.lstrip(" "))
 
     # -- comments and line ends ----------------------------------------------------------------------------------
@@ -189,13 +189,13 @@ class _Writer:
     def _blank_lines(self, atom: Atom) -> None:
         if self._last is None:
             return
-        end = self._last.start + len(self._last.text.rstrip()) if self._last.is_block else self._last.end
+        end = self._last.start + len(self._last.text.rstrip(" \t\n")) if self._last.is_block else self._last.end
         if self._source.count("\n", end, atom.start) > 1:
             self._break()
             if self._lines and self._lines[-1]:
                 self._lines.append("")
 
     def _break(self) -> None:
-        if self._line.strip():
+        if self._line.strip(" "):
             self._lines.append(self._line.rstrip(" "))
         self._line = ""

@@ -43,7 +43,7 @@ class Atom:
         """A block scalar in three parts: indicator, comment behind it, and the lines below."""
         match = _HEADER.match(self.text)
         assert match is not None
-        return match.group(1), (match.group(2) or "").rstrip(), self.text[match.end() :]
+        return match.group(1), (match.group(2) or "").rstrip(" \t"), self.text[match.end() :]
 
 
 def atoms(text: str) -> Iterator[Atom]:
@@ -73,7 +73,7 @@ def _comments(text: str, start: int, end: int) -> Iterator[Atom]:
         line_start = text.rfind("\n", 0, match.start()) + 1
         yield Atom(
             "Comment",
-            match.group().rstrip(),
+            match.group().rstrip(" \t"),
             match.start(),
             match.end(),
             text.count("\n", 0, match.start()),
