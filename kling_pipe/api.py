@@ -8,12 +8,14 @@ from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kling_pipe.manifest import Manifest, compile_manifest
+from kling_pipe.manifest import Manifest, Reading, compile_manifest, read_manifest
 from kling_pipe.model import FileRef, Level, Plan, Problem
 from kling_pipe.report.levels import Levels, leveled
+from kling_pipe.source import Opened
 
 if TYPE_CHECKING:
     from kling_pipe.engine import OnEvent, Result, Seams, Settings
+    from kling_pipe.manifest.files import Files
     from kling_pipe.plan import Snapshot
     from kling_pipe.workspace import Workspace
 
@@ -41,8 +43,8 @@ def load(
     """Compile a manifest and all it includes. Offline.
 
     `vars` replace values of the manifest's `vars`. `workspace` says whose lock holds the results of frozen jobs;
-    without one it is the `kling-pipe.lock` beside the manifest. `levels` says which problems count; remarks in the files
-    (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every problem found.
+    without one it is the `kling-pipe.lock` beside the manifest. `levels` says which problems count; remarks in the
+    files (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every problem found.
     """
     path = Path(path)
     wanted = Levels() if levels is None else levels
@@ -53,6 +55,22 @@ def load(
         probe=_probe,
         recorded=_recorded(path, profile, workspace),
         settle=lambda problems, texts: leveled(problems, wanted, texts),
+    )
+
+
+def read(path: Path, *, opened: Opened, levels: Levels, files: Files | None = None) -> Reading:
+    """A manifest as far as it can be read, with the problems that `load` would report, in an editor's unsaved texts.
+
+    `opened` gives the text of an open file, `files` the local pictures that were hashed before. Never raises for what
+    is wrong in a manifest.
+    """
+    return read_manifest(
+        path,
+        probe=_probe,
+        files=files,
+        recorded=_recorded(path, "", None),
+        settle=lambda problems, texts: leveled(problems, levels, texts),
+        opened=opened,
     )
 
 

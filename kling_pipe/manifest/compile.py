@@ -63,12 +63,24 @@ class Reading:
     drafter: Drafter
 
 
-def compile_manifest(path: Path, *, profile: str = "", **given: Any) -> Manifest:
+def compile_manifest(
+    path: Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    profile: str = "",
+    probe: Probe | None = None,
+    files: Files | None = None,
+    recorded: RecordedKey = lambda _: None,
+    settle: Settle = lambda problems, _: problems,
+) -> Manifest:
     """Compile one manifest file and all it includes. Raises `ManifestInvalid` with every problem found.
 
-    Takes what `read_manifest` takes.
+    `overrides` replace values of `vars`; `recorded` gives the key that the lock holds for a frozen job.
+    `settle` has the last word on problems and their levels; it gets them with the texts of all files by name.
     """
-    reading = read_manifest(path, profile=profile, **given)
+    reading = read_manifest(
+        path, overrides=overrides, profile=profile, probe=probe, files=files, recorded=recorded, settle=settle
+    )
     if any(problem.level == "error" for problem in reading.problems):
         raise ManifestInvalid(reading.problems, addresses=tuple(reading.drafts))
     root = reading.scopes[0]
@@ -97,9 +109,7 @@ def read_manifest(
 ) -> Reading:
     """Read one manifest file and all it includes. What is wrong is in `problems`, all of it.
 
-    `overrides` replace values of `vars`; `recorded` gives the key that the lock holds for a frozen job.
-    `settle` has the last word on problems and their levels; it gets them with the texts of all files by name.
-    `opened` gives the texts of files that are open in an editor.
+    Takes what `compile_manifest` takes; `opened` gives the texts of files that are open in an editor.
     """
     trouble = Trouble()
     media = MediaReader(files or Files(), probe or (lambda _file, _limits: ()))

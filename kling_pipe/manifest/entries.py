@@ -20,6 +20,7 @@ from kling_pipe.manifest.words import PLURALS, RECIPE
 from kling_pipe.nearest import nearest
 from kling_pipe.prompts import TemplateProblem, compile_text
 from kling_pipe.slug import slug
+from kling_pipe.source import Opened
 
 _MOST_TAKES = 999
 _MOST_RETRIES = 20
@@ -33,6 +34,7 @@ class Entries:
     trouble: Trouble
     media: MediaReader
     profile: str
+    opened: Opened
 
     def read(self, plural: str, kind: str) -> None:
         """All entries of a kind."""
@@ -194,7 +196,9 @@ class Entries:
         def fill(value: Any, where: Path_) -> Any:
             return self.filled(value, where, title)
 
-        return Matrix(self.scope.document, path, spec, self.scope.folder, self.trouble, title, fill).cells()
+        return Matrix(
+            self.scope.document, path, spec, self.scope.folder, self.trouble, title, fill, self.opened
+        ).cells()
 
     def _operation(self, kind: str, written: Mapping[str, Any], path: Path_, title: str) -> Operation | None:
         api, where = api_of(self.scope, kind, self.profile, written, path)

@@ -19,7 +19,7 @@ _TOKENS = re.compile(r"<<<[a-z]+_[0-9]+>>>")
 _MARKS = re.compile(r"[<>@]")
 
 
-class _Unlike(Exception):  # noqa: N818 - leaves the walk
+class _Unlike(Exception):
     """A part that only a check can judge."""
 
 

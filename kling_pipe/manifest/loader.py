@@ -17,7 +17,7 @@ from kling_pipe.manifest.trouble import Trouble
 from kling_pipe.manifest.words import KINDS, TOP_LEVEL
 from kling_pipe.nearest import nearest
 from kling_pipe.slug import slug
-from kling_pipe.source import read_document
+from kling_pipe.source import Opened, nothing_open, read_document
 
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{0,23}\Z")
 _DEEPEST_INCLUDE = 32
@@ -30,12 +30,13 @@ class Loader:
     trouble: Trouble
     media: MediaReader
     profile: str = ""
+    opened: Opened = nothing_open
 
     def scope(
         self, file: Path, name: str, overrides: Mapping[str, Any], prefix: str = "", above: tuple[Path, ...] = ()
     ) -> Scope:
         """The scope of one file and all it includes. What is wrong goes to `trouble`."""
-        document = read_document(file, name)
+        document = read_document(file, name, self.opened)
         for problem in document.problems:
             self.trouble.put(problem)
         data = document.data if isinstance(document.data, Mapping) else {}
@@ -54,7 +55,7 @@ class Loader:
         self._top_level(scope)
         self._vars(scope, overrides)
         self._includes(scope, file, above)
-        entries = Entries(scope, self.trouble, self.media, self.profile if not prefix else "")
+        entries = Entries(scope, self.trouble, self.media, self.profile if not prefix else "", self.opened)
         for plural, kind in KINDS.items():
             entries.read(plural, kind)
         return scope

@@ -17,7 +17,7 @@ from kling_pipe.nearest import nearest
 Value = OutputRef | FileRef | ExistingId | str
 
 
-class NotFound(Exception):  # noqa: N818 - becomes a problem with a place
+class NotFound(Exception):
     """A reference that names nothing, or more than one thing. Without an id it echoes a problem that is reported."""
 
     def __init__(self, id: str, message: str, *, near: str = "", allowed: str = "", hint: str = "") -> None:

@@ -16,7 +16,7 @@ from kling_pipe.manifest.words import MATRIX
 from kling_pipe.model import Level
 from kling_pipe.nearest import nearest
 from kling_pipe.slug import slug
-from kling_pipe.source import Document
+from kling_pipe.source import Document, Opened
 
 _LONGEST_SLUG = 48
 _MOST_CELLS = 200_000
@@ -47,6 +47,7 @@ class Matrix:
     trouble: Trouble
     title: str
     fill: Callable[[Any, Path_], Any]
+    opened: Opened
     failed: bool = False
 
     def refuse(self, id: str, path: Path_, message: str, *, level: Level = "error", **facts: Any) -> None:
@@ -126,6 +127,7 @@ class Matrix:
             shown,
             lambda message, **facts: self.refuse("KP303", ("from",), message, **facts),
             self.trouble,
+            self.opened,
         )
         self.failed |= self.trouble.errors > before
         return self._axis_columns(rows), rows

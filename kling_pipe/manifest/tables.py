@@ -13,7 +13,8 @@ from typing import Any
 from kling_pipe.manifest.trouble import Trouble
 from kling_pipe.model import Position, Problem
 from kling_pipe.nearest import nearest
-from kling_pipe.source import read_document
+from kling_pipe.source import Opened
+from kling_pipe.source.document import parse
 
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -29,22 +30,30 @@ class Row:
 Refuse = Callable[..., None]
 
 
-def read_rows(file: Path, name: str, refuse: Refuse, trouble: Trouble) -> list[Row]:
+def read_rows(file: Path, name: str, refuse: Refuse, trouble: Trouble, opened: Opened) -> list[Row]:
     """The rows of a table; none after a problem. `refuse(message, **facts)` blames the manifest, not the table."""
     reader = {".csv": _csv, ".json": _json, ".yaml": _yaml, ".yml": _yaml}.get(file.suffix.lower())
     if reader is None:
         refuse(f"`{file.name}` is no table", allowed=".csv, .json, .yaml")
         return []
+    text = opened(file)
+    if text is None:
+        text = _text(file, refuse)
+    return reader(text, name, trouble) if text is not None else []
+
+
+def _text(file: Path, refuse: Refuse) -> str | None:
+    """What the file holds; None after a problem."""
     try:
         if not file.is_file():
             raise FileNotFoundError(2, "no such file" if not file.exists() else "not a file")
         if file.stat().st_size > _MOST_BYTES:
             refuse(f"`{file.name}` is larger than {_MOST_BYTES:,} bytes", hint="Split the table.")
-            return []
+            return None
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         refuse(f"`{file.name}` is not UTF-8 (byte {error.start})", hint="Save the file as UTF-8.")
-        return []
+        return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         names = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
@@ -53,8 +62,8 @@ def read_rows(file: Path, name: str, refuse: Refuse, trouble: Trouble) -> list[R
             near=nearest(file.name, names),
             hint="Paths are relative to the manifest.",
         )
-        return []
-    return reader(file, text, name, trouble)
+        return None
+    return text
 
 
 def _complain(
@@ -66,7 +75,7 @@ def _complain(
     return []
 
 
-def _csv(_: Path, text: str, name: str, trouble: Trouble) -> list[Row]:
+def _csv(text: str, name: str, trouble: Trouble) -> list[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     try:
@@ -102,7 +111,7 @@ def _csv(_: Path, text: str, name: str, trouble: Trouble) -> list[Row]:
     return rows or _complain(trouble, name, 1, f"`{name}` has no rows", text)
 
 
-def _json(_: Path, text: str, name: str, trouble: Trouble) -> list[Row]:
+def _json(text: str, name: str, trouble: Trouble) -> list[Row]:
     try:
         data = json.loads(text)
         json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
@@ -113,8 +122,8 @@ def _json(_: Path, text: str, name: str, trouble: Trouble) -> list[Row]:
     return _listed(data, name, trouble, lambda index: f"{name}[{index}]")
 
 
-def _yaml(file: Path, _: str, name: str, trouble: Trouble) -> list[Row]:
-    document = read_document(file, name)
+def _yaml(text: str, name: str, trouble: Trouble) -> list[Row]:
+    document = parse(text, name)
     for problem in document.problems:
         trouble.put(problem)
     if document.problems:

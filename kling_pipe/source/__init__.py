@@ -1,5 +1,5 @@
 """YAML text -> data and positions. YAML 1.2 scalars, no silent surprises."""
 
-from kling_pipe.source.document import Document, read_document
+from kling_pipe.source.document import Document, Opened, nothing_open, read_document
 
-__all__ = ["Document", "read_document"]
+__all__ = ["Document", "Opened", "nothing_open", "read_document"]

@@ -7,6 +7,7 @@ problem needs a place, and most runs have none.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from kling_pipe.model import Position, Problem
 from kling_pipe.source.nodes import Construction, Refused, compose, is_merge
 
 Path_ = tuple[str | int, ...]
+Opened = Callable[[Path], str | None]
+"""The text of a file that is open in an editor and perhaps not saved; None for what is to be read from disk."""
 _NEVER_CLOSED = ("flow sequence", "flow mapping", "quoted scalar")
 _MOST_BYTES = 64 * 1024 * 1024
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -131,8 +134,15 @@ def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | No
     return None
 
 
-def read_document(path: Path, name: str) -> Document:
+def nothing_open(_path: Path) -> str | None:
+    """Every file is read from disk."""
+    return None
+
+
+def read_document(path: Path, name: str, opened: Opened = nothing_open) -> Document:
     """Read and parse one YAML file. What is wrong with it comes back in `problems`, never as an exception."""
+    if (open_text := opened(path)) is not None:
+        return parse(open_text, name)
     try:
         size = path.stat().st_size
         raw = path.read_bytes() if size <= _MOST_BYTES else b""

@@ -34,7 +34,7 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 _FAR_IN = re.compile(r"^[ ]{100}|(?:[-?:][ \t]+){50}", re.MULTILINE)
 
 
-class Refused(Exception):  # noqa: N818 - a value that becomes a problem, not an error of ours
+class Refused(Exception):
     """A node that is valid YAML but not accepted here: problem id, message, place, next step."""
 
     def __init__(self, id: str, message: str, node: yaml.Node, hint: str) -> None:
