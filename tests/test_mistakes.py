@@ -1,8 +1,8 @@
 """Planted mistakes: the whole text that a person reads, one file each.
 
-A case is `NAME.yaml`, a manifest with a mistake, and `NAME.txt`, all that `kling-pipe validate` prints for it. The first
-line of the manifest says what the mistake is; a line `# args: ...` adds flags. `UPDATE_GOLDENS=1` writes the texts anew:
-read the difference as somebody who has never seen the tool.
+A case is `NAME.yaml`, a manifest with a mistake, and `NAME.txt`, all that `kling-pipe validate` prints for it.
+The first line of the manifest says what the mistake is; a line `# args: ...` adds flags. `UPDATE_GOLDENS=1` writes the
+texts anew: read the difference as somebody who has never seen the tool.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def test_a_problem_says_what_to_do(case: Path) -> None:
     done = call("validate", case.name, "--format", "json", *arguments(case), folder=FOLDER)
 
     for problem in json.loads(done.out)["problems"]:
-        allowed = problem["allowed"] or re.search(r"at most|at least|needs|can be|one of|wants|write|remove", problem["message"])
+        allowed = problem["allowed"] or re.search(
+            r"at most|at least|needs|can be|one of|wants|write|remove", problem["message"]
+        )
         assert problem["hint"] or problem["near"] or allowed, problem
 
 
