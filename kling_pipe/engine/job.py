@@ -80,9 +80,14 @@ async def _attempt(job: Job, attempt: int, operation: Operation, context: Contex
         if known is not None and (known.state == "failed" or name in context.store.unlocked()):
             break
     try:
+        known = context.store.get(name)
         record = await _submitted(job, attempt, context, holding.want)
-        if record.state in ("submitted", "processing") and not context.settings.detach:
-            record = await _waited(job, operation, context, record)
+        if record.state in ("submitted", "processing"):
+            if not context.settings.detach:
+                record = await _waited(job, operation, context, record)
+            elif known is not None and known.task_id:
+                # A run that does not wait still takes what is done by now, so that what needs it can be sent.
+                record = await renewed(context, operation, record) or record
         if record.state in ("succeed", "failed"):
             holding.release()
         if record.state == "succeed":

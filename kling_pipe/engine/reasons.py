@@ -25,3 +25,7 @@ class LostError(JobError):
 
 class NoRoomError(JobError):
     """A run that does not wait found no free slot: the job is for the next run."""
+
+
+class UnseenError(JobError):
+    """An id that was sent before is refused, and its task is not to be seen: the next run looks again."""

@@ -19,7 +19,7 @@ from kling_pipe.client import Created, Found, InDoubt, Listed, NotFound, Refused
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.prepare import prepared
-from kling_pipe.engine.reasons import NoRoomError
+from kling_pipe.engine.reasons import NoRoomError, UnseenError
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import stop_for
 from kling_pipe.errors import Unreachable
@@ -146,6 +146,8 @@ class Submission:
                 return self._adopted(task)
             await self.context.sleep(self.context.settings.settle)
         last = await self.look_up()
+        if last is None and self.resent:
+            raise UnseenError(f"Kling refuses the id and shows no task of it: {answer.message} (code {answer.code})")
         return self._adopted(last) if last else self._failed(answer)
 
     async def _look_up_settled(self, doubt_at: float) -> TaskState | None:

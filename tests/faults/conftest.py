@@ -26,7 +26,8 @@ def picture(kling, tmp_path):
     """A campaign of one picture."""
     stage = Stage(kling, tmp_path / "campaign").write(PICTURE)
     stage.reset()
-    return stage
+    yield stage
+    stage.end()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ Started as a program it is a fork server: it imports everything once, then each 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -88,12 +87,9 @@ def _child(order: dict, out: Path) -> None:
     with out.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    from stage import HASTE
+    from stage import hasty
 
     from kling_pipe.cli import main
-
-    async def hasty(seconds: float) -> None:
-        await asyncio.sleep(seconds / HASTE)
 
     effects = _crashing(order["crash_at"])
     code = 70

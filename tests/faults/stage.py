@@ -50,8 +50,8 @@ def many(count: int) -> str:
 
 
 async def hasty(seconds: float) -> None:
-    """`asyncio.sleep`, shorter."""
-    await asyncio.sleep(seconds / HASTE)
+    """`asyncio.sleep`, shorter; what a test itself set to less than half a second is left alone."""
+    await asyncio.sleep(seconds if seconds < 0.5 else seconds / HASTE)
 
 
 @dataclass
@@ -63,6 +63,7 @@ class Stage:
     settings: Settings = field(default_factory=lambda: Settings(settle=0.2, patience=20.0))
     seams: Seams = field(default_factory=lambda: Seams(sleep=hasty))
     events: list = field(default_factory=list)
+    started: list = field(default_factory=list)
 
     def write(self, text: str) -> Stage:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -100,7 +101,16 @@ class Stage:
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
         env = {**os.environ, **self.environ, "PYTHONPATH": paths, **(environ or {})}
         wanted = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams}
-        return subprocess.Popen([sys.executable, "-m", "kling_pipe", *words], cwd=self.root, env=env, **wanted)
+        command = [sys.executable, "-m", "kling_pipe", *words]
+        self.started.append(subprocess.Popen(command, cwd=self.root, env=env, **wanted))
+        return self.started[-1]
+
+    def end(self) -> None:
+        """No process outlives its test."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def cli(self, *words: str, **more) -> subprocess.CompletedProcess:
         """The same, waited for."""

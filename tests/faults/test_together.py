@@ -1,0 +1,39 @@
+"""Several runs of one campaign at the same time, in processes of their own: nothing twice, and each ends with all files."""
+
+import pytest
+from stage import many
+
+JOBS = 16
+RUN = ("run", "-y", "-q")
+
+
+def all_ended(stage, runs):
+    told = [run.communicate(timeout=60) for run in runs]
+    assert [run.returncode for run in runs] == [0] * len(runs), told
+    stage.assert_paid_once(JOBS)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_runs_at_once_in_one_folder(picture, count):
+    """One state folder: who comes second waits for the first one's task instead of sending."""
+    picture.write(many(JOBS))
+    all_ended(picture, [picture.process(*RUN) for _ in range(count)])
+    picture.assert_whole(JOBS)
+    assert picture.ledger()["duplicates_refused"] == {}
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_runs_at_once_in_folders_of_their_own(picture, tmp_path, count):
+    """Nothing is shared but the account: ids are found or refused, and every folder gets every file."""
+    picture.write(many(JOBS))
+    stages = [picture.elsewhere(tmp_path / f"machine{number}") for number in range(count)]
+    all_ended(picture, [stage.process(*RUN) for stage in stages])
+    for stage in stages:
+        stage.assert_whole(JOBS)
+
+
+def test_runs_at_once_share_the_slots_of_the_account(picture):
+    """Two processes with one ledger: the second counts the first one's slots, so Kling hardly has to refuse."""
+    picture.write(many(JOBS))
+    all_ended(picture, [picture.process(*RUN) for _ in range(2)])
+    assert picture.ledger()["requests"]["codes"].get("429", 0) <= 2
