@@ -52,7 +52,7 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Refusal(Exception):  # noqa: N818  it is an answer, not a fault
+class Refusal(Exception):
     """The answer is an error: a code, its HTTP status and a message. Nothing was created."""
 
     def __init__(self, code: int, message: str = "", *, http: int = 0) -> None:

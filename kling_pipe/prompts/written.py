@@ -10,7 +10,7 @@ from kling_pipe.hole import Hole
 LONGEST = 100_000
 
 
-class TemplateProblem(Exception):  # noqa: N818 - becomes a problem with a place
+class TemplateProblem(Exception):
     """What is wrong with a template. `needle` is the text in the source that is at fault.
 
     Without an `id` it is an echo: what is really wrong has been reported where it stands.
