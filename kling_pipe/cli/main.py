@@ -22,8 +22,10 @@ VERBS = {
     "pull": ("records", "Fetch every file that the lock records; create nothing."),
     "adopt": ("records", "Bind a job to a task or element that exists already."),
     "sync": ("records", "Rebuild ledger and lock from the account; create nothing."),
+    "merge-lock": ("locks", "Bring the locks of several machines or branches together."),
     "fmt": ("fmt", "Put manifests into canonical form; --check and --diff write nothing."),
     "pick": ("pick", "Say which take counts: writes `pick:` into the manifest."),
+    "cost": ("cost", "Show units estimated and charged, by kind, model, tag or matrix axis."),
     "report": ("report", "Make the contact sheet: every result on one page that opens from disk."),
     "check": ("catalog", "Check a raw request body against an operation."),
     "explain": ("explain", "Explain a problem's id, or a file that was made."),
@@ -47,7 +49,7 @@ class Verbs(click.Group):
         if name not in VERBS:
             return None
         module = import_module(f"kling_pipe.cli.{VERBS[name][0]}")
-        command: click.Command = getattr(module, name)
+        command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
