@@ -1,4 +1,4 @@
-"""Selectors: addresses with globs, `tag:x`, `state:failed`, and `+x` / `x+` for all above and below. Pure."""
+"""Selectors: addresses with globs, `tag:x`, `state:failed`, `shard:2/5`; `+x` / `x+` for all above and below. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from kling_pipe.errors import UsageError
 from kling_pipe.graph import ancestors, descendants
 from kling_pipe.model import Job
 from kling_pipe.nearest import nearest
+from kling_pipe.shard import parsed, shard
 
 
 def chosen(
@@ -37,7 +38,7 @@ def _one(
     above, below = pick.startswith("+"), pick.endswith("+")
     core = pick.removeprefix("+").removesuffix("+")
     found = _matching(core, jobs, states)
-    if not found and not core.startswith("state:"):
+    if not found and not core.startswith(("state:", "shard:")):
         raise UsageError(f"`{pick}` selects nothing", hint=_hint(core, jobs))
     wanted = set(found)
     if above:
@@ -55,6 +56,8 @@ def _matching(core: str, jobs: Sequence[Job], states: Mapping[str, str] | None) 
         if states is None:
             raise UsageError(f"`{core}` cannot be used here: this verb knows no states")
         return {job.address for job in jobs if fnmatchcase(states.get(job.address, "new"), value)}
+    if colon and word == "shard":
+        return shard(jobs, *parsed(value))
     core = core.removesuffix("#1")
     return {job.address for job in jobs if any(fnmatchcase(name, core) for name in _names(job))}
 

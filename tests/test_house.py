@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LADDER = (
     ("model", "nearest", "pointers", "slug", "hole"),
     ("errors", "effects", "conditions", "bodies", "keys"),
-    ("graph", "ledger", "lock", "outputs", "auth"),
+    ("graph", "ledger", "lock", "outputs", "auth", "shard"),
     ("media", "catalog", "posters", "provenance"),
     ("source", "prompts", "select"),
     ("report", "format"),

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kling_pipe.cli.levels import level_options
-from kling_pipe.cli.options import account_options, compile_options, environment, selection_options, variables_from
+from kling_pipe.cli.options import (
+    account_options,
+    compile_options,
+    environment,
+    other_shards,
+    selection_options,
+    shard_option,
+    variables_from,
+)
 from kling_pipe.cli.settings import settings_for
 from kling_pipe.errors import UsageError
 
@@ -47,6 +55,7 @@ def campaign_options(command: F) -> F:
 
     @compile_options
     @selection_options
+    @shard_option
     @account_options
     @level_options
     @functools.wraps(command)
@@ -58,6 +67,7 @@ def campaign_options(command: F) -> F:
         profile: str,
         select: tuple[str, ...],
         exclude: tuple[str, ...],
+        shard: str,
         emulator: bool,
         state: Path | None,
         env_file: Path | None,
@@ -67,7 +77,8 @@ def campaign_options(command: F) -> F:
         settings = settings_for(manifest.parent)
         chosen = profile or settings.get("profile", "")
         account = (emulator, state, env_file)
-        campaign = Campaign(manifest, variables, variable_files, chosen, select, exclude, *account, levels, settings)
+        left_out = (*exclude, *other_shards(shard))
+        campaign = Campaign(manifest, variables, variable_files, chosen, select, left_out, *account, levels, settings)
         return command(campaign, **others)
 
     return wrapped  # type: ignore[return-value]

@@ -47,6 +47,21 @@ selection_options = _stacked(
     click.option("--exclude", multiple=True, metavar="SELECTOR", help="Not these."),
 )
 
+shard_option = click.option(
+    "--shard", default="", metavar="2/5", help="Of these the second of five parts: whole chains, for a CI matrix."
+)
+
+
+def other_shards(text: str) -> tuple[str, ...]:
+    """What `--shard` leaves out, as selectors: so a saved plan keeps it like any other selection."""
+    from kling_pipe.shard import parsed
+
+    if not text:
+        return ()
+    number, count = parsed(text)
+    return tuple(f"shard:{other}/{count}" for other in range(1, count + 1) if other != number)
+
+
 account_options = _stacked(
     click.option(
         "--emulator",

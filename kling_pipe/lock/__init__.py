@@ -11,6 +11,7 @@ from kling_pipe.lock.blocks import (
     split_name,
 )
 from kling_pipe.lock.file import LockFile
+from kling_pipe.lock.merge import merged
 from kling_pipe.lock.text import parse, written
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "failed_record",
     "made_block",
     "made_record",
+    "merged",
     "parse",
     "split_name",
     "written",

@@ -10,6 +10,7 @@ from pathlib import Path
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.lock.blocks import Block, Lock
+from kling_pipe.lock.merge import merged
 from kling_pipe.lock.text import parse, written
 
 
@@ -37,6 +38,16 @@ class LockFile:
                 if new != text:
                     self._write(new)
                     self._last = (new, lock)
+
+    def merge(self, locks: Iterable[Lock]) -> Lock:
+        """Take in other locks, as `merged` does. Returns what stands there now."""
+        with self._alone():
+            text = self._text()
+            lock = merged([self._parsed(text), *locks])
+            if (new := written(lock)) != text:
+                self._write(new)
+                self._last = (new, lock)
+        return lock
 
     def _parsed(self, text: str) -> Lock:
         """The lock of a text; not read again as long as nobody else wrote."""
