@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from kling_pipe.catalog import Operation
-from kling_pipe.emulator import elements, results
+from kling_pipe.emulator import before, elements, results
 from kling_pipe.emulator.answers import Answer, Refusal, success
 from kling_pipe.emulator.fate import PLAIN, Extra
 from kling_pipe.emulator.wire import Request
@@ -39,6 +39,11 @@ class Api:
             for operation in world.operations.values()
             if "presets" in operation.kling
         }
+        self._before = {
+            step["path"]: operation
+            for operation in world.operations.values()
+            for step in operation.kling.get("prepare", ())
+        }
         self._deletes = {
             path: operation
             for operation in world.operations.values()
@@ -49,8 +54,10 @@ class Api:
         """Where a request leads. Raises Refusal 1203 for an unknown path, 1202 for a wrong method."""
         path = path[:-1] if path.endswith("/") and len(path) > 1 else path
         if operation := self._operations.get(path):
-            kinds = {"POST": "create", "GET": "list"}
+            kinds = {"POST": "create"} | ({"GET": "list"} if "list" in operation.kling else {})
             return Route(_kind(kinds, method), path, operation)
+        if operation := self._before.get(path):
+            return Route(_kind({"POST": "prepare"}, method), path, operation)
         if operation := self._presets.get(path):
             return Route(_kind({"GET": "presets"}, method), path, operation)
         if operation := self._deletes.get(path):
@@ -59,6 +66,8 @@ class Api:
             return Route(_kind({"GET": "costs"}, method), path)
         for parent, operation in self._operations.items():
             if path.startswith(f"{parent}/"):
+                if operation.kling["lookup"] == "none":
+                    break
                 return Route(_kind({"GET": "get"}, method), f"{parent}/{{id}}", operation, path[len(parent) + 1 :])
         raise Refusal(1203, f"The requested path does not exist: {path[:200]}")
 
@@ -77,6 +86,7 @@ class Api:
             "list": self._list,
             "presets": self._list_presets,
             "delete": self._delete,
+            "prepare": self._prepare,
         }
         return handlers[route.kind](request, route, route.operation, account)
 
@@ -85,7 +95,13 @@ class Api:
         if self.world.options.strict and (empty := [name for name, value in body.items() if value == ""]):
             raise Refusal(1201, f"{empty[0]} value '' is invalid")
         task = self.world.create(account, operation, body, extra)
+        if operation.kling.get("synchronous"):
+            return success(results.text(self.world, task, self.world.advance()))
         return success(json.dumps(results.head(operation, task, task.created_at)))
+
+    def _prepare(self, request: Request, route: Route, operation: Operation, account: str) -> Answer:
+        step = next(one for one in operation.kling["prepare"] if one["path"] == route.pattern)
+        return success(json.dumps(before.prepared(self.world, account, operation, step, request.json(), request.host)))
 
     def _get(self, _: Request, route: Route, operation: Operation, account: str) -> Answer:
         now = self.world.advance()
@@ -100,7 +116,7 @@ class Api:
 
     def _list_presets(self, request: Request, _: Route, operation: Operation, __: str) -> Answer:
         number, size = _page(request, operation)
-        tasks = elements.preset_tasks(operation.kling["result"]["id"], 1_767_225_600_000)  # 2026-01-01
+        tasks = elements.preset_tasks(operation.kind, operation.kling["result"], 1_767_225_600_000)  # 2026-01-01
         return success(json.dumps(tasks[(number - 1) * size : number * size]))
 
     def _delete(self, request: Request, _: Route, operation: Operation, account: str) -> Answer:
@@ -108,7 +124,7 @@ class Api:
         given = request.json().get(operation.kling["delete"]["field"])
         if self.world.options.strict and not isinstance(given, str):
             raise Refusal(1201, f"{operation.kling['delete']['field']} value '{given}' is invalid")
-        task = elements.deletable(self.world.index, account, given, now)
+        task = elements.deletable(self.world.index, operation, account, given, now)
         self.world.delete(task)
         return success(json.dumps({"task_id": task.task_id, "task_status": results.status(operation, task, now)}))
 

@@ -1,4 +1,4 @@
-"""Pictures that came as Base64 inside a request: kept as files by their hash, so that requests stay small in memory."""
+"""Pictures and sounds that came as Base64 inside a request: kept as files by their hash, so that requests stay small."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from kling_pipe.emulator import leaves
 from kling_pipe.emulator.answers import Refusal
 
 MARK = "blob:"
-SUFFIXES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpg"))
+STARTS = {
+    "image": ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpg")),
+    "audio": ((b"ID3", "mp3"), (b"\xff\xfb", "mp3"), (b"RIFF", "wav"), (b"\x00\x00\x00", "m4a"), (b"\xff\xf1", "aac")),
+}
+FORMATS = {"image": "jpg, jpeg and png", "audio": "mp3, wav, m4a and aac"}
 
 
 def path_of(folder: Path, mark: str) -> Path:
@@ -22,10 +26,12 @@ def path_of(folder: Path, mark: str) -> Path:
 
 
 def taken_out(folder: Path, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-    """The request with every Base64 picture replaced by a mark. Raises Refusal 1201 for text that is neither."""
-    inline = [entry["at"] for entry in operation.kling.get("media", ()) if entry["kind"] == "image"]
-    found = {path: value for at in inline for path, value in leaves.values(body, at) if isinstance(value, str)}
-    marks = {path: _kept(folder, value) for path, value in found.items() if not is_url(value)}
+    """The request with every Base64 file replaced by a mark. Raises Refusal 1201 for text that is neither."""
+    inline = [entry for entry in operation.kling.get("media", ()) if entry.get("base64")]
+    found = [(entry["kind"], *place) for entry in inline for place in leaves.values(body, entry["at"])]
+    marks = {
+        path: _kept(folder, kind, value) for kind, path, value in found if isinstance(value, str) and not is_url(value)
+    }
     return leaves.replaced(body, marks.get) if marks else body
 
 
@@ -34,14 +40,14 @@ def is_url(value: str) -> bool:
     return value[:8].lower().startswith(("http://", "https://"))
 
 
-def _kept(folder: Path, text: str) -> str:
+def _kept(folder: Path, kind: str, text: str) -> str:
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Refusal(1201, "File is not in a valid base64 format") from error
-    suffix = next((suffix for start, suffix in SUFFIXES if content.startswith(start)), None)
+    suffix = next((suffix for start, suffix in STARTS[kind] if content.startswith(start)), None)
     if suffix is None:
-        raise Refusal(1201, "Image format is invalid, only jpg, jpeg and png are supported")
+        raise Refusal(1201, f"{kind.capitalize()} format is invalid, only {FORMATS[kind]} are supported")
     name = f"{hashlib.sha256(content).hexdigest()}.{suffix}"
     _write(folder, name, content)
     return MARK + name

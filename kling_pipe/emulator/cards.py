@@ -10,9 +10,11 @@ from typing import Any
 from kling_pipe.catalog import Operation
 from kling_pipe.emulator import blobs, leaves
 from kling_pipe.emulator.media.card import Card, Reference, Shot
+from kling_pipe.emulator.shape import part
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.timing import is_edit, own_task
 from kling_pipe.emulator.world import World
+from kling_pipe.made import Made, made
 from kling_pipe.pointers import Pointer
 
 SHORT_SIDE = {"std": 720, "pro": 1080, "4k": 2160}
@@ -42,7 +44,7 @@ class Cards:
 
     def file(self, task: Task, number: int) -> Path:
         """Where a result's file stands or will stand."""
-        extension = self.world.operations[task.operation].kling["result"]["extension"]
+        extension = part(self.world.operations[task.operation], task, number)["extension"]
         return self.folder / f"{task.task_id}-{number}.{extension}"
 
     def sources(self, task: Task) -> list[tuple[Task, int]]:
@@ -60,19 +62,29 @@ class Cards:
         model = str(body.get("model_name") or operation.fields.get("model_name", {}).get("default", ""))
         labelled = [str(body[name]) for name in LABELLED if body.get(name) and name != "sound"]
         length = [f"{task.seconds:g} s"] if task.seconds else []
+        sound = self._sounds(operation, body)
         return Card(
             title=f"{operation.name} · {model}",
-            detail=" · ".join(labelled + length + (["sound"] if body.get("sound") == "on" else [])),
+            detail=" · ".join(labelled + length + (["sound"] if sound else [])),
             width=width,
             height=height,
             shots=tuple(_shots(operation, body, task.seconds)),
             references=references,
             seconds=task.seconds,
-            sound=body.get("sound") == "on",
+            sound=sound,
             index=number,
             count=task.outputs,
-            seed=f"{operation.name}{model}{body.get('prompt', '')}",
+            seed=f"{operation.name}{model}{body.get('prompt') or body.get('text', '')}",
         )
+
+    def _sounds(self, operation: Operation, body: Mapping[str, Any]) -> bool:
+        """Whether a clip has sound: because it was asked for, or because the film that it is made from has."""
+
+        def given(value: Any) -> Made | None:
+            found = own_task(self.world.index, value)
+            return Made(sound=self.card(*found).sound) if found else None
+
+        return bool(made(operation, body, given).sound)
 
     def _shown(self, task: Task) -> Iterator[tuple[str, Any]]:
         """Labels and values of every picture that a request names, elements as their first picture."""
@@ -102,7 +114,7 @@ class Cards:
     def _size(self, operation: Operation, task: Task) -> tuple[int, int]:
         body = task.body
         ratio = self._ratio(operation, task)
-        if operation.kling["result"]["media"] == "video":
+        if operation.kling["result"]["media"] != "image":
             return _frame(SHORT_SIDE.get(_value(operation, body, "mode"), 720), ratio)
         side = SQUARE_SIDE.get(_value(operation, body, "resolution"), 1024)
         return _rounded(side * ratio**0.5, 16), _rounded(side / ratio**0.5, 16)
@@ -196,4 +208,4 @@ def _shots(operation: Operation, body: Mapping[str, Any], seconds: float) -> Ite
         for _, item in leaves.values(body, f"{where}/*")
         if isinstance(item, dict)
     ]
-    yield from shots or [Shot(str(body.get("prompt") or ""), seconds)]
+    yield from shots or [Shot(str(body.get("prompt") or body.get("text") or ""), seconds)]

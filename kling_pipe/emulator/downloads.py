@@ -13,7 +13,15 @@ from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.wire import Request
 from kling_pipe.emulator.world import World
 
-MEDIA_TYPES = {"mp4": "video/mp4", "png": "image/png", "jpg": "image/jpeg"}
+MEDIA_TYPES = {
+    "mp4": "video/mp4",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "m4a": "audio/mp4",
+    "aac": "audio/aac",
+}
 RANGE = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})$")
 
 

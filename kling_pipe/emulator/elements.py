@@ -1,4 +1,4 @@
-"""Elements: results without a file that later requests name by id. Their checks, their wire form, presets, deletion."""
+"""Elements and voices: results without a file that later requests name by id. Checks, wire forms, presets, deletion."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kling_pipe.emulator import blobs, leaves
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.task import Task
+from kling_pipe.emulator.timing import own_task
 from kling_pipe.pointers import Pointer
 
 OWNER = "kling"
@@ -21,12 +22,15 @@ PRESETS: Mapping[int, tuple[str, str, str]] = {
     850_000_000_000_000_055: ("Brass Kettle", "A dented kettle of brass", "o_104"),
 }
 """Made up: name, description, tag. Kling's own presets are not public data."""
+VOICES: Mapping[int, str] = {850_000_000_000_000_077: "Harbour", 850_000_000_000_000_099: "Orchard"}
+"""Made up, too."""
+_KNOWN = {"element": PRESETS, "voice": VOICES}
 
 
-def _named(operation: Operation, body: Mapping[str, Any]) -> Iterator[tuple[Pointer, int]]:
-    """Every element id in a request with its place; digits in a string count."""
+def _named(operation: Operation, body: Mapping[str, Any], kind: str = "element") -> Iterator[tuple[Pointer, int]]:
+    """Every element (or voice) id in a request with its place; digits in a string count."""
     for entry in operation.kling.get("media", ()):
-        if entry["kind"] == "element":
+        if entry["kind"] == kind:
             for path, value in leaves.values(body, entry["at"]):
                 if str(value).isdecimal():
                     yield path, int(value)
@@ -46,10 +50,16 @@ def kinds(index: Index, account: str, operation: Operation, body: Mapping[str, A
 
 
 def must_exist(index: Index, account: str, operation: Operation, body: Mapping[str, Any], now: int) -> None:
-    """Raise Refusal 1201 for an element that the account does not have (yet, or any more)."""
-    for _, number in _named(operation, body):
-        if number not in PRESETS and not _alive(index.by_element.get(number), account, now):
-            raise Refusal(1201, f"Element not found by id: {number}")
+    """Raise Refusal 1201 for an element, voice, film or sound that the account does not have (yet, or any more)."""
+    for kind, presets in _KNOWN.items():
+        for _, number in _named(operation, body, kind):
+            if number not in presets and not _alive(index.by_element.get(number), account, now):
+                raise Refusal(1201, f"{kind.capitalize()} not found by id: {number}")
+    for entry in operation.kling.get("media", ()):
+        for _, value in leaves.values(body, entry["at"]) if entry.get("as") == "id" else ():
+            found = own_task(index, str(value))
+            if found is None or found[0].account != account or not found[0].succeeded(now):
+                raise Refusal(1201, f"{entry['kind'].capitalize()} not found by id: {value}")
 
 
 def _alive(task: Task | None, account: str, now: int) -> bool:
@@ -88,15 +98,49 @@ def wire(task: Task, body: Mapping[str, Any], key: str) -> dict[str, Any]:
     }
 
 
+def voice_wire(task: Task, body: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A voice as Kling answers it: its id is text."""
+    return _voice(key, task.element_id, str(body.get("voice_name", "")), task.account, deleted=bool(task.deleted_at))
+
+
+def _voice(key: str, number: int, name: str, owner: str, *, deleted: bool = False) -> dict[str, Any]:
+    status = "deleted" if deleted else "succeed"
+    return {key: str(number), "voice_name": name, "trial_url": "", "owned_by": owner, "status": status}
+
+
+WIRES = {"element": wire, "voice": voice_wire}
+"""How a result without a file looks, by manifest kind."""
+
+
 def _tag(tag: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": tag.get("tag_id", ""), "tag_id": tag.get("tag_id", ""), "name": "", "description": ""}
 
 
-def preset_tasks(key: str, made_at: int) -> list[dict[str, Any]]:
+def preset_tasks(kind: str, result: Mapping[str, Any], made_at: int) -> list[dict[str, Any]]:
     """The list of presets, each as the task that might have made it."""
-    tasks = []
+    listed = _preset_elements if kind == "element" else _preset_voices
+    return [
+        {
+            "task_id": str(int(one[result["id"]]) - 10_000),
+            "task_status": "succeed",
+            "task_status_msg": "",
+            "task_info": {},
+            "created_at": made_at,
+            "updated_at": made_at,
+            "task_result": {result["key"]: [one]},
+        }
+        for one in listed(result["id"])
+    ]
+
+
+def _preset_voices(key: str) -> Iterator[dict[str, Any]]:
+    for number, name in VOICES.items():
+        yield _voice(key, number, name, OWNER)
+
+
+def _preset_elements(key: str) -> Iterator[dict[str, Any]]:
     for number, (name, description, tag) in PRESETS.items():
-        element = {
+        yield {
             key: number,
             "element_name": name,
             "element_description": description,
@@ -108,15 +152,12 @@ def preset_tasks(key: str, made_at: int) -> list[dict[str, Any]]:
             "owned_by": OWNER,
             "status": "succeed",
         }
-        ids = {"task_id": str(number - 10_000), "task_status": "succeed", "task_status_msg": "", "task_info": {}}
-        tasks.append({**ids, "created_at": made_at, "updated_at": made_at, "task_result": {"elements": [element]}})
-    return tasks
 
 
-def deletable(index: Index, account: str, given: Any, now: int) -> Task:
-    """The task of an element to delete. Raises Refusal 1201 for one that is not there or not the account's."""
+def deletable(index: Index, operation: Operation, account: str, given: Any, now: int) -> Task:
+    """The task of an element or voice to delete. Raises Refusal 1201 for one that is not there or not the account's."""
     number = int(given) if str(given).isdecimal() and len(str(given)) < 20 else 0
     task = index.by_element.get(number)
-    if task is None or not _alive(task, account, now):
-        raise Refusal(1201, f"Element not found by id: {given}")
+    if task is None or task.operation != operation.name or not _alive(task, account, now):
+        raise Refusal(1201, f"{operation.kind.capitalize()} not found by id: {given}")
     return task

@@ -12,7 +12,7 @@ from kling_pipe.emulator import elements, pace, rules
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.options import Options
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.timing import clip_seconds, input_seconds
+from kling_pipe.emulator.timing import clip_seconds
 
 FIRST_TASK = 880_000_000_000_000_003
 FIRST_ELEMENT = 860_000_000_000_000_001
@@ -55,9 +55,10 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
     operation, body, extra = order.operation, order.body, order.extra
     task_id = str(FIRST_TASK + order.seq * STEP)
     external_id = str(body.get("external_task_id") or "")
-    given = input_seconds(index, operation, body)
-    clip = clip_seconds(operation, body, given)
+    clip = clip_seconds(index, operation, body)
     seconds = pace.task_seconds(operation.kind, external_id or task_id, options, clip) + extra.slow
+    if operation.kling.get("synchronous"):
+        seconds = 0.0
     pack, model = catalog.quota(operation, body)
     pool = f"{order.account}/{pack}/{model}" if options.slots_per_model else f"{order.account}/{pack}"
     return Task(
@@ -72,7 +73,7 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
         done_at=order.now + int(seconds * 1000),
         outputs=rules.outputs(operation, body),
         failure=extra.failure or elements.picture_failure(blobs, operation, body),
-        units=f"{rules.units(operation, body, given):g}",
+        units=f"{rules.units(operation, body, clip):g}",
         pack=pack or "",
         slot=pool if pack else "",
         weight=rules.weight(operation, body) if pack else 0,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-SECONDS = {"element": 0.3, "image": 0.8, "video": 1.5}
+SECONDS = {"element": 0.3, "voice": 0.3, "audio": 0.6, "image": 0.8, "video": 1.5}
 """How long a task of each kind takes when nothing else is said."""
 
 

@@ -2,7 +2,8 @@
 
     {"card": {...}, "clip": "<cache path>", "target": "<path>", "comment": "<external id>"}  ->  {"error": ""}
 
-`clip` is empty for a picture. A clip is encoded once per card and remuxed, which takes milliseconds, for the rest.
+`clip` is empty for a picture or a sound. A clip is encoded once per card and remuxed, which takes milliseconds, for
+the rest.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ def _whole(target: Path, write: Callable[[Path], None]) -> None:
 def render(job: dict[str, Any]) -> None:
     """Make one file."""
     card, target = from_json(job["card"]), Path(job["target"])
+    if target.suffix == ".mp3":
+        from kling_pipe.emulator.media import sound
+
+        _whole(target, lambda path: sound.write(card, path, job["comment"]))
+        return
     if not job["clip"]:
         from kling_pipe.emulator.media import png
 

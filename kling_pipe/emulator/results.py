@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from kling_pipe.catalog import Operation
-from kling_pipe.emulator import blobs, elements, leaves
-from kling_pipe.emulator.media.card import FRAME_RATE
+from kling_pipe.emulator import blobs, elements, leaves, shape
 from kling_pipe.emulator.task import KEPT_MS, Task
 from kling_pipe.emulator.world import World
 from kling_pipe.pointers import Pointer
@@ -64,34 +63,15 @@ def watermarked(task: Task) -> bool:
 
 
 def _result(world: World, operation: Operation, task: Task, now: int) -> dict[str, Any]:
-    shape = operation.kling["result"]
-    if "id" in shape:
-        return {shape["key"]: [elements.wire(task, _with_urls(world, task, now), shape["id"])]}
-    items = [_item(world, shape, task, number, now) for number in range(1, task.outputs + 1)]
-    return _placed(shape, task, items)
+    result = operation.kling["result"]
+    if "id" in result:
+        body = _with_urls(world, task, now)
+        return {result["key"]: [elements.WIRES[operation.kind](task, body, result["id"])]}
 
+    def url(number: int, extension: str) -> str:
+        return _url(world, task, f"{task.task_id}/{number}", extension, now)
 
-def _placed(shape: dict[str, Any], task: Task, items: list[dict[str, Any]]) -> dict[str, Any]:
-    """Results under their key, or under another one that the request chose (`result_type: series`)."""
-    for key in shape.get("alternatives", ()):
-        choice = key.partition("_")[0]
-        if task.body.get("result_type") == choice:
-            return {"result_type": choice, key: items}
-        return {"result_type": task.body.get("result_type") or "single", shape["key"]: items}
-    return {shape["key"]: items}
-
-
-def _item(world: World, shape: dict[str, Any], task: Task, number: int, now: int) -> dict[str, Any]:
-    url = _url(world, task, f"{task.task_id}/{number}", shape["extension"], now)
-    mark = {"watermark_url": url} if watermarked(task) else {}
-    if shape["media"] == "video":
-        return {"id": str(int(task.task_id) + number), "url": url, **mark, "duration": duration(task.seconds)}
-    return {"index": number - 1, "url": url, **mark}
-
-
-def duration(seconds: float) -> str:
-    """The length of a made clip as Kling writes it: one frame more than was asked for, cut to ms (`5.041`)."""
-    return f"{(round(seconds * FRAME_RATE) + 1) * 1000 // FRAME_RATE / 1000:.3f}"
+    return shape.listed(operation, task, url, marked=watermarked(task))
 
 
 def _url(world: World, task: Task, name: str, extension: str, now: int) -> str:

@@ -63,9 +63,10 @@ class Studio:
         """The constant file that stands for every result with this extension."""
         if extension not in self._tiny:
             size = self._world.options.media_bytes
-            self._tiny[extension] = (
-                tiny.png(size) if extension == "png" else tiny.padded_mp4(await self._tiny_clip(), size)
-            )
+            if extension == "png":
+                self._tiny[extension] = tiny.png(size)
+            else:
+                self._tiny[extension] = tiny.padded(await self._tiny_file(extension), extension, size)
         return self._tiny[extension]
 
     def clear(self) -> None:
@@ -114,9 +115,9 @@ class Studio:
         with contextlib.suppress(RenderError):  # a swatch stands for what could not be drawn
             await self.file(task, number)
 
-    async def _tiny_clip(self) -> bytes:
+    async def _tiny_file(self, extension: str) -> bytes:
         card = Card("tiny", "", 320, 180, (Shot("", 1.0),), seconds=1.0)
-        target = self._folder / "clips" / "tiny.mp4"
+        target = self._folder / "clips" / f"tiny.{extension}"
         await self._render(card, target, "tiny")
         return target.read_bytes()
 

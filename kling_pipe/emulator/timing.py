@@ -9,14 +9,18 @@ from kling_pipe.catalog import Operation
 from kling_pipe.emulator import leaves, links
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.task import Task
+from kling_pipe.made import Made, made
 
 UNKNOWN_INPUT = 5.0
-"""The length taken for a reference video that is not the emulator's own: it is never fetched."""
+"""The length taken for a video or sound that is not the emulator's own: it is never fetched."""
+_MOST_OUTPUTS = 16
 
 
-def own_task(index: Index, url: Any) -> tuple[Task, int] | None:
-    """The task and the number of the result that one of the emulator's own URLs names."""
-    found = links.parts(url) if isinstance(url, str) else None
+def own_task(index: Index, value: Any) -> tuple[Task, int] | None:
+    """The task and the number of the result that one of the emulator's own URLs, or the result's own id, names."""
+    if isinstance(value, str) and value.isdecimal():
+        return _by_id(index, int(value))
+    found = links.parts(value) if isinstance(value, str) else None
     if found is None or found[0].startswith("blobs/"):
         return None
     task_id, _, number = found[0].partition("/")
@@ -24,13 +28,10 @@ def own_task(index: Index, url: Any) -> tuple[Task, int] | None:
     return (task, int(number)) if task and 1 <= int(number) <= task.outputs else None
 
 
-def input_seconds(index: Index, operation: Operation, body: Mapping[str, Any]) -> float | None:
-    """Length of the reference video; None without one, an assumption for one from elsewhere."""
-    for entry in operation.kling.get("media", ()):
-        for _, url in leaves.values(body, entry["at"]) if entry["kind"] == "video" else ():
-            found = own_task(index, url)
-            return (found[0].seconds if found else 0.0) or UNKNOWN_INPUT
-    return None
+def _by_id(index: Index, value: int) -> tuple[Task, int] | None:
+    """A result's id is its task's id and its number, added."""
+    tasks = ((index.by_task_id.get(str(value - number)), number) for number in range(1, _MOST_OUTPUTS + 1))
+    return next(((task, number) for task, number in tasks if task and number <= task.outputs), None)
 
 
 def is_edit(operation: Operation, body: Mapping[str, Any]) -> bool:
@@ -44,10 +45,13 @@ def is_edit(operation: Operation, body: Mapping[str, Any]) -> bool:
     return any(all((item.get(key) or value) == value for key, value in telling.items()) for item in items)
 
 
-def clip_seconds(operation: Operation, body: Mapping[str, Any], given: float | None) -> float:
-    """Length of the clip that a request asks for; 0 for what is not a clip."""
-    if operation.kling["result"].get("media") != "video":
+def clip_seconds(index: Index, operation: Operation, body: Mapping[str, Any]) -> float:
+    """Length of the clip or sound that a request asks for; 0 for what has none."""
+    if operation.kling["result"].get("media") not in ("video", "audio"):
         return 0.0
-    if given is not None and is_edit(operation, body):
-        return given
-    return float(body.get("duration") or operation.fields.get("duration", {}).get("default") or UNKNOWN_INPUT)
+
+    def given(value: Any) -> Made:
+        found = own_task(index, value)
+        return Made(seconds=(found[0].seconds if found else 0.0) or UNKNOWN_INPUT)
+
+    return made(operation, body, given, guess=True).seconds or UNKNOWN_INPUT

@@ -19,6 +19,7 @@ from kling_pipe.emulator.fate import PLAIN, Extra, Order, settled
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.links import Links
 from kling_pipe.emulator.options import Options
+from kling_pipe.emulator.sessions import Sessions
 from kling_pipe.emulator.slots import Slots
 from kling_pipe.emulator.storage import Storage
 from kling_pipe.emulator.tally import Tally
@@ -38,6 +39,7 @@ class World:
     links: Links
     index: Index
     slots: Slots
+    sessions: Sessions
     tally: Tally = field(default_factory=Tally)
     billed: dict[str, dict[str, float]] = field(default_factory=dict)
     changes: deque[tuple[Task, int]] = field(default_factory=deque)
@@ -56,7 +58,8 @@ class World:
         now = self.advance()
         kinds = elements.kinds(self.index, account, operation, body)
         rules.validate(operation, body, kinds, strict=self.options.strict)
-        kept = blobs.taken_out(self.blobs, operation, body)
+        whole = self.sessions.completed(account, operation, body, now)
+        kept = blobs.taken_out(self.blobs, operation, whole)
         elements.must_exist(self.index, account, operation, kept, now)
         self._must_be_new(account, str(kept.get("external_task_id") or ""), now)
         order = Order(self.next_seq, account, operation, kept, now, extra)
@@ -71,7 +74,7 @@ class World:
         return task
 
     def delete(self, task: Task) -> None:
-        """Delete the element that a task made."""
+        """Delete the element or voice that a task made."""
         task.deleted_at, task.cached = self.clock.now(), ("", 0, "")
         self.storage.put(task)
         self.version += 1
@@ -105,6 +108,7 @@ class World:
         self.changes.clear()
         self.due.clear()
         self.links.spoiled.clear()
+        self.sessions.clear()
         self.version += 1
 
     def close(self) -> None:
@@ -189,6 +193,7 @@ def open_world(state: Path, options: Options, operations: Mapping[str, Operation
         links=Links(bytes.fromhex(key), set()),
         index=Index(),
         slots=Slots(options.slots, options.over_limit_http),
+        sessions=Sessions(storage),
     )
     world.tally.restore(storage.get("tally") or {})
     world.load()

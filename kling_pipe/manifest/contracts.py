@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from kling_pipe.contracts import contracts
 from kling_pipe.manifest.jobs import Draft, Drafter
@@ -28,5 +29,5 @@ def check_contracts(made: Iterable[Job], found: Mapping[str, Draft], drafter: Dr
             continue
         case = drafter.case(draft)
         path, _ = origin(case, drafter.origins(draft), misfit.pointer)
-        facts = {"found": misfit.found, "allowed": misfit.allowed, "hint": misfit.hint, "source": misfit.source}
+        facts: dict[str, Any] = {name: getattr(misfit, name) for name in ("found", "allowed", "hint", "source")}
         blamed[same] = case.refuse("KP331", path, misfit.message, **facts)

@@ -4,6 +4,8 @@ import pytest
 
 from tests.emulator.conftest import ELEMENT, VIDEO, clip, element
 
+PRESET_VOICE = "850000000000000077"
+
 
 def made(kling, name, **fields):
     return kling.make(ELEMENT, element(name, **fields))["task_result"]["elements"][0]
@@ -18,7 +20,7 @@ def test_an_element_has_an_id_that_no_float_holds(kling):
     assert (hana["reference_type"], hana["element_type"], hana["status"]) == ("image_refer", "image_refer", "succeed")
     assert hana["tag_list"][0]["id"] == "o_102"
     assert "element_voice_info" not in hana
-    assert made(kling, "loud", element_voice_id="123")["element_voice_info"]["voice_id"] == "123"
+    assert made(kling, "loud", element_voice_id=PRESET_VOICE)["element_voice_info"]["voice_id"] == PRESET_VOICE
 
 
 def test_an_element_costs_no_units_and_no_slot(start):

@@ -23,7 +23,9 @@ def png(size: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + image + padding + _chunk(b"IEND", b"")
 
 
-def padded_mp4(clip: bytes, size: int) -> bytes:
-    """A clip followed by an empty `free` box, of at least `size` bytes."""
+def padded(clip: bytes, extension: str, size: int) -> bytes:
+    """A clip and an empty `free` box after it, of at least `size` bytes; after a sound, zeros that players skip."""
     missing = size - len(clip)
+    if extension != "mp4":
+        return clip + bytes(max(0, missing))
     return clip + struct.pack(">I", missing) + b"free" + bytes(missing - 8) if missing >= 8 else clip

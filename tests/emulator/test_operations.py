@@ -1,0 +1,168 @@
+"""Every operation of the schemas with the example of its own page: accepted, carried out, its results real files."""
+
+import base64
+import copy
+import io
+
+import av
+import pytest
+from PIL import Image
+
+from kling_pipe import catalog
+from kling_pipe.pointers import parts, walk
+from tests.emulator.conftest import VIDEO, clip, started
+
+PRESETS = {"element": 850000000000000011, "voice": "850000000000000077"}
+TTS = {"text": "Good morning from the hills of tea.", "voice_id": "oversea_male1"}
+
+
+@pytest.fixture(scope="module")
+def studio():
+    """One emulator with real media, and what the examples go on from: a film and a spoken line."""
+    with started(slots={"video": 90, "image": 90}) as kling:
+        film = kling.make(VIDEO, clip("film"))["task_result"]["videos"][0]
+        line = kling.post("/v1/audio/tts", TTS).json()["data"]["task_result"]["audios"][0]
+        kling.ids = {"video": film["id"], "audio": line["id"], **PRESETS}
+        yield kling
+
+
+def placed(body, pointer, value):
+    for step in pointer[:-1]:
+        body = body[step]
+    body[pointer[-1]] = value
+
+
+def opened(kling, operation, body):
+    """The body after the calls that come before the create, as any client makes them."""
+    for step in operation.kling.get("prepare", ()):
+        items = [item for _, item in walk(body, f"{step['each']}/*")] if "each" in step else [{}]
+        for item in items:
+            pairs = ((name, place.removeprefix("$"), place[0] == "$") for name, place in step["sends"].items())
+            fields = {name: value for name, at, own in pairs for _, value in walk(item if own else body, at)}
+            data = kling.post(step["path"], fields).json()["data"]
+            for name, place in step.get("keeps", {}).items():
+                placed(body, parts(place), data[name])
+                for sent in fields:
+                    del body[sent]
+            if form := step.get("chooses"):
+                for _, item in walk(body, form["in"]):
+                    item[form["id"]] = data[form["among"]][item.pop(form["number"])][form["id"]]
+    return {name: value for name, value in body.items() if name not in ("selections", "deselections")}
+
+
+def example(kling, operation):
+    """The operation's example with ids that this account has."""
+    body = copy.deepcopy(operation.schema["examples"][0])
+    for entry in operation.kling["media"]:
+        if "as" in entry or entry["kind"] in PRESETS:
+            for pointer, _ in list(walk(body, entry["at"])):
+                placed(body, pointer, kling.ids[entry["kind"]])
+    body = opened(kling, operation, body)
+    own = {"external_task_id": f"example-{operation.name}"} if "external_task_id" in operation.fields else {}
+    return {**body, **own}
+
+
+def made(kling, operation):
+    answer = kling.post(operation.path, example(kling, operation))
+    assert answer.status_code == 200, answer.text
+    if operation.kling.get("synchronous"):
+        return answer.json()["data"]
+    kling.advance(60)
+    return kling.get(f"{operation.path}/{answer.json()['data']['task_id']}")
+
+
+def urls(value):
+    """Every URL of a result, in order."""
+    if isinstance(value, dict):
+        return [one for inner in value.values() for one in urls(inner)]
+    if isinstance(value, list):
+        return [one for inner in value for one in urls(inner)]
+    return [value] if str(value).startswith("http") and "/media/" in str(value) else []
+
+
+def kind_of(content):
+    try:
+        return Image.open(io.BytesIO(content)).format
+    except OSError:
+        with av.open(io.BytesIO(content)) as container:
+            return ",".join(sorted({stream.type for stream in container.streams}))
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_the_example_of_an_operation_is_made(studio, name):
+    """Accepted after its first calls, done by the clock, and each result decodes as what the data says it is."""
+    operation = catalog.load(name)
+    task = made(studio, operation)
+    assert task["task_status"] == operation.kling["states"]["success"][0]
+    result = operation.kling["result"]
+    if "id" in result:
+        assert str(task["task_result"][result["key"]][0][result["id"]]).isdecimal()
+        return
+    found = [kind_of(studio.http.get(url).content) for url in urls(task["task_result"])]
+    assert len(found) == catalog.output_count(operation, operation.schema["examples"][0])
+    wanted = [one["media"] for one in (result, *result.get("also", ()))]
+    for kind, medium in zip(found, wanted, strict=False):
+        assert {"image": "PNG", "video": "video", "audio": "audio"}[medium] in kind.split(",")
+
+
+def test_a_film_is_as_long_as_what_it_is_made_from(studio):
+    """Lip sync keeps the film's length, an extension adds five seconds, an avatar speaks as long as its line."""
+    lengths = {}
+    for name in ("advanced-lip-sync", "video-extend", "avatar"):
+        body = {**example(studio, catalog.load(name)), "external_task_id": f"length-{name}"}
+        task_id = studio.post(catalog.load(name).path, body).json()["data"]["task_id"]
+        studio.advance(60)
+        task = studio.get(f"{catalog.load(name).path}/{task_id}")
+        lengths[name] = float(task["task_result"]["videos"][0]["duration"])
+    assert lengths["advanced-lip-sync"] == 3.041
+    assert lengths["video-extend"] == 8.041
+    assert 2 < lengths["avatar"] < 3
+
+
+def test_a_create_without_its_session_is_refused(studio):
+    """The calls before a create are no formality: missing and unknown sessions are told from good ones."""
+    path = "/v1/videos/advanced-lip-sync"
+    sound = {"audio_id": studio.ids["audio"], "sound_start_time": 0, "sound_end_time": 2000, "sound_insert_time": 0}
+    body = {"face_choose": [{"face_id": "0", **sound}]}
+    for changes, message in [
+        ({"video_id": studio.ids["video"]}, "session_id can not be null"),
+        ({"session_id": "17"}, "Session not found by id: 17"),
+    ]:
+        answer = studio.post(path, {**body, **changes})
+        assert (answer.status_code, answer.json()["code"], answer.json()["message"]) == (400, 1201, message)
+    for fields, message in [
+        ({}, "video_id and video_url can not be null"),
+        ({"video_id": "12345"}, "Video not found by id: 12345"),
+    ]:
+        answer = studio.post("/v1/videos/identify-face", fields)
+        assert (answer.json()["code"], answer.json()["message"]) == (1201, message)
+
+
+def test_voices_are_a_library(studio):
+    """Made, listed, deleted; presets are nobody's to delete."""
+    voice = catalog.load("voice")
+    task = studio.make(voice.path, {"voice_name": "Hana", "voice_url": "https://example.com/hana.mp3"})
+    number = task["task_result"]["voices"][0]["voice_id"]
+    assert isinstance(number, str)
+    spoken = {"model_name": "kling-v2-6", "prompt": "<<<voice_1>>> speaks", "sound": "on", "mode": "pro"}
+    body = {**spoken, "voice_list": [{"voice_id": number}]}
+    text = catalog.load("text2video").path
+    assert studio.post(text, body).json()["code"] == 0
+    assert studio.post(voice.kling["delete"]["paths"][0], {"voice_id": number}).json()["code"] == 0
+    assert studio.post(text, body).json()["message"] == f"Voice not found by id: {number}"
+    presets = studio.get(voice.kling["presets"]["path"])
+    names = [one["task_result"]["voices"][0]["voice_name"] for one in presets]
+    assert names == ["Harbour", "Orchard"]
+    answer = studio.post(voice.kling["delete"]["paths"][0], {"voice_id": PRESETS["voice"]})
+    assert answer.json()["code"] == 1201
+
+
+def test_sounds_may_come_as_base64(studio):
+    """An MP3 inside the request is kept; what is no sound is refused."""
+    url = studio.post("/v1/audio/tts", TTS).json()["data"]["task_result"]["audios"][0]["url"]
+    sound = base64.b64encode(studio.http.get(url).content).decode()
+    avatar = catalog.load("avatar").path
+    body = {"image": "https://example.com/hana.png", "sound_file": sound}
+    assert studio.post(avatar, body).json()["code"] == 0
+    answer = studio.post(avatar, {**body, "sound_file": base64.b64encode(b"no sound").decode()})
+    assert answer.json()["message"] == "Audio format is invalid, only mp3, wav, m4a and aac are supported"
