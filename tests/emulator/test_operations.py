@@ -50,9 +50,12 @@ def opened(kling, operation, body):
     return {name: value for name, value in body.items() if name not in ("selections", "deselections")}
 
 
-def example(kling, operation):
-    """The operation's example with ids that this account has."""
+def example(kling, operation, video_id=None):
+    """The operation's example with ids that this account has; `video_id` in place of the video's URL."""
     body = copy.deepcopy(operation.schema["examples"][0])
+    if video_id:
+        body["video_id"] = video_id
+        del body["video_url"]
     for entry in operation.kling["media"]:
         if "as" in entry or entry["kind"] in PRESETS:
             for pointer, _ in list(walk(body, entry["at"])):
@@ -108,8 +111,9 @@ def test_the_example_of_an_operation_is_made(studio, name):
 def test_a_film_is_as_long_as_what_it_is_made_from(studio):
     """Lip sync keeps the film's length, an extension adds five seconds, an avatar speaks as long as its line."""
     lengths = {}
+    video = {"advanced-lip-sync": studio.ids["video"]}
     for name in ("advanced-lip-sync", "video-extend", "avatar"):
-        body = {**example(studio, catalog.load(name)), "external_task_id": f"length-{name}"}
+        body = {**example(studio, catalog.load(name), video.get(name)), "external_task_id": f"length-{name}"}
         task_id = studio.post(catalog.load(name).path, body).json()["data"]["task_id"]
         studio.advance(60)
         task = studio.get(f"{catalog.load(name).path}/{task_id}")
