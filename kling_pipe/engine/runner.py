@@ -86,7 +86,9 @@ class LocalRunner:
         self.urgency = graph.longest_from(needs, {address: self._expected(step) for address, step in working.items()})
         for address, step in self.steps.items():
             self.context.on_event(Event("planned", address, self.context.clock(), {"action": step.action}))
-        for address in [address for address, count in self.waiting.items() if count == 0]:
+        # The most urgent first: who asks first for a free slot gets it.
+        ready = [address for address, count in self.waiting.items() if count == 0]
+        for address in sorted(ready, key=lambda one: -self.urgency.get(one, 0.0)):
             self._start(self.steps[address])
         self._settle()
 
