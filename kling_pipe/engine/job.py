@@ -60,15 +60,24 @@ async def run_job(
         while True:
             record = await _attempt(job, attempt, operation, context, holding)
             if record.failure != "transient" or attempt >= last:
-                return record
+                return _last_word(record, context)
             if why_not := again():
-                return replace(record, message=f"{record.message}; no new attempt: {why_not}")
+                message = f"{record.message}; no new attempt: {why_not}"
+                return _last_word(replace(record, message=message), context)
             attempt += 1
+            holding.release()
             context.tell("retrying", record, reason=record.message, seconds=0)
             await context.slots.take(want)
             holding = Holding(context, want)
     finally:
         holding.release()
+
+
+def _last_word(record: Record, context: Context) -> Record:
+    if record.state == "failed" and context.settings.fail_fast:
+        # Before the slot is given back, or the next job would slip in.
+        context.slots.stop()
+    return record
 
 
 async def _attempt(job: Job, attempt: int, operation: Operation, context: Context, holding: Holding) -> Record:
@@ -88,9 +97,8 @@ async def _attempt(job: Job, attempt: int, operation: Operation, context: Contex
             elif known is not None and known.task_id:
                 # A run that does not wait still takes what is done by now, so that what needs it can be sent.
                 record = await renewed(context, operation, record) or record
-        if record.state in ("succeed", "failed"):
-            holding.release()
         if record.state == "succeed":
+            holding.release()
             record = await saved(context, job, operation, record)
         elif record.state == "failed":
             context.tell("failed", record, message=record.message, failure=record.failure)
