@@ -13,6 +13,7 @@ from PIL import Image
 from kling_pipe.api import load
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import Manifest
+from kling_pipe.manifest.words import KINDS
 from kling_pipe.model import Problem
 from kling_pipe.source.document import parse
 
@@ -43,11 +44,10 @@ def whole(text: str, base: str) -> str:
     document = parse(text, "test.yaml")
     if document.problems:
         return f"project: spring-tea\n{text}"
-    kinds = ("elements", "images", "videos")
     over = laid_over(data_of(base), document.data)
-    for kind in kinds:
+    for kind in KINDS:
         # An entry is replaced, not mixed: half of one recipe and half of another says nothing.
-        over[kind] = {**data_of(base)[kind], **(document.data.get(kind) or {})}
+        over[kind] = {**data_of(base).get(kind, {}), **(document.data.get(kind) or {})}
     return json.dumps(over, ensure_ascii=False)
 
 

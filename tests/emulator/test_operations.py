@@ -45,8 +45,8 @@ def opened(kling, operation, body):
                 for sent in fields:
                     del body[sent]
             if form := step.get("chooses"):
-                for _, item in walk(body, form["in"]):
-                    item[form["id"]] = data[form["among"]][item.pop(form["number"])][form["id"]]
+                for _, chosen in walk(body, form["in"]):
+                    chosen[form["id"]] = data[form["among"]][chosen.pop(form["number"])][form["id"]]
     return {name: value for name, value in body.items() if name not in ("selections", "deselections")}
 
 
