@@ -178,7 +178,7 @@ def states_of(manifest: Manifest, snapshot: Snapshot) -> dict[str, str]:
     """What is known of each job, by address: `new`, `made`, `running`, `failed`."""
     found = {}
     for job in manifest.jobs:
-        record = snapshot.known(job)
+        record = snapshot.counts(job)
         words = {"succeed": "made", "failed": "failed"}
         found[job.address] = "new" if record is None else words.get(record.state, "running")
     return found

@@ -70,7 +70,7 @@ def _names(job: Job) -> tuple[str, str, str]:
 def _hint(core: str, jobs: Sequence[Job]) -> str:
     if core.startswith("tag:"):
         tags = sorted({tag for job in jobs for tag in job.tags})
-        return f"the tags are {', '.join(tags) or 'none'}"
+        return f"the tags are {', '.join(tags)}" if tags else "no job has `tags:`"
     titles = sorted({job.base.partition("@")[0] for job in jobs})
     near = nearest(core, [*titles, *(job.base for job in jobs)])
     return f"did you mean `{near}`?" if near else f"there are {', '.join(titles[:8])}"

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from kling_pipe.cli.colour import from_environment
 from kling_pipe.errors import Interrupted, KlingPipeError, ManifestInvalid
 
 USAGE = 64
@@ -18,13 +19,21 @@ BUG = 70
 LOCAL = 74
 
 
-def run_guarded(command: click.Command, args: list[str] | None, seams: Any) -> NoReturn:
+def run_guarded(command: click.Command, args: list[str] | None, seams: Any) -> None:
     """Run a command and exit with its code."""
     _utf8()
+    with click.Context(command, color=from_environment(os.environ)) as root:
+        _run(command, args, seams, root)
+
+
+def _run(command: click.Command, args: list[str] | None, seams: Any, root: click.Context) -> NoReturn:
     try:
-        code = command.main(args, prog_name="kling-pipe", standalone_mode=False, obj=seams)
+        code = command.main(args, prog_name="kling-pipe", standalone_mode=False, obj=seams, parent=root)
     except click.Abort:
-        sys.exit(_tell("stopped", "", Interrupted.exit_code))
+        sys.exit(_tell("interrupted", "Run again to go on.", Interrupted.exit_code))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(USAGE)
     except click.ClickException as error:
         sys.exit(_usage(error))
     except KlingPipeError as error:
@@ -53,9 +62,9 @@ def _os_message(error: OSError) -> str:
     return f"{where}{error.strerror or error}"
 
 
-def tell(message: str, hint: str) -> None:
-    """An error and the next step, on stderr."""
-    click.echo(click.style("error: ", fg="red", bold=True) + message, err=True)
+def tell(message: str, hint: str, *, word: str = "error", fg: str = "red") -> None:
+    """An error (or what else `word` says) and the next step, on stderr."""
+    click.echo(click.style(f"{word}: ", fg=fg, bold=True) + message, err=True)
     if hint:
         click.echo(f"  next: {hint}", err=True)
 

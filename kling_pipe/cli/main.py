@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kling_pipe.cli.boundary import run_guarded
+from kling_pipe.cli.colour import color_option
 
 VERBS = {
     "init": ("project", "Write a first manifest into this folder."),
@@ -31,6 +32,7 @@ VERBS = {
     "explain": ("explain", "Explain a problem's id, or a file that was made."),
     "operations": ("catalog", "List the operations, or show one."),
     "schema": ("catalog", "Print a JSON Schema: `manifest` or an operation."),
+    "lsp": ("lsp", "Serve editors: problems, completion, hover, rename, over stdin and stdout."),
     "emulator": ("emulator", "Run the local Kling."),
     "doctor": ("project", "Check this machine, the credentials and the account."),
     "completion": ("project", "Print a completion script for bash, zsh or fish."),
@@ -79,6 +81,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@color_option
 def cli() -> None:
     """Terraform for generated video: a campaign as YAML, made once, paid once.
 

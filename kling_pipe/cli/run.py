@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened, seams
+from kling_pipe.cli.ending import command, say_rest, say_where
 from kling_pipe.cli.logfile import Log, log_file
+from kling_pipe.cli.options import out_option
 from kling_pipe.cli.reviewed import refuse_changes, reviewed
-from kling_pipe.errors import BudgetExceeded, UsageError
+from kling_pipe.errors import BudgetExceeded, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from kling_pipe.engine import Result, Settings
@@ -28,6 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _options(command: F) -> F:
     for option in reversed(
         (
+            out_option,
             click.option(
                 "-j", "--jobs", type=click.IntRange(1), envvar="KLING_PIPE_JOBS", help="At most so many jobs at once."
             ),
@@ -62,6 +65,11 @@ def _options(command: F) -> F:
                 type=click.Path(path_type=Path, dir_okay=False),
                 envvar="KLING_PIPE_LOG_FILE",
                 help="Append every request and event to this file, as JSON lines.",
+            ),
+            click.option(
+                "--provenance/--no-provenance",
+                default=None,
+                help="Write the task's ids into new PNG and MP4 files (default).",
             ),
             click.option("-q", "--quiet", is_flag=True, help="No progress, only the last line."),
         )
@@ -119,7 +127,7 @@ def run(campaign: Campaign, replace: tuple[str, ...], **flags: Any) -> None:
 @_spending
 @click.argument("addresses", nargs=-1)
 def retry(campaign: Campaign, addresses: tuple[str, ...], **flags: Any) -> None:
-    """Try failed jobs again, as new attempts: those at ADDRESSES, or all that failed."""
+    """Try failed jobs again, as new attempts: those at ADDRESSES, or all that failed; then what waited for them."""
     from dataclasses import replace as replace_fields
 
     from kling_pipe.cli.options import DEFAULT_MANIFEST
@@ -128,7 +136,10 @@ def retry(campaign: Campaign, addresses: tuple[str, ...], **flags: Any) -> None:
     if looks_like_reference(str(campaign.manifest)):  # `retry video.teaser`: the manifest is the usual one
         addresses = (str(campaign.manifest), *addresses)
         campaign = replace_fields(campaign, manifest=Path(DEFAULT_MANIFEST))
-    _make(campaign, flags, retry=addresses or ("state:failed",))
+    again = addresses or ("state:failed",)
+    if not campaign.select:  # what was never tried is not what `retry` was asked for
+        campaign = replace_fields(campaign, select=tuple(f"{one}+" for one in again))
+    _make(campaign, flags, retry=again)
 
 
 @click.command()
@@ -147,7 +158,12 @@ def wait(campaign: Campaign, **flags: Any) -> None:
     rest = tuple(step for step in found.steps if step not in under_way)
     if not under_way:
         click.echo("nothing is under way", err=True)
-    _carry_out(Plan(found.project, under_way, found.warnings, (*found.others, *rest)), manifest, workspace, flags)
+    unmade = sum(1 for step in rest if step.action not in ("reuse", "frozen"))
+    if unmade:
+        count = "1 other job is" if unmade == 1 else f"{unmade} other jobs are"
+        click.echo(f"{count} not made yet: `{command(campaign, 'run')}` makes what is missing", err=True)
+    within = Plan(found.project, under_way, found.warnings, (*found.others, *rest))
+    _carry_out(within, manifest, workspace, campaign, flags)
 
 
 def _make(
@@ -172,10 +188,12 @@ def _make(
     )
     if saved is not None:
         refuse_changes(saved[1], found, workspace)
-    _tell_problems([*manifest.problems, *found.warnings])
+    if retry and not any(step.action == "retry" for step in found.steps):
+        click.echo("nothing failed here that could be tried again", err=True)
+    _tell_problems([*manifest.problems, *found.warnings], campaign)
     _gate(api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
     _ask(found, workspace, flags)
-    _carry_out(found, manifest, workspace, flags)
+    _carry_out(found, manifest, workspace, campaign, flags)
 
 
 def _settle(flags: dict[str, Any], campaign: Campaign) -> None:
@@ -183,14 +201,17 @@ def _settle(flags: dict[str, Any], campaign: Campaign) -> None:
     settings = campaign.settings
     flags["jobs"] = flags["jobs"] or settings.get("jobs")
     flags["progress"] = flags["progress"] or settings.get("progress") or "auto"
+    if flags["provenance"] is None:
+        flags["provenance"] = settings.get("provenance", True)
     flags["timeout"] = seconds(flags["timeout"] or settings.get("timeout", ""))
     flags["log"] = click.get_current_context().with_resource(log_file(flags["log_file"]))
 
 
-def _tell_problems(problems: list[Any]) -> None:
+def _tell_problems(problems: list[Any], campaign: Campaign) -> None:
     warnings = sum(1 for one in problems if one.level == "warn")
     if warnings:
-        click.echo(f"{warnings} warning{'s' if warnings > 1 else ''}; `kling-pipe validate` shows them", err=True)
+        shows = command(campaign, "validate", account=False)
+        click.echo(f"{warnings} warning{'s' if warnings > 1 else ''}; `{shows}` shows them", err=True)
 
 
 def _gate(problems: list[Any]) -> None:
@@ -213,10 +234,22 @@ def _ask(found: Plan, workspace: Workspace, flags: dict[str, Any]) -> None:
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
     click.echo(plan_text(found, emulated=workspace.emulated), err=True)
     if interactive and not flags["yes"] and spending(found.steps):
-        click.confirm("Go ahead?", abort=True, err=True)
+        _confirm()
 
 
-def _carry_out(found: Plan, manifest: Manifest, workspace: Workspace, flags: dict[str, Any]) -> None:
+def _confirm() -> None:
+    try:
+        wanted = click.confirm("Go ahead?", err=True)
+    except click.Abort:
+        click.echo(err=True)
+        wanted = False
+    if not wanted:
+        raise Interrupted("not confirmed: nothing was sent", hint="-y goes ahead without a question.")
+
+
+def _carry_out(
+    found: Plan, manifest: Manifest, workspace: Workspace, campaign: Campaign, flags: dict[str, Any]
+) -> None:
     from kling_pipe import api
     from kling_pipe.cli.progress import listeners
     from kling_pipe.engine.events import both
@@ -238,10 +271,13 @@ def _carry_out(found: Plan, manifest: Manifest, workspace: Workspace, flags: dic
         both(log.last, last)(result_form(result))
     _report(result, found, workspace, flags["junit_into"])
     if not flags["as_json"]:
-        if failed := failures_text(result):
+        if failed := failures_text(result, lambda verb, *words: command(campaign, verb, *words)):
             click.echo(failed, err=True)
+        if not flags["quiet"]:
+            say_where(result, workspace)
         click.echo(summary_text(result, emulated=workspace.emulated))
-    _end(result)
+    say_rest(result, campaign, detached=flags.get("detach", False))
+    click.get_current_context().exit(result.exit_code)
 
 
 def _report(result: Result, found: Plan, workspace: Workspace, junit: Path | None) -> None:
@@ -277,6 +313,7 @@ def _settings(manifest: Manifest, flags: dict[str, Any], budget: dict[str, Any])
         callback_url=url,
         callback_listen=flags.get("callback_listen", "") or listening_at(url),
         callback_secret=os.environ.get("KLING_CALLBACK_SECRET", ""),
+        provenance=flags["provenance"],
     )
 
 
@@ -293,21 +330,3 @@ def seconds(text: str) -> float | None:
     if not 0 <= value < float("inf"):
         raise UsageError(f"`--timeout {text}` is no time", hint="Write 90s, 50m or 2h.")
     return value
-
-
-def _end(result: Result) -> None:
-    from kling_pipe.cli.boundary import tell
-
-    if result.error is not None:
-        tell(result.error.message, result.error.hint)
-    if result.stopped == "interrupted":
-        tell(
-            f"interrupted: the state is saved; {result.at_kling} tasks go on at Kling and will be billed",
-            "Run again to go on.",
-        )
-    elif result.waiting and result.error is None:
-        tell(
-            f"stopped waiting: {result.waiting} jobs are not done, {result.at_kling} tasks go on at Kling",
-            "Run again, or `kling-pipe wait`.",
-        )
-    click.get_current_context().exit(result.exit_code)

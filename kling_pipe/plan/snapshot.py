@@ -85,6 +85,10 @@ class Snapshot:
         block = self.block(job)
         return made_record(block, job.address) if block and "outputs" in block else None
 
+    def counts(self, job: Job) -> Record | None:
+        """The record whose result stands for a job now: a frozen one has what the lock records, whatever it asks."""
+        return self.frozen(job) if job.frozen else self.known(job)
+
     def paths(self, job: Job, record: Record) -> list[tuple[Output, str]]:
         """The files that a record should have at this job's place."""
         if not job.place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,12 +20,19 @@ def summary_text(result: Result, *, emulated: bool = False) -> str:
     return f"{counts}; {paid}{' on the emulator, nothing was paid' if emulated else ''}"
 
 
-def failures_text(result: Result) -> str:
-    """Each failed job: where it stands, what Kling said, what it cost, what to do."""
-    return "\n".join(_failure(outcome) for outcome in result.outcomes if outcome.ending == "failed")
+def _plain_command(verb: str, *words: str) -> str:
+    return " ".join(("kling-pipe", verb, *words))
 
 
-def _failure(outcome: Outcome) -> str:
+def failures_text(result: Result, command: Callable[..., str] = _plain_command) -> str:
+    """Each failed job: where it stands, what Kling said, what it cost, what to do.
+
+    `command(verb, *words)` writes a command line for this campaign.
+    """
+    return "\n".join(_failure(outcome, command) for outcome in result.outcomes if outcome.ending == "failed")
+
+
+def _failure(outcome: Outcome, command: Callable[..., str]) -> str:
     job, record = outcome.step.job, outcome.record
     place = f"{job.position}: " if job.position else ""
     lines = [
@@ -33,19 +41,19 @@ def _failure(outcome: Outcome) -> str:
     if record is not None and record.task_id:
         cost = f"{record.units} units" if record.units else "no units"
         lines.append(f"    task: {record.task_id} ({record.external_task_id}), {cost} charged")
-    lines.append(f"    next: {_next(outcome)}")
+    lines.append(f"    next: {_next(outcome, command)}")
     return "\n".join(lines)
 
 
-def _next(outcome: Outcome) -> str:
+def _next(outcome: Outcome, command: Callable[..., str]) -> str:
     address, record = outcome.address, outcome.record
     if outcome.step.action == "lost":
-        return f"pay for it once more with `kling-pipe run --replace {address}`, or bring the file back"
+        return f"pay for it once more with `{command('run', '--replace', address)}`, or bring the file back"
     if outcome.message.startswith("it needs"):
         return "see the job that it needs"
     if record is not None and record.failure == "moderation":
         return "change the prompt or the pictures; Kling's content rules refused them"
-    return f"change it in the manifest, or try again with `kling-pipe retry -s {address}`"
+    return f"change it in the manifest, or try again with `{command('retry', address)}`"
 
 
 def result_form(result: Result) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def rows(jobs: Sequence[Job], snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _row(job: Job, snapshot: Snapshot) -> dict[str, Any]:
-    record = snapshot.known(job)
+    record = snapshot.counts(job)
     if record is None:
         return {"address": job.address, "state": "new"}
     state = {"succeed": "made", "failed": "failed"}.get(record.state, "running")
