@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kling_pipe.model import Cost, Plan, Step
+from kling_pipe.report.columns import cells, padded
 
 FORMAT_VERSION = "1.0"
 _SIGNS = {
@@ -65,7 +66,7 @@ def cost_text(cost: Cost) -> str:
 def plan_text(plan: Plan, *, why: bool = False, emulated: bool = False, everything: bool = False) -> str:
     """The plan as a list. What stays as it is is counted, and shown with `why` or `everything`."""
     shown = [step for step in plan.steps if why or everything or step.action != "reuse"]
-    width = max((len(step.job.address) for step in shown), default=0)
+    width = max((cells(step.job.address) for step in shown), default=0)
     lines = [f"Plan for {plan.project}{' on the emulator' if emulated else ''}: {_counted(plan.steps)}"]
     for step in shown:
         lines += _step(step, min(width, 60), why)
@@ -77,7 +78,7 @@ def _step(step: Step, width: int, why: bool) -> list[str]:
     head = click.style(f"  {sign} {step.action:<8}", fg=colour)
     cost = f"  {cost_text(step.cost)}" if step.action in _SPENDS and not step.shared_with else ""
     shared = f"  same request as {step.shared_with}: one task for both" if step.shared_with else ""
-    lines = [f"{head} {step.job.address:<{width}}{cost}{shared}".rstrip()]
+    lines = [f"{head} {padded(step.job.address, width)}{cost}{shared}".rstrip()]
     if why or step.action in ("blocked", "lost"):
         lines += [f"             {reason}" for reason in step.reasons]
     return lines

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
 from kling_pipe.model import Problem
+from kling_pipe.report.columns import cells
 from kling_pipe.report.facts import facts
 
 FORMAT_VERSION = "1.0"
@@ -42,17 +42,11 @@ def _excerpt(problem: Problem, number: int, column: int) -> list[str]:
     start = max(0, column - 1 - _LONGEST_EXCERPT // 2) if len(text) > _LONGEST_EXCERPT else 0
     shown = ("..." if start else "") + text[start : start + _LONGEST_EXCERPT]
     before = ("..." if start else "") + text[start : column - 1]
-    pad = " " * sum(_cells(letter) for letter in before)
+    pad = " " * cells(before)
     marked = text[column - 1 : column - 1 + max(1, problem.width)][:_LONGEST_EXCERPT]
-    caret = "^" * max(1, sum(_cells(letter) for letter in marked))
+    caret = "^" * max(1, cells(marked))
     gutter = f"{number:>5} | "
     return [f"{gutter}{shown}", f"{' ' * (len(gutter) - 2)}| {pad}{click.style(caret, fg=_COLOURS[problem.level])}"]
-
-
-def _cells(letter: str) -> int:
-    if unicodedata.combining(letter):
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def problems_text(problems: Sequence[Problem]) -> str:

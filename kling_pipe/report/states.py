@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kling_pipe.model import Job
+from kling_pipe.report.columns import cells, padded
 
 if TYPE_CHECKING:
     from kling_pipe.plan import Snapshot
@@ -57,7 +58,7 @@ def states_json(jobs: Sequence[Job], snapshot: Snapshot) -> str:
 def states_text(jobs: Sequence[Job], snapshot: Snapshot) -> str:
     """A line a job, and the counts."""
     found = rows(jobs, snapshot)
-    width = min(60, max((len(row["address"]) for row in found), default=0))
+    width = min(60, max((cells(row["address"]) for row in found), default=0))
     lines = [_line(row, width) for row in found]
     counts = Counter(row["state"] for row in found)
     return "\n".join([*lines, ", ".join(f"{counts[state]} {state}" for state in _COLOURS)])
@@ -74,4 +75,4 @@ def _line(row: dict[str, Any], width: int) -> str:
         if row.get("days_left") is not None and row["state"] == "made"
         else ""
     )
-    return f"{state} {row['address']:<{width}}  {task:<18}  {what or ''}{left}".rstrip()
+    return f"{state} {padded(row['address'], width)}  {task:<18}  {what or ''}{left}".rstrip()
