@@ -121,7 +121,7 @@ class Submission:
 
     async def _refused(self, answer: Refused) -> Record | None:
         if answer.row.create == "back_off":
-            await self._back_off(answer.message, answer.retry_after)
+            await self._back_off(_reason(answer), answer.retry_after)
             return None
         if answer.row.create == "wait_slot":
             await self._wait_for_slot()
@@ -137,7 +137,7 @@ class Submission:
         """A code that may mean that the task exists: the look-up decides, never the message."""
         if answer.row.family == "server":
             self.doubt_at = self.context.clock()
-            await self._back_off(answer.message, answer.retry_after)
+            await self._back_off(_reason(answer), answer.retry_after)
             return None
         # An id that was sent before and is refused now most likely exists and is not to be seen yet.
         settles = _SETTLES_AFTER_REFUSED_ID if self.resent else 1

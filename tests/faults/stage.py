@@ -29,7 +29,9 @@ defaults:
 
 PICTURE = HEAD + "images: { kite: { prompt: a red kite } }\n"
 
-CHAIN = HEAD + """\
+CHAIN = (
+    HEAD
+    + """\
 elements:
   hana:
     element_name: Hana
@@ -42,6 +44,7 @@ images:
 videos:
   film: { first_frame: image.key, prompt: the mist lifts }
 """
+)
 
 
 def many(count: int) -> str:
@@ -93,7 +96,12 @@ class Stage:
         """Plan and run in this process."""
         chosen = settings or self.settings
         return api.run(
-            self.plan(**options), self.workspace, settings=chosen, seams=self.seams, on_event=self.events.append, create=create
+            self.plan(**options),
+            self.workspace,
+            settings=chosen,
+            seams=self.seams,
+            on_event=self.events.append,
+            create=create,
         )
 
     def process(self, *words: str, environ: dict[str, str] | None = None, **streams) -> subprocess.Popen:

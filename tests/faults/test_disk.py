@@ -69,7 +69,9 @@ def test_a_disk_that_is_really_full_is_a_clear_error(picture):
     """The system refuses to let files grow: the command says which file, keeps the task, and the next run goes on."""
     picture.faults()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    run = picture.process("run", "-y", "-q", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1])))
+    run = picture.process(
+        "run", "-y", "-q", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    )
     _, err = run.communicate(timeout=30)
     assert run.returncode == 74, err
     assert "error: " in err
@@ -135,7 +137,9 @@ def make_newer(path):
     connection.close()
 
 
-@pytest.mark.parametrize(("harm", "said"), [(damage_header, "damaged"), (damage_middle, "damaged"), (make_newer, "version 99")])
+@pytest.mark.parametrize(
+    ("harm", "said"), [(damage_header, "damaged"), (damage_middle, "damaged"), (make_newer, "version 99")]
+)
 def test_a_ledger_that_cannot_be_believed_is_refused_and_never_taken_as_empty(chain, harm, said):
     """Exit 74 before anything is sent; moved away, `sync` brings everything back, and nothing is made again."""
     chain.run()
@@ -165,7 +169,9 @@ def torn(text):
     return text[: len(text) // 2]
 
 
-@pytest.mark.parametrize(("harm", "said"), [(conflict, "merge conflict"), (newer, "version 9"), (torn, "kling-pipe.lock")])
+@pytest.mark.parametrize(
+    ("harm", "said"), [(conflict, "merge conflict"), (newer, "version 9"), (torn, "kling-pipe.lock")]
+)
 def test_a_lock_that_cannot_be_read_is_refused_and_left_as_it_is(chain, harm, said):
     """Exit 74, nothing sent, not a byte changed; put right, the campaign is as it was."""
     chain.run()

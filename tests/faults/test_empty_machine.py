@@ -48,7 +48,14 @@ def test_sync_rebuilds_ledger_and_lock(chain):
 def test_sync_finds_takes_failed_attempts_and_replacements(chain):
     """The attempt that counts is found again, whatever came before it."""
     chain.write(CHAIN + "  other: { prompt: clouds, takes: 2 }\n")
-    chain.faults({"fault": "task_failure", "message": "internal error, try later", "match": {"operation": "omni-image"}, "times": 1})
+    chain.faults(
+        {
+            "fault": "task_failure",
+            "message": "internal error, try later",
+            "match": {"operation": "omni-image"},
+            "times": 1,
+        }
+    )
     assert chain.run().failed == 2
     assert tally(chain.run(retry=["state:failed"]))[2:] == (0, 0)
     assert tally(chain.run(replace=["video.other#2"])) == (1, 4, 0, 0)

@@ -6,11 +6,15 @@ from dataclasses import replace
 import pytest
 from stage import HEAD, PICTURE, ROOT, tally
 
-CODES = [row for row in json.loads((ROOT / "schemas" / "errors.json").read_text(encoding="utf-8"))["codes"] if row["code"]]
+CODES = [
+    row for row in json.loads((ROOT / "schemas" / "errors.json").read_text(encoding="utf-8"))["codes"] if row["code"]
+]
 BUSY = "Service busy, please try again later"
 BLOCKED = "Failure to pass the risk control system"
 
-FOUR = HEAD + """\
+FOUR = (
+    HEAD
+    + """\
 images:
   still: { prompt: a still }
 videos:
@@ -18,6 +22,7 @@ videos:
   second: { duration: 5, prompt: the second clip }
   old: { model_name: kling-video-o1, duration: 5, prompt: with another model }
 """
+)
 STOPPED = {
     "nothing": (set(), 0),
     "job": ({"video.first"}, 1),
