@@ -114,6 +114,9 @@ def _typed(value: Any) -> str:
 
 def _type_hint(error: Any) -> str:
     value, words = error.instance, error.schema.get("enum", ())
+    if error.validator_value == "object" and isinstance(value, str) and "properties" in error.schema:
+        field = next(iter([*error.schema.get("required", ()), *error.schema["properties"]]))
+        return f"write {{ {field}: {quoted(value)} }}"
     if isinstance(value, bool) and {"on", "off"} <= {*words}:
         return f"write {'on' if value else 'off'}, as text"
     meant = scalar(error.schema, value)

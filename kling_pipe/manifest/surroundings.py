@@ -49,6 +49,9 @@ class _Surroundings:
                 key="profiles" in data,
                 near=nearest(profile, map(str, profiles)),
                 allowed=", ".join(map(str, profiles)),
+                hint="Leave --profile out, or name one that stands under `profiles:`"
+                if profiles
+                else "Leave --profile out, or add it under `profiles:`",
             )
         self._amounts(("budget",), data.get("budget"), BUDGET)
         self._slots(data.get("limits"))

@@ -29,8 +29,9 @@ def facts(problem: Problem) -> list[tuple[str, str]]:
 
 
 def _is_part(text: str, message: str, least: int) -> bool:
-    """Whether a message says a text already; what is shorter than `least` says nothing by standing in a sentence."""
-    return len(text) >= least and bool(re.search(rf"(?<!\w){re.escape(text)}(?!\w)", message))
+    """Whether a message says a text already; what is shorter than `least` only with its unit behind it."""
+    unit = "" if len(text) >= least else r" (?:s|px|MB)"
+    return bool(text) and bool(re.search(rf"(?<!\w){re.escape(text)}{unit}(?!\w)", message))
 
 
 def _sentence(text: str) -> str:

@@ -243,7 +243,7 @@ def _syntax(document: Document, error: yaml.MarkedYAMLError) -> Problem:
     if id == "KP002":
         column = excerpt.find("\t") + 1
     elif id == "KP007":
-        column = excerpt.find("{{") + 1
+        column = _without_quoted(excerpt).find("{{") + 1
     return Problem(id, "error", message, Position(document.name, line, column), excerpt=excerpt, hint=hint)
 
 
@@ -280,5 +280,14 @@ def _in_plain_words(said: str, context: str) -> tuple[str, str, str]:
     return "KP001", f"not YAML: {said}{context}", "Look at the indentation, quotes and brackets at and above this line."
 
 
+_QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*\"|(?<=[\s:,\[{])'[^']*'""")
+_TEMPLATE_TO_YAML = re.compile(r"[:-]\s+(?:\{\{|[{\[].*\{\{)")
+"""Where YAML reads braces as its own: at the start of a value, and anywhere within brackets."""
+
+
+def _without_quoted(line: str) -> str:
+    return _QUOTED.sub(lambda found: "." * len(found[0]), line)
+
+
 def _unquoted_template(line: str) -> bool:
-    return bool(re.search(r"(:|-)\s+\{\{", line))
+    return bool(_TEMPLATE_TO_YAML.search(_without_quoted(line)))
