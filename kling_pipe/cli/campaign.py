@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,7 @@ class Campaign:
     env_file: Path | None
     levels: Callable[[Path], Levels]
     settings: Mapping[str, Any]
+    bucket: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -78,7 +80,9 @@ def campaign_options(command: F) -> F:
         chosen = profile or settings.get("profile", "")
         account = (emulator, state, env_file)
         left_out = (*exclude, *other_shards(shard))
-        campaign = Campaign(manifest, variables, variable_files, chosen, select, left_out, *account, levels, settings)
+        bucket = others.pop("bucket", "") or os.environ.get("KLING_PIPE_OUT", "") or settings.get("out", "")
+        compiled = (manifest, variables, variable_files, chosen, select, left_out)
+        campaign = Campaign(*compiled, *account, levels, settings, bucket)
         return command(campaign, **others)
 
     return wrapped  # type: ignore[return-value]
@@ -91,8 +95,8 @@ def seams(**more: Any) -> Seams:
     return Seams(**{**more, **(click.get_current_context().obj or {})})
 
 
-def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
-    """The compiled manifest and its workspace."""
+def workspace_of(campaign: Campaign) -> Workspace:
+    """Where the campaign lives, and the account it talks to; its manifest need not be sound for that."""
     from kling_pipe import api
 
     environ = environment(campaign.env_file)
@@ -101,6 +105,14 @@ def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
     workspace = api.open_workspace(
         campaign.manifest, emulator=campaign.emulator, state=campaign.state, profile=campaign.profile, environ=environ
     )
+    return workspace.kept_in(campaign.bucket) if campaign.bucket else workspace
+
+
+def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
+    """The compiled manifest and its workspace."""
+    from kling_pipe import api
+
+    workspace = workspace_of(campaign)
     manifest = api.load(
         campaign.manifest,
         vars={**campaign.given, **variables_from(campaign.variables, campaign.variable_files)},

@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_pipe.errors import KlingPipeError
 
 if TYPE_CHECKING:
+    from kling_pipe.engine.account import Pack
     from kling_pipe.workspace import Workspace
 
 Line = tuple[bool, str, int]
@@ -67,8 +68,19 @@ def _account(root: Path, environ: Mapping[str, str], emulator: bool, state: Path
         base_url, _ = workspace.connection()
         yield True, f"credentials for account {workspace.account} at {base_url}", 0
         yield True, f"Kling accepts them: {_asked(workspace)}", 0
+        for pack in _packs(workspace):
+            yield pack.status != "runOut", f"pack {pack.name}: {pack.remaining:g} of {pack.total:g} units left", 4
     except KlingPipeError as error:
         yield False, f"{error.message}" + (f" ({error.hint})" if error.hint else ""), error.exit_code
+
+
+def _packs(workspace: Workspace) -> Sequence[Pack]:
+    import asyncio
+    import time
+
+    from kling_pipe.engine.account import packs
+
+    return asyncio.run(packs(workspace, time.time))
 
 
 def _asked(workspace: Workspace) -> str:

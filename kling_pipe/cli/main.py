@@ -34,6 +34,7 @@ VERBS = {
     "schema": ("catalog", "Print a JSON Schema: `manifest` or an operation."),
     "lsp": ("lsp", "Serve editors: problems, completion, hover, rename, over stdin and stdout."),
     "emulator": ("emulator", "Run the local Kling."),
+    "prune": ("prune", "Delete elements and voices at Kling that no manifest uses any more."),
     "doctor": ("project", "Check this machine, the credentials and the account."),
     "completion": ("project", "Print a completion script for bash, zsh or fish."),
 }

@@ -138,6 +138,16 @@ class Client:
         rows = answer.data or []
         return Listed(tuple(TaskState.read(row) for row in rows), len(rows) >= size)
 
+    async def ask(self, path: str, query: Mapping[str, Any]) -> Prepared | Refused | InDoubt:
+        """A question about the account. Its answer has a second envelope in the first; what is in that is given."""
+        answer = await self._read("ask", f"{path}?{urlencode(query)}")
+        if not isinstance(answer, _Envelope):
+            return answer
+        data = answer.data if isinstance(answer.data, Mapping) else {}
+        if code := data.get("code"):
+            return Refused(int(code), str(data.get("msg") or ""), code_row(int(code)))
+        return Prepared(data)
+
     async def download(
         self, url: str, write: Callable[[bytes], None], *, external_task_id: str = "", again: str = ""
     ) -> Downloaded | Gone | InDoubt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Client
 from kling_pipe.engine.lookup import lookup
 from kling_pipe.graph import ancestors
@@ -60,7 +61,7 @@ def _elements_in_use(jobs: Sequence[Job], plan: Plan, snapshot: Snapshot) -> lis
         if step.job.address in used
         and step.action in ("reuse", "frozen")
         and step.record is not None
-        and any(output.element_id is not None for output in step.record.outputs)
+        and "id" in operation_named(step.job.operation).kling["result"]
         and step.job.identity not in snapshot.looked_up
     ]
 

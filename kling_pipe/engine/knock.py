@@ -15,7 +15,7 @@ async def knock(workspace: Workspace) -> int:
     Raises CredentialsError and Unreachable.
     """
     base_url, credentials = workspace.connection()
-    free = next(one for one in operations().values() if one.kling["pool"]["pack"] is None)
+    free = next(one for one in operations().values() if one.kling["pool"]["pack"] is None and "list" in one.kling)
     async with Client(base_url, credentials) as client:
         answer = await client.list(free, 1, 1)
     if isinstance(answer, Listed):

@@ -117,9 +117,9 @@ class _Planner:
         return self._step(job, "blocked", record.attempt, (told, hint), record)
 
     def _made(self, job: Job, record: Record, action: Action) -> Step:
-        if any(output.element_id in self.snapshot.deleted_elements for output in record.outputs if output.element_id):
+        if self._is_deleted(record):
             attempt = self.snapshot.highest_attempt(job) + 1
-            return self._send(job, "create", attempt, ("its element was deleted at Kling",), record)
+            return self._send(job, "create", attempt, (f"its {job.kind} was deleted at Kling",), record)
         paths = self.snapshot.paths(job, record)
         missing = [(output, path) for output, path in paths if not self._in_place(output.size, output.sha256, path)]
         if not missing:
@@ -133,6 +133,11 @@ class _Planner:
             known = "is missing" if missing[0][0].sha256 else "was made and is not saved yet"
             reason = f"`{missing[0][1]}` {known}; it is fetched, without a new task"
         return self._step(job, "download", record.attempt, (reason,), record)
+
+    def _is_deleted(self, record: Record) -> bool:
+        """Whether an element or a voice is gone from the library. Files are never deleted there."""
+        ids = {output.element_id or (int(output.id) if output.id.isdecimal() else 0) for output in record.outputs}
+        return bool(ids & self.snapshot.deleted_elements)
 
     def _in_place(self, size: int, sha256: str, path: str) -> bool:
         return bool(sha256) and self.snapshot.stands(path, size)

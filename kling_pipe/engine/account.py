@@ -1,0 +1,57 @@
+"""What the account itself says: whether it lets us in, and what is left in its packs. Spends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kling_pipe.catalog import table
+from kling_pipe.client import Client, Prepared, Refused
+from kling_pipe.engine.stops import stop_for
+from kling_pipe.errors import KlingPipeError, Unreachable
+from kling_pipe.workspace import Workspace
+
+_YEAR_MS = 365 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """One resource pack. Quantities in units, `ends` in ms; `status` is Kling's own word (online, runOut, ...)."""
+
+    name: str
+    total: float
+    remaining: float
+    status: str
+    ends: int
+
+
+async def packs(workspace: Workspace, clock: Callable[[], float]) -> tuple[Pack, ...]:
+    """The packs that were bought in the last year, as Kling lists them: what is left is up to 12 hours old.
+
+    Raises CredentialsError and Unreachable.
+    """
+    form = table("account")["packs"]
+    base_url, credentials = workspace.connection()
+    now = int(clock() * 1000)
+    async with Client(base_url, credentials) as client:
+        answer = await client.ask(str(form["path"]), {"start_time": now - _YEAR_MS, "end_time": now})
+    if not isinstance(answer, Prepared):
+        raise _trouble(answer)
+    return tuple(_pack(row, form) for row in answer.data.get(form["rows"]) or ())
+
+
+def _pack(row: dict[str, Any], form: dict[str, str]) -> Pack:
+    return Pack(
+        name=str(row.get(form["name"], "")),
+        total=float(row.get(form["total"]) or 0),
+        remaining=float(row.get(form["remaining"]) or 0),
+        status=str(row.get(form["status"], "")),
+        ends=int(row.get(form["ends"]) or 0),
+    )
+
+
+def _trouble(answer: Any) -> KlingPipeError:
+    if isinstance(answer, Refused):
+        return stop_for(answer) or Unreachable(f"Kling refuses to say what is left: {answer.code} {answer.message}")
+    return Unreachable(f"Kling cannot be reached: {answer.reason}", hint="Check the network and KLING_BASE_URL.")
