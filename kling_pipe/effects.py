@@ -48,6 +48,10 @@ class Effects:
         """Hard link; raises OSError where the file system has none or the target exists."""
         self._do("link", lambda: os.link(source, target))
 
+    def upload(self, action: Callable[[], Any]) -> Any:
+        """Write to a bucket: a put, a copy, the end of a multipart upload."""
+        return self._do("upload", action)
+
     def sending(self, name: str) -> None:
         """Right before a request's first byte goes out."""
         self.observe(f"send {name}", "before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,10 +11,10 @@ from typing import Any
 
 from kling_pipe.auth import AccessKey, Credentials, account_id, credentials_from, missing_credentials
 from kling_pipe.effects import Effects
-from kling_pipe.errors import LocalStateError
+from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.ledger import RecordIndex, SqliteStore
 from kling_pipe.lock import Lock, LockFile, parse
-from kling_pipe.outputs import LocalOutputs
+from kling_pipe.outputs import BucketOutputs, LocalOutputs, OutputStore
 from kling_pipe.plan import Snapshot
 
 DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
@@ -21,6 +22,7 @@ DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
 
 STATE_FOLDER = ".kling-pipe"
 LOCK_NAME = "kling-pipe.lock"
+_BUCKET = re.compile(r"(s3|s3a|gs|az)://[^/\s]+(/\S*)?")
 _EMULATOR_HOST = "http://127.0.0.1"
 
 
@@ -28,7 +30,8 @@ _EMULATOR_HOST = "http://127.0.0.1"
 class Workspace:
     """A campaign's folder and account. Paths are absolute; `out` is the output folder's name, profile included.
 
-    `account` is "" when there are no credentials and the lock does not tell either.
+    `account` is "" when there are no credentials and the lock does not tell either. `bucket` is where results are kept
+    instead of the folder (see `kept_in`).
     """
 
     root: Path
@@ -42,11 +45,19 @@ class Workspace:
     emulated: bool = False
     emulator_state: Path | None = None
     emulator_options: Mapping[str, Any] | None = None
+    bucket: str = ""
 
     @property
     def ledger_path(self) -> Path:
         """The ledger's file."""
         return self.state / "ledger.sqlite"
+
+    @property
+    def folder(self) -> Path:
+        """The folder on this machine for what is made out of results, such as a contact sheet."""
+        if not self.bucket:
+            return self.root / self.out
+        return self.root / ("out-emulator" if self.emulated else "out") / self.profile
 
     def connection(self) -> tuple[str, Credentials]:
         """Base URL and credentials; starts or joins the emulator if it is wanted. Raises CredentialsError."""
@@ -77,9 +88,21 @@ class Workspace:
         block = self.read_lock().find(address, self.profile, self.account)
         return str(block["key"]) if block and "outputs" in block else None
 
-    def outputs(self, effects: Effects | None = None) -> LocalOutputs:
-        """The output folder with its objects."""
-        return LocalOutputs(self.root, self.state / "objects", effects or Effects())
+    def outputs(self, effects: Effects | None = None) -> OutputStore:
+        """The output folder, or the bucket, with its objects."""
+        effects = effects or Effects()
+        local = LocalOutputs(self.root, self.state / "objects", effects)
+        return BucketOutputs(self.bucket, local, effects) if self.bucket else local
+
+    def kept_in(self, bucket: str) -> Workspace:
+        """The same campaign with its results in a bucket: `s3://bucket/prefix`, also gs:// and az://.
+
+        An emulator's results go below `emulator/` there. Raises UsageError for what is no such URL.
+        """
+        if not _BUCKET.fullmatch(bucket):
+            raise UsageError(f"`{bucket}` is no bucket", hint="Write s3://bucket/prefix, gs://... or az://...")
+        base = bucket.rstrip("/") + ("/emulator" if self.emulated else "")
+        return replace(self, bucket=base, out=f"{base}/{self.profile}" if self.profile else base)
 
     def snapshot(self, lock: Lock | None = None, store: SqliteStore | None = None) -> Snapshot:
         """What is known here, without asking Kling. A ledger is read only if there is one."""

@@ -74,6 +74,15 @@ account_options = _stacked(
     ),
 )
 
+out_option = click.option(
+    "--out",
+    "bucket",
+    default="",
+    envvar="KLING_PIPE_OUT",
+    metavar="s3://BUCKET/PREFIX",
+    help="Keep the results in a bucket (also gs://, az://) instead of the folder `out`.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 

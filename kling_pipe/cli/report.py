@@ -40,7 +40,7 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
         _serve(campaign, workspace, port, show=show)
         return
     sheet = sheet_of(manifest, workspace, select=campaign.select, exclude=campaign.exclude)
-    default = workspace.root / workspace.out / ("contact-sheet.html" if single_file else "contact-sheet")
+    default = workspace.folder / ("contact-sheet.html" if single_file else "contact-sheet")
     posters = Posters(workspace.state / "posters")
     with _earlier(campaign, manifest, workspace, compare) as then:
         comparison = compared(then, sheet, compare) if then else None

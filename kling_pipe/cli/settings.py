@@ -14,6 +14,7 @@ FILE = "kling-pipe.toml"
 WORDS: Mapping[str, type] = {
     "base_url": str,
     "jobs": int,
+    "out": str,
     "profile": str,
     "progress": str,
     "rules": dict,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from kling_pipe.client import Client
 from kling_pipe.engine.durations import Durations
@@ -16,7 +17,9 @@ from kling_pipe.engine.slots import Slots
 from kling_pipe.engine.stops import Stops
 from kling_pipe.ledger import Store
 from kling_pipe.model import Record
-from kling_pipe.outputs import LocalOutputs
+from kling_pipe.outputs import OutputStore
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -25,7 +28,7 @@ class Context:
 
     client: Client
     store: Store
-    outputs: LocalOutputs
+    outputs: OutputStore
     slots: Slots
     poller: Poller
     durations: Durations
@@ -38,6 +41,10 @@ class Context:
     on_event: OnEvent = ignore
     stops: Stops = field(default_factory=Stops)
     meter: Meter = field(default_factory=Meter)
+
+    async def stored(self, action: Callable[..., T], *arguments: Any) -> T:
+        """The answer of a method of `outputs`; of a far one in a thread, so that nobody else waits for it."""
+        return await asyncio.to_thread(action, *arguments) if self.outputs.far else action(*arguments)
 
     def tell(self, type_: EventType, record: Record, **data: Any) -> None:
         """Report what happened to a record's job."""

@@ -47,13 +47,13 @@ async def pull(
 
 
 async def _file(name: str, record: Record, output: Output, context: Context, turns: asyncio.Semaphore) -> Pulled:
-    if context.outputs.stands(output.path, output.size):
+    if await context.stored(context.outputs.stands, output.path, output.size):
         return Pulled(name, output.path, "there")
     async with turns:
         try:
-            if not context.outputs.whole(output.sha256):
+            if not await context.stored(context.outputs.whole, output.sha256):
                 await fetched(context, operation_named(record.operation), record, output)
-            context.outputs.place(output.sha256, output.path)
+            await context.stored(context.outputs.place, output.sha256, output.path)
         except KlingPipeError as error:
             return Pulled(name, output.path, "failed", error.message)
     return Pulled(name, output.path, "fetched")

@@ -29,7 +29,7 @@ async def saved(context: Context, job: Job, operation: Operation, record: Record
             record, output = await _one(context, job, operation, record, output)
         done.append(output)
     record = replace(record, outputs=tuple(done), source="ledger")
-    _write_sidecars(context, job, record)
+    await _write_sidecars(context, job, record)
     context.store.put(record, unlocked=True)
     context.tell("saved", record, paths=[output.path for output in done if output.path])
     return record
@@ -52,11 +52,12 @@ async def renewed(context: Context, operation: Operation, record: Record) -> Rec
 async def _one(
     context: Context, job: Job, operation: Operation, record: Record, output: Output
 ) -> tuple[Record, Output]:
-    if not (output.sha256 and context.outputs.whole(output.sha256)):
+    kept = bool(output.sha256) and await context.stored(context.outputs.whole, output.sha256)
+    if not kept:
         record, stored, url = await fetched(context, operation, record, output)
         output = replace(output, sha256=stored.sha256, size=stored.size, url=url)
     path = f"{context.out}/{output_path(job.place, output, str(operation.kling['result']['extension']))}"
-    context.outputs.place(output.sha256, path)
+    await context.stored(context.outputs.place, output.sha256, path)
     return record, replace(output, path=path)
 
 
@@ -105,13 +106,14 @@ async def _download(
             return answer, None
         if incoming.size > _LARGE:  # a large file's fsync must not hold up everybody
             return answer, await asyncio.to_thread(context.outputs.keep, incoming)
-        return answer, context.outputs.keep(incoming)
+        return answer, await context.stored(context.outputs.keep, incoming)
 
 
-def _write_sidecars(context: Context, job: Job, record: Record) -> None:
+async def _write_sidecars(context: Context, job: Job, record: Record) -> None:
     upstream = {address: context.upstream(address) for address in job.needs}
     sources = {address: known for address, known in upstream.items() if known}
     for output in record.outputs:
         if output.path:
             form = sidecar_form(job, record, output, sources, emulated=context.emulated)
-            context.outputs.write(f"{output.path}.json", json.dumps(form, ensure_ascii=False, indent=2) + "\n")
+            text = json.dumps(form, ensure_ascii=False, indent=2) + "\n"
+            await context.stored(context.outputs.write, f"{output.path}.json", text)

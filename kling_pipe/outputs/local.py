@@ -7,22 +7,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
+from kling_pipe.outputs.store import Stored
 
 _CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A result that is safe on the disk."""
-
-    sha256: str
-    size: int
 
 
 class Incoming:
@@ -51,6 +43,8 @@ class LocalOutputs:
 
     Whatever stands at a name and is not the wanted file is kept as an object before the name is given away.
     """
+
+    far = False
 
     def __init__(self, root: Path, objects: Path, effects: Effects) -> None:
         self.root = root
@@ -140,6 +134,8 @@ class LocalOutputs:
 
     def inside(self, relative: str) -> Path:
         """The full path of a name; a name that leaves the root is refused."""
+        if "://" in relative:
+            raise LocalStateError(f"`{relative}` is kept in a bucket", hint="name the bucket: --out, or KLING_PIPE_OUT")
         path = Path(os.path.normpath(self.root / relative))
         if not path.is_relative_to(os.path.normpath(self.root)):
             raise LocalStateError(f"`{relative}` lies outside of `{self.root}`")
