@@ -81,13 +81,15 @@ def sync(campaign: Campaign) -> None:
     import asyncio
 
     from kling_pipe import api
+    from kling_pipe.engine import Settings
     from kling_pipe.engine import sync as rebuild
 
     manifest, workspace = opened(campaign)
     found = asyncio.run(rebuild(manifest.jobs, workspace, seams=seams()))
     plan = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
     known: Any = sum(map(len, found.records.values()))
-    made = api.run(_made_only(plan), workspace, create=False, signals=True, seams=seams())
+    settings = Settings(provenance=campaign.settings.get("provenance", True))
+    made = api.run(_made_only(plan), workspace, create=False, signals=True, settings=settings, seams=seams())
     click.echo(
         f"{known} tasks found for {len(manifest.jobs)} jobs; {made.reused + made.made} in the lock, "
         f"{made.failed} failed"

@@ -17,6 +17,7 @@ WORDS: Mapping[str, type] = {
     "out": str,
     "profile": str,
     "progress": str,
+    "provenance": bool,
     "rules": dict,
     "timeout": str,
 }
@@ -51,6 +52,6 @@ def _check(file: Path, word: str, value: Any) -> None:
         near = nearest(word, WORDS)
         hint = f"Did you mean `{near}`?" if near else f"It may say {', '.join(WORDS)}."
         raise UsageError(f"`{file}` has an unknown setting `{word}`", hint=hint)
-    if not isinstance(value, WORDS[word]) or isinstance(value, bool):
-        kind = {str: "text", int: "a whole number", dict: "a table"}[WORDS[word]]
+    if type(value) is not WORDS[word]:  # for isinstance, true is a whole number
+        kind = {str: "text", int: "a whole number", dict: "a table", bool: "true or false"}[WORDS[word]]
         raise UsageError(f"`{word}` in `{file}` wants {kind}, not `{value}`", hint="Correct the line, or remove it.")

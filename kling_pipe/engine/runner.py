@@ -53,6 +53,7 @@ class LocalRunner:
     error: KlingPipeError | None = None
     bug: BaseException | None = None
     spending: Spending = field(init=False)
+    told: set[str] = field(default_factory=set)
     settling: bool = False
 
     async def run(self, stop: asyncio.Event) -> Result:
@@ -229,6 +230,7 @@ class LocalRunner:
                 self.units[pack] = self.units.get(pack, 0.0) + float(record.units)
             self._end(step, "made", record, "")
         elif record.state == "failed":
+            self.told.add(step.job.address)  # by the job itself, with Kling's words
             self._end(step, "failed", record, record.message)
         else:
             self.context.tell("waiting", record)
@@ -281,7 +283,8 @@ class LocalRunner:
                 self.journal.failed(step.job, record)
             if self.context.settings.fail_fast:
                 self.context.slots.stop()
-        if outcome.ending in ("reused", "failed") and step.action not in _WORKING:
+        told = step.action in _WORKING if outcome.ending == "reused" else outcome.address in self.told
+        if outcome.ending in ("reused", "failed") and not told:
             data = {"message": outcome.message} if outcome.message else {}
             self.context.on_event(Event(outcome.ending, outcome.address, self.context.clock(), data))
         try:

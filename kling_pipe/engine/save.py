@@ -14,7 +14,8 @@ from kling_pipe.engine.reasons import LostError
 from kling_pipe.engine.stops import stop_for
 from kling_pipe.errors import Unreachable
 from kling_pipe.model import Job, Output, Record
-from kling_pipe.outputs import Stored, output_path, sidecar_form
+from kling_pipe.outputs import Incoming, Stored, output_path, sidecar_form
+from kling_pipe.provenance import Stamp, facts
 
 _TRIES = 5
 _LARGE = 1 << 20
@@ -68,7 +69,7 @@ async def fetched(context: Context, operation: Operation, record: Record, output
         if not output.url:
             record, output = await _with_fresh_url(context, operation, record, output)
             is_fresh = True
-        answer, stored = await _download(context, record, output.url, reason)
+        answer, stored = await _download(context, record, output, reason)
         if stored is not None and output.sha256 in ("", stored.sha256):
             return record, stored, output.url
         if isinstance(answer, Gone) and is_fresh:
@@ -97,16 +98,27 @@ def _lost(record: Record) -> LostError:
 
 
 async def _download(
-    context: Context, record: Record, url: str, again: str
+    context: Context, record: Record, output: Output, again: str
 ) -> tuple[Downloaded | Gone | InDoubt, Stored | None]:
     with context.outputs.incoming() as incoming:
         name = record.external_task_id
-        answer = await context.client.download(url, incoming.write, external_task_id=name, again=again)
+        stamp = _stamp(context, incoming, record, output)
+        write = incoming.write if stamp is None else stamp.write
+        answer = await context.client.download(output.url, write, external_task_id=name, again=again)
+        if stamp is not None and isinstance(answer, Downloaded):
+            stamp.finish()
         if not isinstance(answer, Downloaded) or not incoming.size:
             return answer, None
         if incoming.size > _LARGE:  # a large file's fsync must not hold up everybody
             return answer, await asyncio.to_thread(context.outputs.keep, incoming)
         return answer, await context.stored(context.outputs.keep, incoming)
+
+
+def _stamp(context: Context, incoming: Incoming, record: Record, output: Output) -> Stamp | None:
+    """What writes the words in. A recorded checksum decides, not the setting: others may have fetched it with words."""
+    if not (context.settings.provenance or output.sha256):
+        return None
+    return Stamp(incoming.write, facts(record, output), plain=output.sha256)
 
 
 async def _write_sidecars(context: Context, job: Job, record: Record) -> None:
