@@ -19,6 +19,8 @@ VERSION = 1
 BUSY_SECONDS = 15.0
 """How long a transaction of another process is waited for."""
 
+_WAL_PAUSE = 0.01
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
   external_task_id TEXT NOT NULL, project TEXT NOT NULL, key TEXT NOT NULL, take INTEGER NOT NULL,
@@ -77,7 +79,7 @@ class SqliteStore:
 
     def get(self, external_task_id: str) -> Record | None:
         """One record, or None."""
-        query = f"SELECT {COLUMNS} FROM records WHERE account = ? AND external_task_id = ?"  # noqa: S608 - constants
+        query = f"SELECT {COLUMNS} FROM records WHERE account = ? AND external_task_id = ?"
         with self._told():
             row = self._durable.execute(query, (self.account, external_task_id)).fetchone()
         return decoded(row) if row else None
@@ -99,7 +101,7 @@ class SqliteStore:
                 return connection.execute(f"INSERT OR IGNORE {insert}", values).rowcount == 1
             where = "WHERE account = ? AND external_task_id = ? AND state = ?"
             key = (record.account, record.external_task_id, expected)
-            found = connection.execute(f"SELECT 1 FROM records {where}", key).fetchone()  # noqa: S608 - constants
+            found = connection.execute(f"SELECT 1 FROM records {where}", key).fetchone()
             return bool(found) and connection.execute(f"INSERT OR REPLACE {insert}", values).rowcount == 1
 
     def forget(self, external_task_id: str, *, expected: State) -> bool:
@@ -110,7 +112,7 @@ class SqliteStore:
 
     def records(self, project: str | None = None) -> RecordIndex:
         """All records of this account, or those of one project, by identity."""
-        query = f"SELECT {COLUMNS} FROM records WHERE account = ?"  # noqa: S608 - constants
+        query = f"SELECT {COLUMNS} FROM records WHERE account = ?"
         values: tuple[str, ...] = (self.account,)
         if project is not None:
             query, values = f"{query} AND project = ?", (self.account, project)
@@ -194,7 +196,7 @@ class SqliteStore:
         """A connection, which `refused` closes should the ledger turn out to be unusable."""
         connection = sqlite3.connect(self.path, timeout=busy_seconds, isolation_level=None)
         refused.callback(connection.close)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection, busy_seconds)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         return connection
 
@@ -230,6 +232,20 @@ class SqliteStore:
             raise _explained(self.path, error) from error
         except OSError as error:
             raise LocalStateError(f"the ledger `{self.path}` cannot be used: {error}") from error
+
+
+def _use_wal(connection: sqlite3.Connection, patience: float) -> None:
+    """Switch to WAL. Two processes that make a new ledger at once collide here, and SQLite itself does not wait."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_PAUSE)
+        else:
+            return
 
 
 _HINTS: tuple[tuple[str, str, str], ...] = (
