@@ -213,9 +213,9 @@ def run(
     `signals` turns SIGINT and SIGTERM into a stop with all state saved. Raises CredentialsError and LocalStateError
     when the run cannot begin; what happens later is in the Result.
     """
-    import asyncio
+    from kling_pipe.engine.loop import carried_out
 
-    return asyncio.run(_guarded(found, workspace, on_event, settings, seams, create, signals))
+    return carried_out(_guarded(found, workspace, on_event, settings, seams, create, signals))
 
 
 async def arun(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,10 +66,18 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One page of a list. `full` when it holds as many as were asked for, so that there may be more."""
+    """One page of a list. `full` when it holds as many as were asked for, so that there may be more.
 
-    tasks: tuple[TaskState, ...]
+    `rows` are the tasks as Kling sent them: who looks for a few among hundreds reads those alone.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
     full: bool
+
+    @property
+    def tasks(self) -> Iterator[TaskState]:
+        """Every task, read when it is its turn."""
+        return map(TaskState.read, self.rows)
 
 
 @dataclass(frozen=True, slots=True)

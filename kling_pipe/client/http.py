@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from kling_pipe.client.body import Body
 
 CONNECTIONS = 32
-"""More make one pool slower, not faster: 2.6 times at 500."""
-
-_KEPT_ALIVE = 10
-"""The pool looks at every idle connection for each request."""
-
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 
@@ -50,14 +45,17 @@ def library() -> Any:
 
 
 class Http:
-    """A pool of few connections. Callers queue here, because a queue inside the pool is slow."""
+    """So many connections, each a client of its own: one pool of many looks at all of them for every request.
+
+    Callers queue here, and the connection that was used last is used first.
+    """
 
     def __init__(self, *, transport: Any = None, http: Any = None, connections: int = CONNECTIONS) -> None:
         self._http = http or library()
         self._transport = transport
-        self._connections = connections
         self._turns = asyncio.Semaphore(connections)
-        self._clients: dict[bool, Any] = {}
+        self._idle: dict[bool, list[Any]] = {True: [], False: []}
+        self._tls: Any = None
         errors = self._http
         self._unsent = (errors.ConnectError, errors.ConnectTimeout, errors.PoolTimeout, errors.UnsupportedProtocol)
 
@@ -66,39 +64,47 @@ class Http:
         sized = {**headers, "Content-Length": str(body.length)} if body else dict(headers)
         content = (body.stream() if body.files else body.texts[0]) if body else None
         async with self._turns:
-            try:
-                answer = await self._client(url).request(method, url, headers=sized, content=content)
-            except (self._http.HTTPError, self._http.InvalidURL) as error:
-                raise self._told(error) from error
+            with self._connection(url) as client:
+                answer = await client.request(method, url, headers=sized, content=content)
         return RawAnswer(answer.status_code, answer.headers, answer.content)
 
     @asynccontextmanager
     async def stream(self, url: str) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
         """A download: status and chunks. Redirects are followed, no credentials are sent. Raises NoAnswerError."""
         async with self._turns:
-            try:
-                async with self._client(url).stream("GET", url, follow_redirects=True) as answer:
+            with self._connection(url) as client:
+                async with client.stream("GET", url, follow_redirects=True) as answer:
                     yield answer.status_code, answer.aiter_bytes()
-            except (self._http.HTTPError, self._http.InvalidURL) as error:
-                raise self._told(error) from error
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
+        for client in (*self._idle[True], *self._idle[False]):
             await client.aclose()
 
-    def _client(self, url: str) -> Any:
+    @contextmanager
+    def _connection(self, url: str) -> Iterator[Any]:
         # A TLS context takes 20 ms to build: not for a server on this machine.
         secure = not url.startswith("http://")
-        if secure not in self._clients:
-            self._clients[secure] = self._http.AsyncClient(
-                transport=self._transport,
-                verify=secure,
-                trust_env=secure,
-                timeout=self._http.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
-                limits=self._http.Limits(max_connections=self._connections, max_keepalive_connections=_KEPT_ALIVE),
-            )
-        return self._clients[secure]
+        idle = self._idle[secure]
+        client = idle.pop() if idle else self._client(secure)
+        try:
+            yield client
+        except (self._http.HTTPError, self._http.InvalidURL) as error:
+            raise self._told(error) from error
+        finally:
+            idle.append(client)
+
+    def _client(self, secure: bool) -> Any:
+        if secure and self._tls is None:
+            self._tls = self._http.create_ssl_context()
+        # Two: a redirect to another host needs one beside that of the first.
+        return self._http.AsyncClient(
+            transport=self._transport,
+            verify=self._tls if secure else False,
+            trust_env=secure,
+            timeout=self._http.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
+            limits=self._http.Limits(max_connections=2, max_keepalive_connections=2),
+        )
 
     def _told(self, error: Exception) -> NoAnswerError:
         text = str(error) or type(error).__name__

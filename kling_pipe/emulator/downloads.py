@@ -56,7 +56,7 @@ class Downloads:
         if task is None or not task.succeeded(now) or not 1 <= int(number) <= task.outputs:
             raise Refusal(1203, "There is no such file", http=404)
         if self._world.options.media != "real":
-            return await self._studio.tiny(extension)
+            return await self._studio.tiny(extension, name)
         try:
             return await asyncio.to_thread(_read, await self._studio.file(task, int(number)))
         except RenderError as error:

@@ -59,15 +59,14 @@ class Studio:
         """The file of a result, drawn if it is not there yet. Raises RenderError."""
         return await asyncio.shield(self._started(task, number))
 
-    async def tiny(self, extension: str) -> bytes:
-        """The constant file that stands for every result with this extension."""
+    async def tiny(self, extension: str, name: str) -> bytes:
+        """The small file that stands for every result with this extension; padding holds its name."""
+        size = self._world.options.media_bytes
+        if extension == "png":
+            return tiny.png(size, name)
         if extension not in self._tiny:
-            size = self._world.options.media_bytes
-            if extension == "png":
-                self._tiny[extension] = tiny.png(size)
-            else:
-                self._tiny[extension] = tiny.padded(await self._tiny_file(extension), extension, size)
-        return self._tiny[extension]
+            self._tiny[extension] = await self._tiny_file(extension)
+        return tiny.padded(self._tiny[extension], extension, size, name)
 
     def clear(self) -> None:
         """Forget the results of all tasks; clips stay, they depend on nothing but what they show."""

@@ -19,7 +19,7 @@ async def knock(workspace: Workspace) -> int:
     async with Client(base_url, credentials) as client:
         answer = await client.list(free, 1, 1)
     if isinstance(answer, Listed):
-        return len(answer.tasks)
+        return len(answer.rows)
     if isinstance(answer, Refused):
         raise stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
     raise Unreachable(f"Kling cannot be reached: {answer.reason}", hint="Check the network and KLING_BASE_URL.")

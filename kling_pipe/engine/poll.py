@@ -43,6 +43,7 @@ class _Group:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     pump: asyncio.Task[None] | None = None
     looked: float = 0.0
+    wakes_at: float = 0.0
     cost: float = 0.0
     failing_since: float | None = None
     nudged: dict[str, Watch] = field(default_factory=dict)
@@ -79,7 +80,8 @@ class Poller:
         watch = Watch(task_id, sort, now - age, 0.0, asyncio.get_running_loop().create_future(), on_status)
         watch.look_at = self._first_look(watch, now)
         group.watches[task_id] = watch
-        group.changed.set()
+        if watch.look_at < group.wakes_at:
+            group.changed.set()
         if group.pump is None or group.pump.done():
             group.pump = asyncio.create_task(self._pump(group))
         try:
@@ -125,6 +127,7 @@ class Poller:
             wait = max(earliest, group.looked + self._interval(group)) - self._clock()
             if wait <= 0:
                 return
+            group.wakes_at = self._clock() + wait
             group.changed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
@@ -168,10 +171,12 @@ class Poller:
             if not isinstance(answer, Listed):
                 self._failed(answer)
                 return None
-            for task in answer.tasks:
-                unseen.pop(task.task_id, None)
-                if watch := group.watches.get(task.task_id):
-                    self._tell(group.operation, watch, task)
+            for row in answer.rows:
+                task_id = str(row.get("task_id"))
+                unseen.pop(task_id, None)
+                watch = group.watches.get(task_id)
+                if watch and row.get("task_status") != watch.status:
+                    self._tell(group.operation, watch, TaskState.read(row))
             if not unseen or not answer.full:
                 break
         return list(unseen.values())

@@ -1,9 +1,10 @@
-"""Small constant files for load tests: valid, and padded to an asked size inside their own formats."""
+"""Small files for load tests: valid, padded to an asked size, the name of the result in the padding."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 
 SIDE = 512
 
@@ -12,20 +13,27 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-def png(size: int) -> bytes:
-    """A plain picture of 512 x 512, of at least `size` bytes."""
+@cache
+def _picture() -> bytes:
     row = b"\x00" + b"\x2e\x5a\x88" * SIDE
-    image = _chunk(b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)) + _chunk(
-        b"IDAT", zlib.compress(row * SIDE)
-    )
-    bare = len(image) + 8 + 12
-    padding = _chunk(b"tEXt", b"Comment\x00" + b"." * max(0, size - bare - 12 - 8)) if size > bare + 20 else b""
-    return b"\x89PNG\r\n\x1a\n" + image + padding + _chunk(b"IEND", b"")
+    head = _chunk(b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + _chunk(b"IDAT", zlib.compress(row * SIDE))
 
 
-def padded(clip: bytes, extension: str, size: int) -> bytes:
-    """A clip and an empty `free` box after it, of at least `size` bytes; after a sound, zeros that players skip."""
+def png(size: int, name: str = "") -> bytes:
+    """A plain picture of 512 x 512, of at least `size` bytes."""
+    missing = size - len(_picture()) - len(_chunk(b"tEXt", b"Comment\0")) - len(_chunk(b"IEND", b""))
+    padding = _chunk(b"tEXt", b"Comment\0" + _filled(name, missing, b".")) if missing > 0 else b""
+    return _picture() + padding + _chunk(b"IEND", b"")
+
+
+def padded(clip: bytes, extension: str, size: int, name: str = "") -> bytes:
+    """A clip and a `free` box after it, of at least `size` bytes; after a sound, bytes that players skip."""
     missing = size - len(clip)
     if extension != "mp4":
-        return clip + bytes(max(0, missing))
-    return clip + struct.pack(">I", missing) + b"free" + bytes(missing - 8) if missing >= 8 else clip
+        return clip + _filled(name, max(0, missing), b"\0")
+    return clip + struct.pack(">I", missing) + b"free" + _filled(name, missing - 8, b"\0") if missing >= 8 else clip
+
+
+def _filled(name: str, size: int, filler: bytes) -> bytes:
+    return name.encode("ascii")[:size].ljust(size, filler)
