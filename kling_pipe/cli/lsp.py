@@ -1,0 +1,38 @@
+"""The verb that serves editors."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kling_pipe.errors import UsageError
+
+if TYPE_CHECKING:
+    from kling_pipe.report.levels import Levels
+
+
+@click.command()
+@click.option("--stdio", is_flag=True, expose_value=False, help="Speak over stdin and stdout, which it does anyway.")
+def lsp() -> None:
+    """Serve editors: problems while you type, completion, hover, definitions, rename.
+
+    Speaks the Language Server Protocol over stdin and stdout; an editor starts it.
+    """
+    if find_spec("pygls") is None:
+        raise UsageError(
+            "the language server needs packages that are not installed",
+            hint="Run `pip install 'kling-pipe[lsp]'` in the environment of kling-pipe.",
+        )
+    from kling_pipe.lsp.features import serve
+
+    serve(_levels)
+
+
+def _levels(manifest: Path) -> Levels:
+    """The levels that `kling-pipe.toml` beside a manifest sets."""
+    from kling_pipe.cli.levels import levels_from
+
+    return levels_from(manifest, (), (), strict=False)

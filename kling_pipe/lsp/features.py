@@ -1,0 +1,152 @@
+"""What the server can be asked, one function for each question."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from kling_pipe.lsp import wire
+from kling_pipe.lsp.complete import complete
+from kling_pipe.lsp.desk import Desk, LevelsFor
+from kling_pipe.lsp.hover import hover
+from kling_pipe.lsp.navigate import CannotRename, definition, may_rename, rename, symbol_word, uses
+from kling_pipe.lsp.outline import outline
+from kling_pipe.lsp.server import Server
+
+T = TypeVar("T")
+_REQUEST_FAILED = -32803
+_OPENERS = [".", "'", '"', "{", "|", " "]
+_log = logging.getLogger(__name__)
+
+
+def serve(levels: LevelsFor, delay: float = 0.15) -> None:
+    """Serve on stdin and stdout until the client leaves. `levels` says which problems count for a manifest."""
+    build(levels, delay).start()
+
+
+def build(levels: LevelsFor, delay: float) -> Server:
+    """The server with all its features."""
+    server = Server(levels, delay)
+    _documents(server)
+    _questions(server)
+    _names(server)
+    return server
+
+
+async def _asked(server: Server, uri: str, answer: Callable[[Desk, Path], T]) -> T | None:
+    """The answer about a manifest; None about any other file, and when the answer is a bug of ours."""
+    path = wire.path_of(uri)
+
+    def guarded() -> T | None:
+        if path is None or path not in server.desk.roots():
+            return None
+        try:
+            return answer(server.desk, path)
+        except CannotRename as error:
+            raise JsonRpcException(str(error), _REQUEST_FAILED) from None
+        except Exception:
+            _log.exception("no answer about %s", path.name)
+            return None
+
+    return await server.work(guarded)
+
+
+def _documents(server: Server) -> None:
+    @server.feature(types.INITIALIZED)
+    async def initialized(ls: Server, _: types.InitializedParams) -> None:
+        await ls.begin()
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    async def opened(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
+        document = params.text_document
+        await ls.typed(document.uri, document.text, document.version)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    async def changed(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
+        # All of the text comes with each change; the last of several counts.
+        await ls.typed(params.text_document.uri, params.content_changes[-1].text, params.text_document.version)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    async def closed(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
+        await ls.closed(params.text_document.uri)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    async def on_disk(ls: Server, _: types.DidChangeWatchedFilesParams) -> None:
+        await ls.changed()
+
+
+def _questions(server: Server) -> None:
+    @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=_OPENERS))
+    async def completion(ls: Server, params: types.CompletionParams) -> list[types.CompletionItem] | None:
+        def answer(desk: Desk, file: Path) -> list[types.CompletionItem]:
+            lines = desk.lines(file)
+            offset = wire.index_of(lines, params.position)
+            return wire.items(lines, offset, complete(desk, file, offset))
+
+        return await _asked(ls, params.text_document.uri, answer)
+
+    @server.feature(types.TEXT_DOCUMENT_HOVER)
+    async def hovered(ls: Server, params: types.HoverParams) -> types.Hover | None:
+        def answer(desk: Desk, file: Path) -> types.Hover | None:
+            lines = desk.lines(file)
+            told = hover(desk, file, wire.index_of(lines, params.position))
+            return wire.hover(lines, told) if told else None
+
+        return await _asked(ls, params.text_document.uri, answer)
+
+    @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
+    async def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.DocumentSymbol] | None:
+        def answer(desk: Desk, file: Path) -> list[types.DocumentSymbol]:
+            scope = desk.good(file).reading.scopes[0]
+            return [wire.symbol(desk.lines(file), one) for one in outline(desk.text(file), scope)]
+
+        return await _asked(ls, params.text_document.uri, answer)
+
+    @server.feature(
+        types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
+    )
+    async def actions(ls: Server, params: types.CodeActionParams) -> list[types.CodeAction] | None:
+        def answer(desk: Desk, file: Path) -> list[types.CodeAction]:
+            return wire.corrections(desk.lines(file), params.text_document.uri, params.context.diagnostics)
+
+        return await _asked(ls, params.text_document.uri, answer)
+
+
+def _names(server: Server) -> None:
+    @server.feature(types.TEXT_DOCUMENT_DEFINITION)
+    async def defined(ls: Server, params: types.DefinitionParams) -> types.Location | None:
+        def answer(desk: Desk, file: Path) -> types.Location | None:
+            spot = definition(desk, file, wire.index_of(desk.lines(file), params.position))
+            return wire.location(desk, spot) if spot else None
+
+        return await _asked(ls, params.text_document.uri, answer)
+
+    @server.feature(types.TEXT_DOCUMENT_REFERENCES)
+    async def used(ls: Server, params: types.ReferenceParams) -> list[types.Location] | None:
+        def answer(desk: Desk, file: Path) -> list[types.Location]:
+            word = symbol_word(desk, file, wire.index_of(desk.lines(file), params.position))
+            return [wire.location(desk, spot) for spot in uses(desk, word.symbol)] if word else []
+
+        return await _asked(ls, params.text_document.uri, answer)
+
+    @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
+    async def renamable(ls: Server, params: types.PrepareRenameParams) -> types.Range | None:
+        def answer(desk: Desk, file: Path) -> types.Range:
+            lines = desk.lines(file)
+            word = may_rename(desk, file, wire.index_of(lines, params.position))
+            return wire.range_of(lines, word.start, word.end)
+
+        return await _asked(ls, params.text_document.uri, answer)
+
+    @server.feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
+    async def renamed(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit | None:
+        def answer(desk: Desk, file: Path) -> types.WorkspaceEdit:
+            index = wire.index_of(desk.lines(file), params.position)
+            return wire.workspace_edit(desk, rename(desk, file, index, params.new_name))
+
+        return await _asked(ls, params.text_document.uri, answer)

@@ -1,0 +1,113 @@
+"""What a hover shows: a problem's reason, a name's job, a prompt as Kling will read it, a field's meaning. Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from kling_pipe.lsp.desk import Analysis, Desk
+from kling_pipe.lsp.jobs import prompt_text, summary, what
+from kling_pipe.lsp.shape import about, fields_at
+from kling_pipe.lsp.values import Told
+from kling_pipe.lsp.words import Symbol, Word, word_at, words
+from kling_pipe.manifest.scope import Existing, Recipe
+from kling_pipe.manifest.words import KINDS
+from kling_pipe.model import Problem
+from kling_pipe.problems import explain_text
+from kling_pipe.source.leaves import Leaf, leaves
+
+_LINE = "\n\n---\n\n"
+
+
+def hover(desk: Desk, file: Path, index: int) -> Told | None:
+    """What is known of the place at a character; None when there is nothing to say."""
+    text, analysis = desk.text(file), desk.analysis(file)
+    leaf = next((one for one in leaves(text) or () if one.start <= index <= one.end), None)
+    scope = analysis.scopes.get(file)
+    word = word_at(words(scope), index) if scope is not None else None
+    parts = [*_problems(desk, file, index)]
+    if word is not None:
+        parts.append(_symbol(analysis, word))
+    if leaf is not None:
+        parts += _leaf(analysis, file, leaf, named=word is not None and word.is_definition)
+    shown = _LINE.join(dict.fromkeys(filter(None, parts)))
+    if not shown:
+        return None
+    at = word or leaf
+    return Told(shown, at.start if at else index, at.end if at else index)
+
+
+# -- problems ------------------------------------------------------------------------------------------------------
+
+
+def _problems(desk: Desk, file: Path, index: int) -> Iterator[str]:
+    """Why the problems here are problems: the rule's words and its source."""
+    for problem in desk.problems().get(file, ()):
+        start, end = desk.stretch(file, problem)
+        if start <= index <= end:
+            yield explained(problem)
+
+
+def explained(problem: Problem) -> str:
+    """The long form of a problem's id, and where its rule is from."""
+    try:
+        head, _, text = explain_text(problem.rule or problem.id).partition("\n\n")
+    except KeyError:
+        head, text = problem.id, ""
+    about = text.partition("\n\n")[0].replace("\n", " ")
+    source = f"Source: {problem.source}" if problem.source else ""
+    more = f"`kling-pipe explain {problem.rule or problem.id}` says more."
+    return "\n\n".join(filter(None, [f"**{head}**", about, source, more]))
+
+
+# -- names and fields ----------------------------------------------------------------------------------------------
+
+
+def _symbol(analysis: Analysis, word: Word) -> str:
+    symbol = word.symbol
+    scope = analysis.scopes.get(symbol.file)
+    if scope is None:
+        return ""
+    if symbol.kind == "var":
+        return _variable(scope.vars, symbol)
+    if symbol.kind == "include":
+        inner = scope.includes.get(symbol.name)
+        return f"**{symbol.name}** is `{scope.data['include'].get(symbol.name)}`" if inner is not None else ""
+    if symbol.kind == "axis":
+        recipe = scope.entries.get(KINDS[str(symbol.path[0])], {}).get(str(symbol.path[1]))
+        return _axis(recipe, symbol) if isinstance(recipe, Recipe) else ""
+    entry = scope.entries.get(symbol.kind, {}).get(symbol.name)
+    if isinstance(entry, Existing):
+        return f"**{symbol.kind}.{symbol.name}** exists: {what(entry.value)}"
+    return summary(analysis.reading, entry) if isinstance(entry, Recipe) else ""
+
+
+def _variable(value: object, symbol: Symbol) -> str:
+    for part in symbol.path[1:]:
+        value = value.get(part) if isinstance(value, dict) else None
+    return f"**vars.{'.'.join(map(str, symbol.path[1:]))}**\n\n{_value(value)}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"- `{name}`: {one}" for name, one in value.items())
+    return str(value)
+
+
+def _axis(recipe: Recipe, symbol: Symbol) -> str:
+    values = dict.fromkeys(cell.axes.get(symbol.name, "") for cell in recipe.cells)
+    listed = ", ".join(f"`{value}`" for value in list(values)[:12] if value)
+    return f"**matrix.{symbol.name}** of {recipe.title}: {listed}" if listed else ""
+
+
+def _leaf(analysis: Analysis, file: Path, leaf: Leaf, *, named: bool) -> Iterable[str]:
+    """A prompt's compiled text; at a key, what the field means and what the job costs."""
+    scope = analysis.scopes.get(file)
+    if scope is None:
+        return
+    if compiled := prompt_text(analysis.reading, scope, leaf.path):
+        yield compiled
+    if leaf.is_key and not named:
+        schema = fields_at(scope.data, leaf.path[:-1]).get(str(leaf.path[-1]))
+        if schema is not None:
+            yield f"**{leaf.path[-1]}**\n\n{about(schema)}"

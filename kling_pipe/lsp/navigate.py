@@ -1,0 +1,128 @@
+"""Go to a definition, and rename: across all files that include each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kling_pipe.lsp.desk import Analysis, Desk, place
+from kling_pipe.lsp.values import Edit, Spot
+from kling_pipe.lsp.words import Symbol, Word, word_at, words
+from kling_pipe.manifest.files import Files
+from kling_pipe.manifest.loader import Loader
+from kling_pipe.manifest.media import MediaReader
+from kling_pipe.manifest.names import NAME
+from kling_pipe.manifest.scope import Scope
+from kling_pipe.manifest.trouble import Trouble
+from kling_pipe.source.leaves import leaves
+
+_RENAMED = ("element", "voice", "audio", "image", "video", "var", "include")
+
+
+class CannotRename(Exception):
+    """Why a name stays as it is, in one sentence."""
+
+
+def symbol_word(desk: Desk, file: Path, index: int) -> Word | None:
+    """The name at a character of a file."""
+    scope = desk.analysis(file).scopes.get(file)
+    return word_at(words(scope), index) if scope is not None else None
+
+
+def definition(desk: Desk, file: Path, index: int) -> Spot | None:
+    """Where the name, variable or include at a character is defined."""
+    word = symbol_word(desk, file, index)
+    if word is None:
+        return _included_file(desk, file, index)
+    if word.symbol.kind == "include":
+        return _target(desk.analysis(file), word.symbol)
+    return _definition(desk, word.symbol)
+
+
+def _definition(desk: Desk, symbol: Symbol) -> Spot | None:
+    keys = [leaf for leaf in leaves(desk.text(symbol.file)) or () if leaf.is_key and leaf.path == symbol.path]
+    return Spot(symbol.file, keys[0].start, keys[0].end) if keys else None
+
+
+def _included_file(desk: Desk, file: Path, index: int) -> Spot | None:
+    """The manifest whose path stands here."""
+    for leaf in leaves(desk.text(file)) or ():
+        if (
+            not leaf.is_key
+            and leaf.path[:1] == ("include",)
+            and len(leaf.path) == 2
+            and leaf.start <= index <= leaf.end
+        ):
+            return _target(desk.analysis(file), Symbol("include", file, leaf.path))
+    return None
+
+
+def _target(analysis: Analysis, symbol: Symbol) -> Spot | None:
+    scope = analysis.scopes.get(symbol.file)
+    inner = scope.includes.get(symbol.name) if scope else None
+    return Spot(place(Path(inner.document.name)), 0, 0) if inner is not None and inner.data else None
+
+
+# -- all places of a name ------------------------------------------------------------------------------------------
+
+
+def uses(desk: Desk, symbol: Symbol) -> list[Spot]:
+    """Every place where a symbol's name stands, in all manifests that know it. Raises `CannotRename`."""
+    found: dict[Spot, None] = {}
+    for scope in _scopes(desk, symbol):
+        file = place(Path(scope.document.name))
+        if leaves(scope.document.text) is None:
+            raise CannotRename(f"`{file.name}` is no YAML at the moment: mend it first")
+        found |= {Spot(file, word.start, word.end): None for word in words(scope) if word.symbol == symbol}
+    return list(found)
+
+
+def _scopes(desk: Desk, symbol: Symbol) -> Iterator[Scope]:
+    """The files of every manifest that includes the symbol's file, or is it."""
+    for root in dict.fromkeys([symbol.file, *desk.manifests()]):
+        scopes = list(_tree(_loaded(desk, root)))
+        if any(place(Path(scope.document.name)) == symbol.file for scope in scopes):
+            yield from (scope for scope in scopes if scope.document.text)
+
+
+def _loaded(desk: Desk, root: Path) -> Scope:
+    """Names and includes of a manifest, without its jobs."""
+    media = MediaReader(Files(), lambda _file, _limits: ())
+    return Loader(Trouble(), media, "", desk.opened).scope(root, str(root), {})
+
+
+def _tree(scope: Scope) -> Iterator[Scope]:
+    yield scope
+    for inner in scope.includes.values():
+        yield from _tree(inner)
+
+
+def may_rename(desk: Desk, file: Path, index: int) -> Word:
+    """The name at a character, if it is one that can be changed. Raises `CannotRename`."""
+    word = symbol_word(desk, file, index)
+    if word is None:
+        raise CannotRename("no name of an element, image, video, variable or include stands here")
+    if word.symbol.kind not in _RENAMED:
+        raise CannotRename("an axis joins jobs by its name: rename it by hand in all of them")
+    if word.symbol.kind == "var" and len(word.symbol.path) > 2:
+        raise CannotRename("this is a value inside of a variable, and may be looked up by other means")
+    return word
+
+
+def rename(desk: Desk, file: Path, index: int, name: str) -> list[Edit]:
+    """The edits that give the symbol at a character a new name everywhere. Raises `CannotRename`."""
+    symbol = may_rename(desk, file, index).symbol
+    if not (NAME.match(name) if symbol.kind != "var" else name.isidentifier()):
+        raise CannotRename(f"`{name}` cannot be a name: a to z, 0 to 9 and _, a letter first")
+    scope = _loaded(desk, symbol.file)
+    if name != symbol.name and name in _taken(scope, symbol):
+        raise CannotRename(f"there is a `{name}` already")
+    return [Edit(spot, name) for spot in uses(desk, symbol)]
+
+
+def _taken(scope: Scope, symbol: Symbol) -> set[str]:
+    if symbol.kind == "var":
+        return set(scope.vars)
+    if symbol.kind == "include":
+        return {*scope.includes, *(name for names in scope.entries.values() for name in names)}
+    return {*scope.entries.get(symbol.kind, {}), *scope.includes}
