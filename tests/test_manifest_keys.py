@@ -226,7 +226,7 @@ def test_what_is_not_content_never_changes_a_key(folder: Path, paths: dict[str, 
             {"film", "next"},
         ),
     ],
-    ids=str,
+    ids=lambda value: " ".join(sorted(value)),
 )
 def test_what_reaches_the_api_changes_the_key_and_those_below(
     folder: Path, paths: dict[str, Any], names: set[str]

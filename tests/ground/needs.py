@@ -44,6 +44,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands its count to the process that prints the closing lines."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["wanted"] = dict(session.config.stash[WANTED])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Every worker collects every test, so the count of any one of them is the count."""
+    told = getattr(node, "workeroutput", {}).get("wanted", {})
+    stash = node.config.stash  # type: ignore[attr-defined]
+    stash[WANTED] = stash[WANTED] | Counter(told)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what could not run here, right above pytest's own last line (which counts it too)."""
     for name, count in sorted(config.stash[WANTED].items()):
