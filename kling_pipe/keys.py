@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kling_pipe.model import FileRef, Json, OutputRef
+from kling_pipe.model import FileRef, Json, OutputRef, PresetRef
 
 PREFIX = "kp1"
 _DIGEST_LENGTH = 20
@@ -67,6 +67,8 @@ def _leaf_form(value: Json, key_at: Callable[[str], str]) -> Json:
         return {"key": key_at(value.address), "take": value.take, "output": value.output}
     if isinstance(value, FileRef):
         return {"sha256": value.sha256}
+    if isinstance(value, PresetRef):
+        return {"preset": value.name}
     return str(int(value)) if isinstance(value, ExistingId) else value
 
 

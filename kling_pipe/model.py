@@ -75,6 +75,14 @@ class FileRef:
 
 
 @dataclass(frozen=True, slots=True)
+class PresetRef:
+    """One of Kling's own ready-made elements or voices, by its name there; its id is asked for at run time."""
+
+    kind: Kind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One named entry of a manifest after matrix and takes: exactly one wanted result.
 

@@ -134,7 +134,14 @@ class Client:
 
     async def list(self, operation: Operation, page: int, size: int) -> Listed | Refused | InDoubt:
         """One page of an operation's tasks, newest first. Pages count from 1."""
-        answer = await self._read("list", f"{operation.path}?{urlencode({'pageNum': page, 'pageSize': size})}")
+        return await self._listed(operation.path, page, size)
+
+    async def presets(self, operation: Operation, page: int, size: int) -> Listed | Refused | InDoubt:
+        """One page of Kling's ready-made results, in the shape of a list."""
+        return await self._listed(operation.kling["presets"]["path"], page, size)
+
+    async def _listed(self, path: str, page: int, size: int) -> Listed | Refused | InDoubt:
+        answer = await self._read("list", f"{path}?{urlencode({'pageNum': page, 'pageSize': size})}")
         if not isinstance(answer, _Envelope):
             return answer
         rows = answer.data or []

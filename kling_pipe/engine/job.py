@@ -20,6 +20,7 @@ from kling_pipe.client import TaskState
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.durations import sort_of
+from kling_pipe.engine.presets import preset_id
 from kling_pipe.engine.resolve import resolved
 from kling_pipe.engine.save import renewed, saved
 from kling_pipe.engine.slots import Want
@@ -142,6 +143,7 @@ async def _request(job: Job, context: Context) -> dict[str, object]:
         url_seconds=context.settings.url_seconds,
         inline_bytes=context.settings.inline_bytes,
         media=operation_named(job.operation).kling["media"],
+        preset=lambda wanted: preset_id(context.client, wanted),
     )
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from kling_pipe.catalog import table
 from kling_pipe.engine.reasons import UnusableInputError
-from kling_pipe.model import FileRef, Json, Output, OutputRef, Record
+from kling_pipe.model import FileRef, Json, Output, OutputRef, PresetRef, Record
 from kling_pipe.pointers import parts
 
 _DAY = 24 * 3600.0
 
 Upstream = Callable[[str], Record | None]
 Renew = Callable[[Record], Awaitable[Record | None]]
+Preset = Callable[[PresetRef], Awaitable[int | str]]
 
 
 async def resolved(
@@ -27,12 +28,13 @@ async def resolved(
     url_seconds: float,
     inline_bytes: int,
     media: Sequence[Mapping[str, Any]] = (),
+    preset: Preset | None = None,
 ) -> dict[str, Any]:
     """The request with each `OutputRef` as an id, a URL, or a file to send. Raises UnusableInputError.
 
     `media` are the fields that hold such values, as the operation's data lists them: some want the id that Kling gave a
-    result, some take bytes. `renew` asks Kling for the task again (fresh URLs), and gives None when Kling no longer
-    knows it.
+    result, some take bytes. `preset` asks for the id of a ready-made thing. `renew` asks Kling for the task again
+    (fresh URLs), and gives None when Kling no longer knows it.
     """
     renewed: dict[str, Record | None] = {}
     fields = {parts(entry["at"]): entry for entry in media}
@@ -49,6 +51,9 @@ async def resolved(
             return [await value(one, (*at, "*")) for one in item]
         if isinstance(item, OutputRef):
             return await reference(item, fields.get(at, {}))
+        if isinstance(item, PresetRef):
+            assert preset is not None
+            return await preset(item)
         return item
 
     async def reference(wanted: OutputRef, entry: Mapping[str, Any]) -> Json:

@@ -11,10 +11,10 @@ from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.names import Reference
 from kling_pipe.manifest.scope import Broken, Existing, Recipe, Scope
 from kling_pipe.manifest.words import PLURALS
-from kling_pipe.model import FileRef, OutputRef
+from kling_pipe.model import FileRef, OutputRef, PresetRef
 from kling_pipe.nearest import nearest
 
-Value = OutputRef | FileRef | ExistingId | str
+Value = OutputRef | FileRef | PresetRef | ExistingId | str
 
 
 class NotFound(Exception):

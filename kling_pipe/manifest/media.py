@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 from kling_pipe.keys import ExistingId
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.lookup import NotFound, Value
-from kling_pipe.model import FileRef
+from kling_pipe.model import FileRef, PresetRef
 from kling_pipe.nearest import nearest
 
 _URL = re.compile(r"https?://[^\s/]\S*\Z", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}\s*\Z")
 _DIGITS = re.compile(r"[0-9]{1,19}\Z")
+_PRESET = re.compile(r"preset:\s*(\S.*)\Z")
 _LONG_DIGITS = re.compile(r"[0-9]{10,19}\Z")
 _IDS = ("element", "voice")
 _FILES = ("image", "audio")
@@ -56,6 +57,8 @@ class MediaReader:
 
     def literal(self, value: Any, kind: str, folder: Path, limits: str = "") -> Literal:
         """The value a literal stands for. Raises `NotFound` when it stands for nothing."""
+        if kind in _IDS and isinstance(value, str) and (preset := _PRESET.match(value.strip())):
+            return Literal(PresetRef(kind, preset[1]))  # type: ignore[arg-type]  # one of _IDS
         if kind in _IDS or (kind in ("video", "audio") and _LONG_DIGITS.match(str(value).strip())):
             return Literal(_id(value, kind))
         if not isinstance(value, str):

@@ -12,7 +12,7 @@ from kling_pipe.catalog import Operation
 from kling_pipe.keys import ExistingId
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.trouble import Path_
-from kling_pipe.model import FileRef, OutputRef, Position
+from kling_pipe.model import FileRef, OutputRef, Position, PresetRef
 from kling_pipe.source import Document
 
 
@@ -20,7 +20,7 @@ from kling_pipe.source import Document
 class Existing:
     """A name for something that exists: an id, a URL or a local file."""
 
-    value: ExistingId | FileRef | OutputRef | str
+    value: ExistingId | FileRef | OutputRef | PresetRef | str
     path: Path_
 
 

@@ -16,7 +16,7 @@ from kling_pipe.manifest.jobs import Draft, Drafter
 from kling_pipe.manifest.likeness import Likeness, likeness
 from kling_pipe.manifest.lists import Origins
 from kling_pipe.manifest.trouble import Mark, Path_
-from kling_pipe.model import FileRef, Json, OutputRef
+from kling_pipe.model import FileRef, Json, OutputRef, PresetRef
 from kling_pipe.pointers import Pointer, walk
 
 _TOKEN = re.compile(r"<<<[a-z]+_[0-9]+>>>")
@@ -39,6 +39,8 @@ def stand_ins(value: Json) -> Json:
         return 1 if value.kind == "element" else f"kling-pipe:{value.address}:{value.output}"
     if isinstance(value, FileRef):
         return f"kling-pipe:{value.sha256}"
+    if isinstance(value, PresetRef):
+        return 1 if value.kind == "element" else f"kling-pipe:{value.name}"
     if isinstance(value, dict):
         return {name: stand_ins(item) for name, item in value.items()}
     if isinstance(value, list):

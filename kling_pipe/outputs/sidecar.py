@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kling_pipe.keys import pruned
-from kling_pipe.model import FileRef, Job, Json, Output, OutputRef, Record
+from kling_pipe.model import FileRef, Job, Json, Output, OutputRef, PresetRef, Record
 
 FORMAT = 1
 
@@ -48,6 +48,8 @@ def plain(value: Json, sources: Mapping[str, Record]) -> Json:
         return [plain(item, sources) for item in value]
     if isinstance(value, OutputRef):
         return {"$ref": value.address, "output": value.output, **_origin(sources.get(value.address), value.output)}
+    if isinstance(value, PresetRef):
+        return {"preset": value.name}
     if isinstance(value, FileRef):
         return {"file": value.path.replace("\\", "/").rpartition("/")[2], "sha256": value.sha256, "size": value.size}
     return value

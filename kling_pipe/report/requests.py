@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.model import FileRef, Json, OutputRef
+from kling_pipe.model import FileRef, Json, OutputRef, PresetRef
 
 
 def request_form(value: Json, root: Path) -> Any:
@@ -16,6 +16,8 @@ def request_form(value: Json, root: Path) -> Any:
         return {"$ref": value.address + (f":{value.output}" if value.output > 1 else "")}
     if isinstance(value, FileRef):
         return {"$file": Path(os.path.relpath(value.path, root)).as_posix(), "sha256": value.sha256}
+    if isinstance(value, PresetRef):
+        return {"$preset": value.name}
     if isinstance(value, Mapping):
         return {name: request_form(item, root) for name, item in value.items()}
     if isinstance(value, list):

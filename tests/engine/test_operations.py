@@ -86,3 +86,14 @@ def decodes(file):
         return True
     with av.open(str(file)) as container:
         return any(True for _ in container.decode())
+
+
+def test_a_preset_that_kling_has_not_fails_its_job_alone(servers, tmp_path):
+    """The name is looked up when it is needed; a wrong one is told with the near one."""
+    state, _ = servers["tiny"]
+    path = copied("voice", tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace("Paper Fox", "Paper Fax"), encoding="utf-8")
+    _, _, result = run(path, state)
+    (failed,) = [one for one in result.outcomes if one.ending == "failed"]
+    assert failed.address == "image.meeting"
+    assert "did you mean `Paper Fox`?" in failed.message

@@ -1,0 +1,37 @@
+"""Kling's ready-made elements and voices by name: the id is asked for when a request needs it."""
+
+from __future__ import annotations
+
+from kling_pipe.catalog import Operation, operations
+from kling_pipe.client import Client, Listed, Refused
+from kling_pipe.engine.reasons import UnusableInputError
+from kling_pipe.engine.stops import stop_for
+from kling_pipe.errors import Unreachable
+from kling_pipe.model import PresetRef
+from kling_pipe.nearest import nearest
+
+
+async def preset_id(client: Client, wanted: PresetRef) -> int | str:
+    """The id of a preset. Raises UnusableInputError when there is none of that name, Unreachable, CredentialsError."""
+    operation = next(one for one in operations().values() if one.kind == wanted.kind and "presets" in one.kling)
+    known = await _known(client, operation)
+    if wanted.name not in known:
+        near = nearest(wanted.name, known)
+        meant = f"did you mean `{near}`?" if near else f"there are {', '.join(sorted(known)[:8])}"
+        raise UnusableInputError(f"Kling has no preset {wanted.kind} named `{wanted.name}`: {meant}")
+    return known[wanted.name]
+
+
+async def _known(client: Client, operation: Operation) -> dict[str, int | str]:
+    result, pages, found = operation.kling["result"], operation.kling["list"], dict[str, int | str]()
+    for page in range(1, 1 + int(pages["pageNum"]["max"])):
+        answer = await client.presets(operation, page, int(pages["pageSize"]["max"]))
+        if isinstance(answer, Refused):
+            raise stop_for(answer) or Unreachable(f"Kling refuses to list presets: {answer.code} {answer.message}")
+        if not isinstance(answer, Listed):
+            raise Unreachable(f"Kling does not answer ({answer.reason})", hint="Run again to go on.")
+        for form in (form for task in answer.tasks for form in task.result.get(result["key"]) or ()):
+            found.setdefault(str(form.get(f"{operation.kind}_name", "")), form[result["id"]])
+        if not answer.full:
+            break
+    return found
