@@ -27,3 +27,12 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
             patch.delenv(name, raising=False)
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(GROUND), os.environ.get("PYTHONPATH", "")))))
         yield home
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[object]:
+    """A PostgreSQL of the session's own. For tests marked `needs("postgres")`."""
+    from postgres import running
+
+    with running() as server:
+        yield server

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LADDER = (
     ("model", "nearest", "pointers", "slug", "hole"),
     ("errors", "effects", "conditions", "bodies", "keys"),
-    ("graph", "ledger", "lock", "outputs", "auth", "shard"),
+    ("graph", "schedule", "ledger", "lock", "outputs", "auth", "shard"),
     ("media", "catalog", "posters", "provenance"),
     ("source", "prompts", "select"),
     ("report", "format"),
@@ -55,6 +55,8 @@ HOMES = {
     "starlette": {"emulator", "serve"},
     "uvicorn": {"emulator", "serve"},
     "obstore": {"outputs"},
+    "psycopg": {"ledger", "fleet"},
+    "pgqueuer": {"fleet"},
     "sqlite3": {"effects", "ledger", "emulator"},
     "pygls": {"lsp"},
     "lsprotocol": {"lsp"},

@@ -3,27 +3,43 @@
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger import Learned, SqliteStore
+from kling_pipe.ledger import Learned, PostgresStore, SqliteStore
 from kling_pipe.model import Output, Record
 
 RECORD = Record("kp1-p-1", "p", "k" * 64, 1, 1, "omni-image", "me", "intent", address="image.a")
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
+def store(request, tmp_path):
+    """The same promises, whatever keeps them."""
+    if request.param == "sqlite":
+        opened = SqliteStore(tmp_path / "state" / "ledger.sqlite", "me")
+    else:
+        opened = PostgresStore(request.getfixturevalue("postgres").database(), "me")
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def store(tmp_path):
+def file_store(tmp_path):
     opened = SqliteStore(tmp_path / "state" / "ledger.sqlite", "me")
     yield opened
     opened.close()
 
 
-def another(store, **more):
-    return SqliteStore(store.path, "me", **more)
+def another(store, account="me", **more):
+    return type(store)(place(store), account, **more)
+
+
+def place(store):
+    return store.path if isinstance(store, SqliteStore) else store.url
 
 
 def test_a_record_comes_back_as_it_was(store):
@@ -52,7 +68,7 @@ def test_a_write_happens_only_from_the_expected_state(store):
 def test_another_account_sees_nothing(store):
     """One file, two accounts."""
     store.put(RECORD)
-    other = SqliteStore(store.path, "somebody")
+    other = another(store, "somebody")
     assert other.get("kp1-p-1") is None
     assert len(other.records()) == 0
     other.close()
@@ -75,13 +91,22 @@ def test_a_claim_is_exclusive_while_its_process_lives(store):
 def test_the_claim_of_a_dead_process_is_free_at_once(store):
     """Killed without a word: no unlock command, no waiting."""
     code = (
-        "import os, sys; from pathlib import Path; from kling_pipe.ledger import SqliteStore;"
-        "store = SqliteStore(Path(sys.argv[1]), 'me'); assert store.claim('x', {'video': 3}); os.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from kling_pipe.ledger import PostgresStore, SqliteStore;"
+        "place = sys.argv[1]; store = PostgresStore(place, 'me') if ':' in place else SqliteStore(Path(place), 'me');"
+        "assert store.claim('x', {'video': 3}); os.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(store.path)], check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code, str(place(store))], check=False, timeout=30)
     assert done.returncode == -9
+    until(lambda: store.slots_of_others() == {})
     assert store.slots_of_others() == {}
     assert store.claim("x", {})
+
+
+def until(holds, seconds=5.0):
+    """The server of a database notices within moments that a session's other end is gone."""
+    ends_at = time.monotonic() + seconds
+    while not holds() and time.monotonic() < ends_at:
+        time.sleep(0.01)
 
 
 def test_a_silent_process_loses_its_claims(store):
@@ -133,10 +158,10 @@ def test_a_damaged_ledger_is_refused_and_not_treated_as_empty(tmp_path):
     assert path.read_bytes().startswith(b"this is no database")
 
 
-def test_a_locked_ledger_is_waited_for_and_then_named(store):
+def test_a_locked_ledger_is_waited_for_and_then_named(file_store):
     """A bounded time, then a clear error."""
-    impatient = another(store, busy_seconds=0.1)
-    with store.alone(), pytest.raises(LocalStateError, match="another process"):
+    impatient = another(file_store, busy_seconds=0.1)
+    with file_store.alone(), pytest.raises(LocalStateError, match="another process"):
         impatient.put(RECORD)
     assert impatient.put(RECORD)
     impatient.close()

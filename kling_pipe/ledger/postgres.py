@@ -1,0 +1,244 @@
+"""The ledger in PostgreSQL, shared by any number of machines. The same promises as the file's."""
+
+from __future__ import annotations
+
+import json
+import platform
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from kling_pipe.effects import Effects
+from kling_pipe.errors import LocalStateError
+from kling_pipe.ledger.processes import SILENCE
+from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
+from kling_pipe.ledger.session import PATIENCE, Session
+from kling_pipe.ledger.store import ANY, Learned, RecordIndex, _Any
+from kling_pipe.model import Record, State
+
+_NAMES = [name.strip() for name in COLUMNS.split(",")]
+_INSERT = f"INSERT INTO records ({COLUMNS}) VALUES ({', '.join('%s' for _ in _NAMES)})"
+_REPLACE = (
+    f"{_INSERT} ON CONFLICT (account, external_task_id) DO UPDATE SET "
+    f"{', '.join(f'{name} = EXCLUDED.{name}' for name in _NAMES)}"
+)
+_ONE = "WHERE account = %s AND external_task_id = %s"
+# A process lives as long as it gives signs of life and its session stands. Only a server that started after the last
+# sign of life says nothing by a session's absence: it has just thrown everybody out.
+_LIVING = """
+SELECT token FROM processes p WHERE seen >= %s AND (
+  EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid = p.backend AND a.backend_start = p.started)
+  OR extract(epoch FROM pg_postmaster_start_time()) > p.seen)"""
+
+
+class PostgresStore:
+    """A ledger at a `postgresql://` URL; `account` decides which records are seen.
+
+    Every step waits up to `patience` seconds for a database that is away. Raises LocalStateError when it stays away,
+    when it is of a newer version, or refuses.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        account: str,
+        *,
+        effects: Effects | None = None,
+        clock: Callable[[], float] = time.time,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.url = url
+        self.account = account
+        self._clock = clock
+        self._session = Session(url, effects or Effects(), patience=patience)
+        self._token = secrets.token_hex(8)
+        self._known: tuple[int, str] | None = None
+        self._given_back: list[str] = []
+        self._session.step(lambda _: None)
+
+    def close(self) -> None:
+        """Give back every claim and hang up. What cannot be given back ends with the session."""
+        if self._known:
+            with suppress(LocalStateError):
+                self._session.step(self._leave)
+        self._session.close()
+
+    def get(self, external_task_id: str) -> Record | None:
+        """One record, or None."""
+        rows = self._rows(f"SELECT {COLUMNS} FROM records {_ONE}", (self.account, external_task_id))
+        return decoded(rows[0]) if rows else None
+
+    def put(self, record: Record, *, expected: State | _Any | None = ANY, unlocked: bool = False) -> bool:
+        """Write if the present state is `expected` (None: there is no record). False: someone was faster.
+
+        An intent is on the server's disk before this returns; what comes after it survives the end of the process.
+        """
+        values = encoded(record)
+        tries = 0
+
+        def action(cursor: Any) -> bool:
+            nonlocal tries
+            tries += 1
+            if unlocked:
+                cursor.execute(
+                    "INSERT INTO unlocked VALUES (%s, %s) ON CONFLICT DO NOTHING", (record.account, values[0])
+                )
+            return _written(cursor, record, values, expected) or (tries > 1 and _stands(cursor, record, values))
+
+        return self._session.step(action, durable=record.state == "intent")
+
+    def forget(self, external_task_id: str, *, expected: State) -> bool:
+        """Remove a record that is in this state: an intent of which is known that nothing was created."""
+        query, values = f"DELETE FROM records {_ONE} AND state = %s", (self.account, external_task_id, expected)
+        return self._session.step(lambda cursor: bool(cursor.execute(query, values).rowcount), durable=True)
+
+    def records(self, project: str | None = None) -> RecordIndex:
+        """All records of this account, or those of one project, by identity."""
+        query, values = f"SELECT {COLUMNS} FROM records WHERE account = %s", (self.account,)
+        if project is not None:
+            return RecordIndex(self._rows(f"{query} AND project = %s", (*values, project)), decoded)
+        return RecordIndex(self._rows(query, values), decoded)
+
+    def unlocked(self) -> frozenset[str]:
+        """External ids of what is saved and not yet in the lock."""
+        rows = self._rows("SELECT external_task_id FROM unlocked WHERE account = %s", (self.account,))
+        return frozenset(row[0] for row in rows)
+
+    def locked(self, external_task_ids: Iterable[str]) -> None:
+        """These are in the lock now."""
+        names = list(external_task_ids)
+        query = "DELETE FROM unlocked WHERE account = %s AND external_task_id = ANY(%s)"
+        self._session.step(lambda cursor: cursor.execute(query, (self.account, names)))
+
+    def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
+        """Become the one process that works on this task, its slots counted. False: another live process does."""
+
+        def action(cursor: Any) -> bool:
+            self._sign(cursor)
+            cursor.execute(
+                f"INSERT INTO claims VALUES (%s, %s, %s, %s) ON CONFLICT (account, external_task_id) DO UPDATE SET"
+                f" token = EXCLUDED.token, pools = EXCLUDED.pools"
+                f" WHERE claims.token = EXCLUDED.token OR claims.token NOT IN ({_LIVING})",
+                (self.account, external_task_id, self._token, json.dumps(dict(pools)), self._clock() - SILENCE),
+            )
+            return bool(cursor.rowcount)
+
+        return self._session.step(action, durable=True)
+
+    def release(self, external_task_id: str) -> None:
+        """Give a claim back, at the latest with the next `beat`."""
+        self._given_back.append(external_task_id)
+
+    def slots_of_others(self) -> Mapping[str, int]:
+        """Slots that other live processes hold, by pool."""
+        query = f"SELECT pools FROM claims WHERE account = %s AND token <> %s AND token IN ({_LIVING})"
+        found: Counter[str] = Counter()
+        for (pools,) in self._rows(query, (self.account, self._token, self._clock() - SILENCE)):
+            found.update(pools)
+        return found
+
+    def beat(self) -> None:
+        """Say that this process lives. Due every few seconds while it holds claims."""
+
+        def action(cursor: Any) -> None:
+            self._known = None
+            self._sign(cursor)
+            cursor.execute("DELETE FROM processes WHERE seen < %s", (self._clock() - 100 * SILENCE,))
+
+        self._session.step(action)
+
+    def learned(self) -> dict[str, Learned]:
+        """Learned durations by sort of task."""
+        rows = self._rows("SELECT sort, count, mean, low, high FROM durations", ())
+        return {row[0]: Learned(*row[1:]) for row in rows}
+
+    def learn(self, durations: Mapping[str, Learned]) -> None:
+        """Keep learned durations."""
+        rows = [(sort, one.count, one.mean, one.low, one.high) for sort, one in sorted(durations.items())]
+        query = (
+            "INSERT INTO durations VALUES (%s, %s, %s, %s, %s) ON CONFLICT (sort) DO UPDATE SET"
+            " count = EXCLUDED.count, mean = EXCLUDED.mean, low = EXCLUDED.low, high = EXCLUDED.high"
+        )
+        self._session.step(lambda cursor: cursor.executemany(query, rows))
+
+    def limits(self) -> dict[str, tuple[int, float]]:
+        """Learned slot limits by pool, with the time (seconds) when each was learned."""
+        rows = self._rows("SELECT pool, slots, at FROM limits WHERE account = %s", (self.account,))
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    def keep_limit(self, pool: str, limit: int) -> None:
+        """Keep a learned slot limit."""
+        query = (
+            "INSERT INTO limits VALUES (%s, %s, %s, %s) ON CONFLICT (account, pool) DO UPDATE SET"
+            " slots = EXCLUDED.slots, at = EXCLUDED.at"
+        )
+        self._session.step(lambda cursor: cursor.execute(query, (self.account, pool, limit, self._clock())))
+
+    def file_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
+        """SHA-256 of a file of this machine that has not changed since it was hashed."""
+        query = "SELECT sha256 FROM files WHERE host = %s AND path = %s AND size = %s AND mtime_ns = %s"
+        rows = self._rows(query, (platform.node(), path, size, mtime_ns))
+        return str(rows[0][0]) if rows else None
+
+    def keep_file_hash(self, path: str, size: int, mtime_ns: int, sha256: str) -> None:
+        """Keep a file's SHA-256."""
+        query = (
+            "INSERT INTO files VALUES (%s, %s, %s, %s, %s) ON CONFLICT (host, path) DO UPDATE SET"
+            " size = EXCLUDED.size, mtime_ns = EXCLUDED.mtime_ns, sha256 = EXCLUDED.sha256"
+        )
+        values = (platform.node(), path, size, mtime_ns, sha256)
+        self._session.step(lambda cursor: cursor.execute(query, values))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep the others out of what is not in the database: the lock file, which lies on one machine.
+
+        A session of its own holds an advisory lock, so that this store goes on working meanwhile.
+        """
+        keeper = Session(self.url, Effects())
+        try:
+            keeper.step(lambda cursor: cursor.execute("SELECT pg_advisory_lock(8101950002)"))
+            yield
+        finally:
+            keeper.close()
+
+    def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = self._session.step(lambda cursor: cursor.execute(query, values).fetchall())
+        return found
+
+    def _sign(self, cursor: Any) -> None:
+        """Give back what is due, and be known under the present session."""
+        if self._given_back:
+            query = f"DELETE FROM claims {_ONE} AND token = %s"
+            cursor.executemany(query, [(self.account, name, self._token) for name in self._given_back])
+            self._given_back.clear()
+        if self._known != self._session.backend:
+            cursor.execute(
+                "INSERT INTO processes VALUES (%s, %s, %s, %s) ON CONFLICT (token) DO UPDATE SET"
+                " backend = EXCLUDED.backend, started = EXCLUDED.started, seen = EXCLUDED.seen",
+                (self._token, *self._session.backend, self._clock()),
+            )
+            self._known = self._session.backend
+
+    def _leave(self, cursor: Any) -> None:
+        cursor.execute("DELETE FROM claims WHERE token = %s", (self._token,))
+        cursor.execute("DELETE FROM processes WHERE token = %s", (self._token,))
+
+
+def _written(cursor: Any, record: Record, values: tuple[Any, ...], expected: State | _Any | None) -> bool:
+    if isinstance(expected, _Any):
+        return bool(cursor.execute(_REPLACE, values).rowcount)
+    if expected is None:
+        return bool(cursor.execute(f"{_INSERT} ON CONFLICT DO NOTHING", values).rowcount)
+    changes = ", ".join(f"{name} = %s" for name in _NAMES)
+    query = f"UPDATE records SET {changes} {_ONE} AND state = %s"
+    return bool(cursor.execute(query, (*values, record.account, record.external_task_id, expected)).rowcount)
+
+
+def _stands(cursor: Any, record: Record, values: tuple[Any, ...]) -> bool:
+    """Whether an earlier try, whose end the connection did not live to tell, wrote just this."""
+    cursor.execute(f"SELECT {COLUMNS} FROM records {_ONE}", (record.account, record.external_task_id))
+    return bool(cursor.fetchone() == values)

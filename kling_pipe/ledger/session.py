@@ -1,0 +1,133 @@
+"""A PostgreSQL connection that comes back by itself: each step is tried again until the database answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib import resources
+from typing import Any, TypeVar
+
+from kling_pipe.effects import Effects
+from kling_pipe.errors import LocalStateError
+
+SCHEMA = "kling_pipe"
+PATIENCE = 60.0
+"""Seconds for which a database may be away: a restart or a fail-over takes less."""
+
+T = TypeVar("T")
+
+
+class Session:
+    """One connection. `step` runs a function of a cursor as one transaction, again if the connection was lost.
+
+    A step must therefore be one that may happen twice: whether a lost commit took place is not known.
+    """
+
+    def __init__(self, url: str, effects: Effects, *, patience: float = PATIENCE) -> None:
+        self._url = url
+        self._effects = effects
+        self._patience = patience
+        self._connection: Any = None
+        self.backend: tuple[int, str] = (0, "")
+
+    def step(self, action: Callable[[Any], T], *, durable: bool = False) -> T:
+        """What the action returns, committed. `durable` waits for the server's disk. Raises LocalStateError."""
+        import psycopg
+
+        ends_at, wait = time.monotonic() + self._patience, 0.05
+        while True:
+            try:
+                return self._once(action, durable)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                self._drop()
+                if time.monotonic() + wait > ends_at:
+                    raise self._explained(error) from error
+                time.sleep(wait)
+                wait = min(2 * wait, 2.0)
+            except psycopg.Error as error:
+                raise self._explained(error) from error
+
+    def close(self) -> None:
+        """Hang up."""
+        self._drop()
+
+    def _once(self, action: Callable[[Any], T], durable: bool) -> T:
+        connection = self._connected()
+        with connection.cursor() as cursor:
+            try:
+                if durable:
+                    cursor.execute("SET LOCAL synchronous_commit TO on")
+                found = action(cursor)
+            except BaseException:
+                connection.rollback()
+                raise
+        self._effects.commit(connection)
+        return found
+
+    def _connected(self) -> Any:
+        if self._connection is None:
+            import psycopg
+
+            options = f"-c search_path={SCHEMA},public -c synchronous_commit=off -c timezone=UTC"
+            connection = psycopg.connect(self._url, options=options, connect_timeout=5, application_name="kling-pipe")
+            try:
+                with connection.cursor() as cursor:
+                    migrate(cursor)
+                    cursor.execute("SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+                    pid, started = cursor.fetchone() or (0, "")
+                    self.backend = (int(pid), str(started))
+                connection.commit()
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _explained(self, error: Exception) -> LocalStateError:
+        from psycopg.conninfo import conninfo_to_dict
+
+        try:
+            told = conninfo_to_dict(self._url)
+        except Exception:  # the text may hold a password: it is not shown
+            return LocalStateError("the store's URL is none", hint="Write postgresql://user@host/database.")
+        where = f"{told.get('host', 'localhost')}:{told.get('port', 5432)}/{told.get('dbname', '')}"
+        reason = str(error).strip().partition("\n")[0]
+        return LocalStateError(
+            f"the ledger in PostgreSQL at `{where}` cannot be used: {reason}",
+            hint="when the database answers again, run again: nothing is paid twice",
+        )
+
+
+def migrate(cursor: Any) -> None:
+    """Bring the database to this version's tables, one numbered file after the other. A newer one is refused."""
+    cursor.execute("SELECT to_regclass(%s)", (f"{SCHEMA}.migrations",))
+    files = sorted(one.name for one in _folder().iterdir() if one.name.endswith(".sql"))
+    done = set()
+    if cursor.fetchone()[0] is not None:
+        cursor.execute("SELECT name FROM migrations")
+        done = {row[0] for row in cursor.fetchall()}
+    if unknown := sorted(done - set(files)):
+        raise LocalStateError(
+            f"the ledger in PostgreSQL is of a newer version (it has `{unknown[-1]}`)",
+            hint="update kling-pipe; nothing was changed",
+        )
+    if done == set(files):
+        return
+    cursor.execute("SELECT pg_advisory_xact_lock(8101950001)")  # several machines may start at once
+    cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    cursor.execute("CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY)")
+    cursor.execute("SELECT name FROM migrations")
+    done = {row[0] for row in cursor.fetchall()}
+    for name in files:
+        if name not in done:
+            cursor.execute(_folder().joinpath(name).read_text(encoding="utf-8"))
+            cursor.execute("INSERT INTO migrations VALUES (%s)", (name,))
+
+
+def _folder() -> Any:
+    return resources.files("kling_pipe.ledger").joinpath("migrations")
