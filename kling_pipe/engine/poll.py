@@ -13,7 +13,7 @@ from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused,
 from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.reasons import LostError
 from kling_pipe.engine.stops import stop_for
-from kling_pipe.errors import KlingPipeError, Unreachable
+from kling_pipe.errors import Unreachable
 
 _SHORTEST, _LONGEST = 0.02, 5.0
 _BY_LIST_FROM = 3
@@ -115,7 +115,10 @@ class Poller:
                     await self._look(group, due)
                     group.looked = self._clock()
                     group.cost = group.looked - started
-        except KlingPipeError as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # Whatever ended the looking ends the waiting, or the run would wait for ever.
             for watch in list(group.watches.values()):
                 if not watch.done.done():
                     watch.done.set_exception(error)

@@ -306,6 +306,9 @@ class LocalRunner:
                 self.journal.write()
             except KlingPipeError as error:
                 self._halt(error)
+            except Exception as error:
+                self.bug = self.bug or error
+                self.changed.set()
 
     def _keep_lessons(self) -> None:
         if self.context.durations.changed:
