@@ -43,8 +43,8 @@ class Context:
     meter: Meter = field(default_factory=Meter)
 
     async def stored(self, action: Callable[..., T], *arguments: Any) -> T:
-        """The answer of a method of `outputs`; of a far one in a thread, so that nobody else waits for it."""
-        return await asyncio.to_thread(action, *arguments) if self.outputs.far else action(*arguments)
+        """The answer of a method of `outputs`, in a thread: nobody else waits for a disk or a bucket."""
+        return await asyncio.to_thread(action, *arguments)
 
     def tell(self, type_: EventType, record: Record, **data: Any) -> None:
         """Report what happened to a record's job."""

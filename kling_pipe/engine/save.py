@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 
@@ -18,7 +17,6 @@ from kling_pipe.outputs import Incoming, Stored, output_path, sidecar_form
 from kling_pipe.provenance import Stamp, facts
 
 _TRIES = 5
-_LARGE = 1 << 20
 
 
 async def saved(context: Context, job: Job, operation: Operation, record: Record) -> Record:
@@ -30,7 +28,8 @@ async def saved(context: Context, job: Job, operation: Operation, record: Record
             record, output = await _one(context, job, operation, record, output)
         done.append(output)
     record = replace(record, outputs=tuple(done), source="ledger")
-    await _write_sidecars(context, job, record)
+    if job.place:
+        await context.stored(_name, context, job, record)
     context.store.put(record, unlocked=True)
     context.tell("saved", record, paths=[output.path for output in done if output.path])
     return record
@@ -58,7 +57,6 @@ async def _one(
         record, stored, url = await fetched(context, operation, record, output)
         output = replace(output, sha256=stored.sha256, size=stored.size, url=url)
     path = f"{context.out}/{output_path(job.place, output, str(operation.kling['result']['extension']))}"
-    await context.stored(context.outputs.place, output.sha256, path)
     return record, replace(output, path=path)
 
 
@@ -109,8 +107,6 @@ async def _download(
             stamp.finish()
         if not isinstance(answer, Downloaded) or not incoming.size:
             return answer, None
-        if incoming.size > _LARGE:  # a large file's fsync must not hold up everybody
-            return answer, await asyncio.to_thread(context.outputs.keep, incoming)
         return answer, await context.stored(context.outputs.keep, incoming)
 
 
@@ -121,11 +117,12 @@ def _stamp(context: Context, incoming: Incoming, record: Record, output: Output)
     return Stamp(incoming.write, facts(record, output), plain=output.sha256)
 
 
-async def _write_sidecars(context: Context, job: Job, record: Record) -> None:
+def _name(context: Context, job: Job, record: Record) -> None:
+    """Each file at its name, and its sidecar."""
     upstream = {address: context.upstream(address) for address in job.needs}
     sources = {address: known for address, known in upstream.items() if known}
     for output in record.outputs:
         if output.path:
+            context.outputs.place(output.sha256, output.path)
             form = sidecar_form(job, record, output, sources, emulated=context.emulated)
-            text = json.dumps(form, ensure_ascii=False, indent=2) + "\n"
-            await context.stored(context.outputs.write, f"{output.path}.json", text)
+            context.outputs.write(f"{output.path}.json", json.dumps(form, ensure_ascii=False, indent=2) + "\n")

@@ -61,8 +61,6 @@ class Streamed:
 class BucketOutputs:
     """Objects and names below `base`, a URL. `cache` holds objects that something on this machine needs as a file."""
 
-    far = True
-
     def __init__(self, base: str, cache: LocalOutputs, effects: Effects) -> None:
         self.base = base.rstrip("/")
         self._cache = cache

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -15,22 +17,44 @@ from kling_pipe.errors import LocalStateError
 from kling_pipe.outputs.store import Stored
 
 _CHUNK = 1 << 20
+_IN_MEMORY = 1 << 20
+"""Bytes of a result that are held in memory; a larger one goes into its file as it comes."""
 
 
 class Incoming:
-    """A result that is being written: hashed as it comes, an object only when it is whole."""
+    """A result on its way: hashed as it comes, in memory while it is small, an object only when it is whole."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.size = 0
         self.moved = False
         self._digest = hashlib.sha256()
+        self._chunks: list[bytes] = []
+        self._file: IO[bytes] | None = None
 
     def write(self, chunk: bytes) -> None:
-        """Add bytes."""
-        self.file.write(chunk)
+        """Add bytes. Raises OSError."""
+        self._chunks.append(chunk)
         self._digest.update(chunk)
         self.size += len(chunk)
+        if self.size > _IN_MEMORY:
+            self.file()
+
+    def file(self) -> IO[bytes]:
+        """The file with all that came so far. Raises OSError."""
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("wb")
+        self._file.writelines(self._chunks)
+        self._chunks.clear()
+        return self._file
+
+    def close(self) -> None:
+        """Remove the file, unless it became an object."""
+        if self._file is not None:
+            self._file.close()
+            if not self.moved:
+                self.path.unlink(missing_ok=True)
 
     @property
     def sha256(self) -> str:
@@ -44,39 +68,28 @@ class LocalOutputs:
     Whatever stands at a name and is not the wanted file is kept as an object before the name is given away.
     """
 
-    far = False
-
     def __init__(self, root: Path, objects: Path, effects: Effects) -> None:
         self.root = root
         self.objects = objects
         self._effects = effects
-        self._count = 0
+        self._numbers = count()
 
     @contextmanager
     def incoming(self) -> Iterator[Incoming]:
-        """A new result's file. Removed on leaving unless `keep` took it."""
-        self._count += 1
-        path = self.objects / f"{os.getpid()}-{self._count}.part"
-        with _explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                incoming = Incoming(file)
-                try:
-                    yield incoming
-                finally:
-                    file.close()
-                    if not incoming.moved:
-                        path.unlink(missing_ok=True)
+        """A new result. Removed on leaving unless `keep` took it."""
+        incoming = Incoming(self._part())
+        with _explained(incoming.path), contextlib.closing(incoming):
+            yield incoming
 
     def keep(self, incoming: Incoming) -> Stored:
         """Make a whole result an object: on the disk first, then under its checksum."""
-        part, target = Path(incoming.file.name), self.object_path(incoming.sha256)
+        target = self.object_path(incoming.sha256)
         with _explained(target):
-            self._effects.fsync(incoming.file)
-            incoming.file.close()
+            with incoming.file() as file:
+                self._effects.fsync(file)
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self._effects.replace(part, target)
+                self._effects.replace(incoming.path, target)
                 incoming.moved = True
         return Stored(incoming.sha256, incoming.size)
 
@@ -141,12 +154,16 @@ class LocalOutputs:
             raise LocalStateError(f"`{relative}` lies outside of `{self.root}`")
         return path
 
+    def _part(self) -> Path:
+        """A name for what is not whole yet. Several threads write at once."""
+        return self.objects / f"{os.getpid()}-{next(self._numbers)}.part"
+
     def _keep_standing(self, target: Path) -> None:
         sha256 = file_sha256(target)
         kept = self.object_path(sha256)
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            part = self.objects / f"{os.getpid()}-kept.part"
+            part = self._part()
             self._link_or_copy(target, part)
             self._effects.replace(part, kept)
 

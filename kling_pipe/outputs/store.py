@@ -28,10 +28,8 @@ class Incoming(Protocol):
 class OutputStore(Protocol):
     """Objects by checksum, never changed; names that point at them. Failures are LocalStateError.
 
-    `far` says that a call may take as long as a network does: a caller with an event loop uses a thread for it.
+    A call may take as long as a disk or a network does: a caller with an event loop uses a thread for it.
     """
-
-    far: bool
 
     def incoming(self) -> AbstractContextManager[Incoming]:
         """A new result; gone on leaving unless `keep` took it."""
