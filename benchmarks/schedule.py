@@ -2,54 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from kling_pipe.schedule import Load, makespan
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One task to schedule: how long it takes, which pool it holds a slot of ("" for none), what must end before."""
-
-    name: str
-    seconds: float
-    pool: str = ""
-    needs: tuple[str, ...] = ()
-
-
-def makespan(loads: Sequence[Load], slots: Mapping[str, float]) -> float:
-    """Seconds until all are done when every free slot goes at once to the first in line that is ready."""
-    waiting = {load.name: len(load.needs) for load in loads}
-    children: defaultdict[str, list[int]] = defaultdict(list)
-    for index, load in enumerate(loads):
-        for need in load.needs:
-            children[need].append(index)
-    free: dict[str, float] = {**slots, "": float("inf")}
-    queues: defaultdict[str, deque[int]] = defaultdict(deque)
-    running: list[tuple[float, int]] = []
-    now = 0.0
-
-    def admit(ready: Iterable[int]) -> None:
-        for index in ready:
-            queues[loads[index].pool].append(index)
-        for pool, queue in queues.items():
-            while queue and free[pool] >= 1:
-                free[pool] -= 1
-                index = queue.popleft()
-                heapq.heappush(running, (now + loads[index].seconds, index))
-
-    admit(index for index, load in enumerate(loads) if not load.needs)
-    while running:
-        now, index = heapq.heappop(running)
-        free[loads[index].pool] += 1
-        ready = []
-        for child in children[loads[index].name]:
-            waiting[loads[child].name] -= 1
-            if not waiting[loads[child].name]:
-                ready.append(child)
-        admit(ready)
-    return now
+__all__ = ["Load", "longest_first", "makespan"]
 
 
 def longest_first(loads: Sequence[Load]) -> list[Load]:

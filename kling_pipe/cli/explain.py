@@ -14,7 +14,8 @@ _LIKE_AN_ID = re.compile(r"[A-Za-z]{2,3}-?[0-9]+[a-z]?|schema/.*")
 
 @click.command()
 @click.argument("what", default="")
-def explain(what: str) -> None:
+@click.option("--open", "shown", is_flag=True, help="Open the file that was made, too.")
+def explain(what: str, shown: bool) -> None:
     """Explain WHAT: a problem's id (KP101, OV-05), or a file that a run saved, an address, an external id.
 
     Without WHAT all ids of problems are listed.
@@ -31,9 +32,12 @@ def explain(what: str) -> None:
     except KeyError:
         if _LIKE_AN_ID.fullmatch(what):
             raise _unknown(what) from None
-        from kling_pipe.cli.explain_file import explanation
+        from kling_pipe.cli.explain_file import explanation, made_file
 
-        text = explanation(Path(what))
+        click.echo(explanation(Path(what)))
+        if shown:
+            click.launch(str(made_file(Path(what))))
+        return
     click.echo(text)
 
 

@@ -50,7 +50,7 @@ def plan(campaign: Campaign, form: str, as_json: bool, detailed_exitcode: bool, 
         *api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]),
     ]
     shown = [one for one in problems if one.level != "note"]
-    _show("json" if as_json else form, found, workspace, shown, flags)
+    _show("json" if as_json else form, found, manifest, workspace, shown, flags)
     if flags["out"] is not None:
         save(flags["out"], found, workspace, campaign, flags["replace"])
     if detailed_exitcode and any(step.action not in ("reuse", "frozen") for step in found.steps):
@@ -69,7 +69,9 @@ def _made(campaign: Campaign, manifest: Manifest, workspace: Workspace, flags: d
     )
 
 
-def _show(form: str, found: Plan, workspace: Workspace, shown: list[Problem], flags: dict[str, Any]) -> None:
+def _show(
+    form: str, found: Plan, manifest: Manifest, workspace: Workspace, shown: list[Problem], flags: dict[str, Any]
+) -> None:
     from kling_pipe.report.markdown import plan_markdown
     from kling_pipe.report.plans import plan_json, plan_text
     from kling_pipe.report.problems import problems_text
@@ -84,6 +86,22 @@ def _show(form: str, found: Plan, workspace: Workspace, shown: list[Problem], fl
         click.echo(markdown)
     else:
         click.echo(plan_text(found, why=flags["why"], emulated=workspace.emulated))
+        if duration := _duration(found, manifest, workspace):
+            click.echo(duration)
         if offline:
             click.echo("Offline: the account was not asked (--refresh asks it).", err=True)
     write_step_summary(markdown, os.environ)
+
+
+def _duration(found: Plan, manifest: Manifest, workspace: Workspace) -> str:
+    """How long a run will take, by what was learned; of an emulator, whose pace anybody may set, only from that."""
+    from kling_pipe.engine import Settings
+    from kling_pipe.engine.forecast import forecast, lessons
+    from kling_pipe.report.plans import about
+
+    foreseen = forecast(found, lessons(workspace), Settings(limits=manifest.limits))
+    if not foreseen.seconds or (workspace.emulated and not foreseen.learned):
+        return ""
+    return (
+        f"Time: {about(foreseen.seconds)}{'' if foreseen.learned else ', by usual times: not all of it was seen here'}"
+    )

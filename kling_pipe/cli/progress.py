@@ -15,19 +15,26 @@ if TYPE_CHECKING:
     from kling_pipe.engine import Event
     from kling_pipe.model import Plan
     from kling_pipe.report.progress import Kind
+    from kling_pipe.report.progress_board import Expected
 
 Last = Callable[[Mapping[str, Any]], None]
 
 
 @contextmanager
 def listeners(
-    kind: Kind, plan: Plan, budget: Mapping[str, Any], *, as_json: bool, into: Path | None
+    kind: Kind,
+    plan: Plan,
+    budget: Mapping[str, Any],
+    *,
+    as_json: bool,
+    into: Path | None,
+    expected: Expected | None = None,
 ) -> Iterator[tuple[Callable[[Event], None], Last]]:
-    """What to call for each event, and with the summary at the end."""
+    """What to call for each event, and with the summary at the end. `expected`: the seconds that a job should take."""
     from kling_pipe.report.progress import progress
 
     with ExitStack() as stack:
-        shown = stack.enter_context(progress("quiet" if as_json else kind, sys.stderr, plan, budget))
+        shown = stack.enter_context(progress("quiet" if as_json else kind, sys.stderr, plan, budget, expected=expected))
         writers: list[Callable[[str], None]] = [click.echo] if as_json else []
         if into is not None:
             file = stack.enter_context(into.open("w", encoding="utf-8"))

@@ -13,7 +13,7 @@ import click
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened, seams
 from kling_pipe.cli.ending import command, say_rest, say_where
 from kling_pipe.cli.logfile import Log, log_file
-from kling_pipe.cli.options import out_option
+from kling_pipe.cli.options import place_options
 from kling_pipe.cli.reviewed import refuse_changes, reviewed
 from kling_pipe.errors import BudgetExceeded, Interrupted, UsageError
 
@@ -30,7 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _options(command: F) -> F:
     for option in reversed(
         (
-            out_option,
+            place_options,
             click.option(
                 "-j", "--jobs", type=click.IntRange(1), envvar="KLING_PIPE_JOBS", help="At most so many jobs at once."
             ),
@@ -253,12 +253,15 @@ def _carry_out(
     from kling_pipe import api
     from kling_pipe.cli.progress import listeners
     from kling_pipe.engine.events import both
+    from kling_pipe.engine.forecast import lessons
     from kling_pipe.report.results import failures_text, result_form, summary_text
 
     kind: Kind = "quiet" if flags["quiet"] else flags["progress"]
     budget = {**manifest.budget, **amounts(flags.get("budget", ()))}
     log: Log = flags["log"]
-    with listeners(kind, found, budget, as_json=flags["as_json"], into=flags["json_into"]) as (on_event, last):
+    expected = lessons(workspace).expected
+    shown = listeners(kind, found, budget, as_json=flags["as_json"], into=flags["json_into"], expected=expected)
+    with shown as (on_event, last):
         result = api.run(
             found,
             workspace,

@@ -22,23 +22,20 @@ from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.lookup import Findings
 from kling_pipe.engine.meter import Meter
 from kling_pipe.engine.poll import Poller
+from kling_pipe.engine.pools import pools
 from kling_pipe.engine.pull import Pulled
 from kling_pipe.engine.pull import pull as pull_files
 from kling_pipe.engine.result import Result
 from kling_pipe.engine.runner import LocalRunner
-from kling_pipe.engine.settings import DEFAULT_SLOTS, Settings
-from kling_pipe.engine.slots import UNBOUNDED, Pool, Slots
-from kling_pipe.ledger import SqliteStore
+from kling_pipe.engine.settings import Settings
+from kling_pipe.engine.slots import Slots
+from kling_pipe.ledger import Store
 from kling_pipe.model import Job, Plan, Record
 from kling_pipe.plan import Snapshot
 from kling_pipe.workspace import Workspace
 
-_FILES_AT_ONCE = 16
 _PACE_WITH_CALLBACKS = 10.0
 """Polling is a safety net when callbacks come in: so many times slower."""
-
-_LESSON_SECONDS = 24 * 3600
-"""A learned slot limit is believed for a day: packs are bought and run out."""
 
 Note = Callable[[Mapping[str, Any]], None]
 Sleep = Callable[[float], Awaitable[None]]
@@ -167,13 +164,13 @@ async def _client(workspace: Workspace, seams: Seams, note: Note = ignore) -> As
         yield client
 
 
-def _context(workspace: Workspace, store: SqliteStore, client: Client, settings: Settings, seams: Seams) -> Context:
+def _context(workspace: Workspace, store: Store, client: Client, settings: Settings, seams: Seams) -> Context:
     durations = Durations(store.learned())
     return Context(
         client=client,
         store=store,
         outputs=workspace.outputs(seams.effects),
-        slots=Slots(_pools(settings, store, seams.clock()), others=store.slots_of_others),
+        slots=Slots(pools(settings, store.limits(), seams.clock()), others=store.slots_of_others),
         poller=Poller(
             client,
             durations,
@@ -190,34 +187,12 @@ def _context(workspace: Workspace, store: SqliteStore, client: Client, settings:
     )
 
 
-def _runner(plan: Plan, workspace: Workspace, store: SqliteStore, context: Context, seams: Seams) -> LocalRunner:
+def _runner(plan: Plan, workspace: Workspace, store: Store, context: Context, seams: Seams) -> LocalRunner:
     jobs = {step.job.address: step.job for step in (*plan.steps, *plan.others)}
     file = workspace.lock_file(store, seams.effects)
     runner = LocalRunner(plan, context, LockJournal(file, store, jobs, workspace.profile))
     context.upstream = runner.upstream
     return runner
-
-
-def _pools(settings: Settings, store: SqliteStore, now: float) -> Callable[[str], Pool]:
-    """How wide each pool is at first: as told, else as learned, else as the smallest pack."""
-    learned = {pool: limit for pool, (limit, at) in store.limits().items() if now - at < _LESSON_SECONDS}
-
-    def pool(name: str) -> Pool:
-        if name == "files":
-            return Pool(_FILES_AT_ONCE, _FILES_AT_ONCE)
-        if name == "jobs":
-            most = settings.jobs or UNBOUNDED
-            return Pool(most, most)
-        told = settings.limits.get(name)
-        pack, _, model = name.partition("/")
-        if told is None and not model:
-            return Pool(UNBOUNDED, UNBOUNDED)
-        if told is None:
-            told = settings.limits.get(pack)
-        first = learned.get(name) or DEFAULT_SLOTS.get(pack, 5)
-        return Pool(first) if told is None else Pool(min(told, learned.get(name, told)), told)
-
-    return pool
 
 
 __all__ = ["Seams", "adopt", "pull", "refresh", "run", "sync"]

@@ -22,7 +22,7 @@ class Settings:
     `budget` (`{usd, video, image, per_job: {...}}`) bounds new attempts after transient failures, on top of what the
     plan costs; `allow_unknown` lets those pass whose price nobody knows. `grace` is how long an answer is waited for
     after a stop. `callback_url` is sent with every create; `callback_listen` (`host:port`) is where this run listens
-    for what Kling tells it, `callback_secret` (`whsec_...`) signs it. `provenance` writes the task's ids into new files.
+    for what Kling tells it, `callback_secret` (`whsec_...`) signs it. `provenance` writes a task's ids into new files.
     """
 
     jobs: int | None = None

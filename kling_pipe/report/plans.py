@@ -102,6 +102,15 @@ def units_text(units: Mapping[str, float]) -> str:
     return f"{amount(units.get('video', 0.0))} video units, {amount(units.get('image', 0.0))} image units"
 
 
+def about(seconds: float) -> str:
+    """A time as people say it: `about 40 s`, `about 4 min`, `about 2.5 h`."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60)} min"
+    return f"about {round(seconds / 1800) / 2:g} h"
+
+
 def plan_form(plan: Plan) -> dict[str, Any]:
     """The plan as JSON: `{format_version, project, steps: [...], totals}`."""
     steps = [
