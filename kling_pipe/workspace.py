@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kling_pipe.auth import AccessKey, Credentials, account_id, credentials_from, missing_credentials
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError, UsageError
-from kling_pipe.ledger import RecordIndex, SqliteStore
+from kling_pipe.ledger import PostgresStore, RecordIndex, SqliteStore, Store
 from kling_pipe.lock import Lock, LockFile, parse
 from kling_pipe.outputs import BucketOutputs, LocalOutputs, OutputStore
 from kling_pipe.plan import Snapshot
@@ -31,7 +31,7 @@ class Workspace:
     """A campaign's folder and account. Paths are absolute; `out` is the output folder's name, profile included.
 
     `account` is "" when there are no credentials and the lock does not tell either. `bucket` is where results are kept
-    instead of the folder (see `kept_in`).
+    instead of the folder (see `kept_in`), `database` a PostgreSQL that holds the ledger instead of a file.
     """
 
     root: Path
@@ -46,6 +46,7 @@ class Workspace:
     emulator_state: Path | None = None
     emulator_options: Mapping[str, Any] | None = None
     bucket: str = ""
+    database: str = field(default="", repr=False)
 
     @property
     def ledger_path(self) -> Path:
@@ -70,14 +71,22 @@ class Workspace:
             raise missing_credentials()
         return self.base_url, self.credentials
 
-    def store(self, effects: Effects | None = None) -> SqliteStore:
+    def store(self, effects: Effects | None = None) -> Store:
         """The ledger, made if it is not there. Close it after use."""
         self._make_state()
+        if self.database:
+            return PostgresStore(self.database, self.account, effects=effects)
         return SqliteStore(self.ledger_path, self.account, effects=effects)
 
-    def lock_file(self, store: SqliteStore, effects: Effects | None = None) -> LockFile:
+    def lock_file(self, store: Store, effects: Effects | None = None) -> LockFile:
         """The lock for reading and writing."""
         return LockFile(self.lock_path, effects or Effects(), store.alone)
+
+    def shared_in(self, database: str) -> Workspace:
+        """The same campaign with its ledger at a `postgresql://` URL, for any number of machines. Raises UsageError."""
+        if not database.startswith(("postgresql://", "postgres://")):
+            raise UsageError("`--store` is no PostgreSQL URL", hint="Write postgresql://user@host/database.")
+        return replace(self, database=database)
 
     def read_lock(self) -> Lock:
         """The lock as it stands. Raises LocalStateError."""
@@ -104,7 +113,7 @@ class Workspace:
         base = bucket.rstrip("/") + ("/emulator" if self.emulated else "")
         return replace(self, bucket=base, out=f"{base}/{self.profile}" if self.profile else base)
 
-    def snapshot(self, lock: Lock | None = None, store: SqliteStore | None = None) -> Snapshot:
+    def snapshot(self, lock: Lock | None = None, store: Store | None = None) -> Snapshot:
         """What is known here, without asking Kling. A ledger is read only if there is one."""
         outputs = self.outputs()
         ledger, unlocked = self._records(store)
@@ -120,10 +129,10 @@ class Workspace:
             now=int(time.time() * 1000),
         )
 
-    def _records(self, store: SqliteStore | None) -> tuple[RecordIndex, frozenset[str]]:
+    def _records(self, store: Store | None) -> tuple[RecordIndex, frozenset[str]]:
         if store is not None:
             return store.records(), store.unlocked()
-        if not self.ledger_path.exists():
+        if not (self.database or self.ledger_path.exists()):
             return RecordIndex((), lambda row: row[0]), frozenset()
         opened = self.store()
         try:

@@ -49,6 +49,7 @@ class Campaign:
     levels: Callable[[Path], Levels]
     settings: Mapping[str, Any]
     bucket: str = ""
+    database: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -82,7 +83,8 @@ def campaign_options(command: F) -> F:
         left_out = (*exclude, *other_shards(shard))
         bucket = others.pop("bucket", "") or os.environ.get("KLING_PIPE_OUT", "") or settings.get("out", "")
         compiled = (manifest, variables, variable_files, chosen, select, left_out)
-        campaign = Campaign(*compiled, *account, levels, settings, bucket)
+        database = others.pop("database", "") or os.environ.get("KLING_PIPE_STORE", "")
+        campaign = Campaign(*compiled, *account, levels, settings, bucket, database)
         return command(campaign, **others)
 
     return wrapped  # type: ignore[return-value]
@@ -105,6 +107,8 @@ def workspace_of(campaign: Campaign) -> Workspace:
     workspace = api.open_workspace(
         campaign.manifest, emulator=campaign.emulator, state=campaign.state, profile=campaign.profile, environ=environ
     )
+    if campaign.database:
+        workspace = workspace.shared_in(campaign.database)
     return workspace.kept_in(campaign.bucket) if campaign.bucket else workspace
 
 

@@ -74,13 +74,21 @@ account_options = _stacked(
     ),
 )
 
-out_option = click.option(
-    "--out",
-    "bucket",
-    default="",
-    envvar="KLING_PIPE_OUT",
-    metavar="s3://BUCKET/PREFIX",
-    help="Keep the results in a bucket (also gs://, az://) instead of the folder `out`.",
+place_options = _stacked(
+    click.option(
+        "--out",
+        "bucket",
+        default="",
+        metavar="s3://BUCKET/PREFIX",
+        help="Keep the results in a bucket (also gs://, az://) instead of the folder `out`. [env: KLING_PIPE_OUT]",
+    ),
+    click.option(
+        "--store",
+        "database",
+        default="",
+        metavar="postgresql://...",
+        help="Keep the ledger in this PostgreSQL, shared by any number of machines. [env: KLING_PIPE_STORE]",
+    ),
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened, seams
-from kling_pipe.cli.options import json_option, out_option
+from kling_pipe.cli.options import json_option, place_options
 from kling_pipe.errors import UsageError
 
 
 @click.command()
 @campaign_options
-@out_option
+@place_options
 @json_option
 def status(campaign: Campaign, as_json: bool) -> None:
     """Show each job: new, made, running or failed, its task, its file, and how long Kling still keeps it. Offline."""
@@ -30,7 +30,7 @@ def status(campaign: Campaign, as_json: bool) -> None:
 
 @click.command()
 @campaign_options
-@out_option
+@place_options
 def pull(campaign: Campaign) -> None:
     """Fetch every file that the lock records and that is not here. Creates nothing: a teammate's first command."""
     import asyncio
@@ -75,7 +75,7 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
 
 @click.command()
 @campaign_options
-@out_option
+@place_options
 def sync(campaign: Campaign) -> None:
     """Rebuild ledger and lock from the account and fetch the files. Creates nothing."""
     import asyncio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -39,6 +40,12 @@ class Store(Protocol):
     """Records of one account, and what the processes that share them must agree on."""
 
     account: str
+
+    def close(self) -> None:
+        """Give back every claim, and what the store holds open."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep the other processes away while something beside the store, the lock file, is changed."""
 
     def get(self, external_task_id: str) -> Record | None:
         """One record, or None."""
