@@ -18,7 +18,7 @@ from program import call
 
 FOLDER = Path(__file__).parent / "cases" / "mistakes"
 CASES = sorted(FOLDER.glob("*.yaml"))
-SEVERAL = {"several-at-once": 3}
+SEVERAL = {"axis-without-matrix": 2, "several-at-once": 3, "save-as-beside-others": 2}
 ID = re.compile(r"^\S+:\d+:\d+: (?:error|warning|note)\[([\w/-]+)\]", re.MULTILINE)
 
 

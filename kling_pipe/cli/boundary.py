@@ -13,6 +13,7 @@ import click
 
 from kling_pipe.cli.colour import from_environment
 from kling_pipe.errors import Interrupted, KlingPipeError, ManifestInvalid
+from kling_pipe.report.facts import sentence
 
 USAGE = 64
 BUG = 70
@@ -66,7 +67,7 @@ def tell(message: str, hint: str, *, word: str = "error", fg: str = "red") -> No
     """An error (or what else `word` says) and the next step, on stderr."""
     click.echo(click.style(f"{word}: ", fg=fg, bold=True) + message, err=True)
     if hint:
-        click.echo(f"  next: {hint}", err=True)
+        click.echo(f"  next: {sentence(hint)}", err=True)
 
 
 def _tell(message: str, hint: str, code: int) -> int:

@@ -90,7 +90,7 @@ class Http:
         try:
             yield client
         except (self._http.HTTPError, self._http.InvalidURL) as error:
-            raise self._told(error) from error
+            raise self._told(error, url) from error
         finally:
             idle.append(client)
 
@@ -106,6 +106,14 @@ class Http:
             limits=self._http.Limits(max_connections=2, max_keepalive_connections=2),
         )
 
-    def _told(self, error: Exception) -> NoAnswerError:
-        text = str(error) or type(error).__name__
-        return NoAnswerError(f"{type(error).__name__}: {text}", sent=not isinstance(error, self._unsent))
+    def _told(self, error: Exception, url: str) -> NoAnswerError:
+        text = f": {error}" if str(error) else ""
+        reason = f"no answer from {_host(url)} ({type(error).__name__}{text})"
+        return NoAnswerError(reason, sent=not isinstance(error, self._unsent))
+
+
+def _host(url: str) -> str:
+    """Scheme and host: a media URL carries its signature in the rest, a proxy's its password before the @."""
+    scheme, there, rest = url.partition("://")
+    host = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]
+    return f"{scheme}://{host}" if there else f"`{url.partition('/')[0]}`"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,12 +148,21 @@ def _made(
     order = ordered(found, drafter)
     _verify(found, drafter)
     if drafter.trouble.errors:
-        # Keys may be missing for what was refused; places and frozen jobs are still worth a look.
-        order = [draft for draft in order if draft.sound] if all(draft.sound for draft in found.values()) else []
+        # Keys are missing for what was refused and for all that uses it; the places of the rest are still worth a look.
+        order = list(_whole(order))
     made = jobs(order, recorded, drafter)
     check_contracts(made, found, drafter)
     _check_places(made, found, drafter)
     return made, found
+
+
+def _whole(order: Iterable[Draft]) -> Iterator[Draft]:
+    """Those that are sound, and all that they need is."""
+    whole: set[str] = set()
+    for draft in order:
+        if draft.sound and whole.issuperset(draft.needs):
+            whole.add(draft.address)
+            yield draft
 
 
 def _drafts(root: Scope, scopes: list[Scope], drafter: Drafter) -> dict[str, Draft]:

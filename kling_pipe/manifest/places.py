@@ -18,6 +18,7 @@ from kling_pipe.outputs.names import MEDIA_SUFFIXES
 _FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?\Z", re.IGNORECASE)
 _LONGEST = 200
+_BELOW = "Write a path below the output folder, with / between folders."
 _FAMILIES = ({".png", ".jpg", ".jpeg", ".webp"}, {".mp4", ".mov", ".webm"}, {".mp3", ".wav", ".m4a"})
 
 
@@ -61,14 +62,13 @@ def place_of(case: Case, texts: Texts) -> str:
         return chosen_place(text, recipe.operation, suffix)
     except ValueError as error:
         shown = f"`{text}`" if text != written else ""
-        case.refuse(
-            "KP314", path, str(error), found=shown, hint="Write a path below the output folder, with / between folders."
-        )
+        message, hint = (*error.args, _BELOW)[:2]
+        case.refuse("KP314", path, message, found=shown, hint=hint)
         return place
 
 
 def chosen_place(text: str, operation: Operation, take_suffix: str) -> str:
-    """A `save_as` as a place. Raises ValueError with what is wrong."""
+    """A `save_as` as a place. Raises ValueError with what is wrong, and the next step where it is a special one."""
     text = text.strip()
     if text.startswith(("/", "~")) or ".." in text.split("/") or "\\" in text or re.match(r"[A-Za-z]:", text):
         raise ValueError(f"`{_short(text)}` leaves the output folder")
@@ -78,17 +78,19 @@ def chosen_place(text: str, operation: Operation, take_suffix: str) -> str:
     if found := _FORBIDDEN.search(text):
         raise ValueError(
             f"`{_short(text)}` has `{found.group() if found.group().isprintable() else 'a control character'}`,"
-            " which not every system allows in a file name"
+            " which not every system allows in a file name",
+            "Leave it out; in a template `| slug` makes a file name of any text.",
         )
     for part in parts:
         if _RESERVED.match(part) or part.endswith((" ", ".")) or len(part.encode()) > _LONGEST:
-            raise ValueError(f"`{_short(part)}` is no file name on every system")
+            raise ValueError(f"`{_short(part)}` is no file name on every system", "Choose another name.")
     place = "/".join(parts)
     stem, dot, end = parts[-1].rpartition(".")
     own = f".{end}" if dot and stem and f".{end}".lower() in MEDIA_SUFFIXES else ""
     if own and not _fits(own, operation):
         raise ValueError(
-            f"`{_short(text)}`: the result is a .{operation.kling['result']['extension']} file, not a {own} file"
+            f"`{_short(text)}`: the result is a .{operation.kling['result']['extension']} file, not a {own} file",
+            f"End it with .{operation.kling['result']['extension']}, or with nothing.",
         )
     return f"{place[: len(place) - len(own)]}{take_suffix}{own}"
 

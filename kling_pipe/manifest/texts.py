@@ -11,7 +11,7 @@ from kling_pipe.manifest.lookup import NotFound, Value
 from kling_pipe.manifest.mention import Names
 from kling_pipe.manifest.names import KINDS, Reference
 from kling_pipe.manifest.trouble import Path_
-from kling_pipe.prompts import TemplateProblem, compile_text
+from kling_pipe.prompts import Axes, TemplateProblem, compile_text
 
 Resolve = Callable[[Reference, Path_], Value]
 Pointer = tuple[str | int, ...]
@@ -28,7 +28,7 @@ class Words(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         case = self._case
         if name == "matrix":
-            return case.cell.data
+            return Axes(case.cell.data)
         if name == "vars":
             return case.recipe.scope.vars
         if name in KINDS:

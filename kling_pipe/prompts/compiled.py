@@ -113,8 +113,9 @@ def _run(compiled: Any, names: Mapping[str, Any]) -> list[str]:
 
 
 def _unknown(message: str) -> TemplateProblem:
-    near, allowed = (message.near, message.allowed) if isinstance(message, Told) else ("", "")
-    hint = "" if near else "Correct the name, or add it where the others stand."
+    told = message if isinstance(message, Told) else Told(message, "", "")
+    near, allowed = told.near, told.allowed
+    hint = "" if near else told.hint or "Correct the name, or add it where the others stand."
     return TemplateProblem("KP201", str(message), needle=_named(message), near=near, allowed=allowed, hint=hint)
 
 

@@ -10,7 +10,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from kling_pipe.nearest import nearest
 from kling_pipe.prompts.language import FILTERS, TESTS
-from kling_pipe.prompts.written import LONGEST, TemplateProblem, too_long, written
+from kling_pipe.prompts.written import LONGEST, Axes, TemplateProblem, too_long, written
 from kling_pipe.slug import slug
 
 MOST_TURNS = 100_000
@@ -18,15 +18,16 @@ _MOST_SHOWN = 8
 
 
 class Told(str):
-    """A message that also carries the near match and what there is: Jinja hands on nothing but the text."""
+    """A message that also carries near match, what there is and the next step: Jinja hands on nothing but the text."""
 
     near: str
     allowed: str
+    hint: str
 
-    def __new__(cls, text: str, near: str, allowed: str) -> Told:
-        """The text with its two facts."""
+    def __new__(cls, text: str, near: str, allowed: str, hint: str = "") -> Told:
+        """The text with its facts."""
         told = super().__new__(cls, text)
-        told.near, told.allowed = near, allowed
+        told.near, told.allowed, told.hint = near, allowed, hint
         return told
 
 
@@ -40,6 +41,12 @@ class Unknown(StrictUndefined):
             known = [str(key) for key in owner]
             near = nearest(str(name), known)
             listed = ", ".join(known[:_MOST_SHOWN]) + (", ..." if len(known) > _MOST_SHOWN else "")
+            if isinstance(owner, Axes):
+                if not owner:
+                    return Told(
+                        f"`{name}` is no axis: this job has no `matrix:`", "", "", f"Add `matrix: {{ {name}: [...] }}`."
+                    )
+                return Told(f"`{name}` is no axis of this job's matrix", near, listed, "Add it under `matrix:` first.")
             return Told(f"`{name}` is not defined there", near, listed)
         if isinstance(owner, str | int | float | list | tuple):
             return f"`{name}` is not defined there: `{str(owner)[:40]}` is one value, not a mapping"

@@ -24,6 +24,10 @@ class TemplateProblem(Exception):
         self.near, self.allowed, self.hint = near, allowed, hint
 
 
+class Axes(dict[str, Any]):
+    """The axis values of a job's cell: a name that is missing here is told as a missing axis."""
+
+
 class Lookup:
     """An object of the manifest inside a template: its attributes and items are names, `str()` is its text."""
 

@@ -20,7 +20,7 @@ def facts(problem: Problem) -> list[tuple[str, str]]:
         ("found", found),
         ("did you mean", near),
         ("allowed", problem.allowed),
-        ("next", _sentence(problem.hint)),
+        ("next", sentence(problem.hint)),
         ("rule", rule),
     ]
     least = {"found": 1, "allowed": 3}
@@ -34,7 +34,8 @@ def _is_part(text: str, message: str, least: int) -> bool:
     return bool(text) and bool(re.search(rf"(?<!\w){re.escape(text)}{unit}(?!\w)", message))
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """A next step as a sentence: a capital in front, a full stop behind."""
     if not text:
         return ""
     return f"{text[0].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
