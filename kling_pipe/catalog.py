@@ -142,8 +142,12 @@ def output_count(operation: Operation, request: Mapping[str, Any]) -> int | None
 
 
 def weight(operation: Operation, request: Mapping[str, Any]) -> int:
-    """How many slots of its pool a request takes; at most as many as it could when that is not known before."""
-    return _count(operation.kling["pool"]["weight"], as_read(operation, request)) or 1
+    """How many slots of its pool a request takes, 0 if it only pays from the pack.
+
+    At most as many as it could take when that is not known before.
+    """
+    found = _count(operation.kling["pool"]["weight"], as_read(operation, request))
+    return 1 if found is None else found
 
 
 def quota(operation: Operation, request: Mapping[str, Any]) -> tuple[str | None, str]:

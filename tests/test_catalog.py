@@ -195,6 +195,9 @@ def test_loading_one_operation_reads_no_other_file():
         ("omni-image", {"result_type": "series", "series_amount": "auto"}, None, 9, ("image", "kling-image-o1")),
         ("omni-image", {"n": ""}, 1, 1, ("image", "kling-image-o1")),
         ("element", {}, 1, 1, (None, "")),
+        ("tts", {"text": "Tea."}, 1, 0, ("video", "")),
+        ("ai-multi-shot", {}, 9, 1, ("image", "")),
+        ("video-to-audio", {}, 2, 1, ("video", "")),
     ],
 )
 def test_outputs_slots_and_pool_follow_from_the_request(name, request_, outputs, slots, quota):

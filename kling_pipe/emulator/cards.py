@@ -64,11 +64,11 @@ class Cards:
         length = [f"{task.seconds:g} s"] if task.seconds else []
         sound = self._sounds(operation, body)
         return Card(
-            title=f"{operation.name} · {model}",
+            title=" · ".join(filter(None, (operation.name, model))),
             detail=" · ".join(labelled + length + (["sound"] if sound else [])),
             width=width,
             height=height,
-            shots=tuple(_shots(operation, body, task.seconds)),
+            shots=tuple(_shots(operation, body, task.seconds, self._spoken(operation, body))),
             references=references,
             seconds=task.seconds,
             sound=sound,
@@ -76,6 +76,13 @@ class Cards:
             count=task.outputs,
             seed=f"{operation.name}{model}{body.get('prompt') or body.get('text', '')}",
         )
+
+    def _spoken(self, operation: Operation, body: Mapping[str, Any]) -> str:
+        """What the sounds say that a request takes in, as far as they were made here from a text."""
+        values = [value for entry in operation.kling["media"] if entry["kind"] == "audio"
+                  for _, value in leaves.values(body, entry["at"])]  # fmt: skip
+        found = [own for value in values if (own := own_task(self.world.index, value))]
+        return " ".join(str(task.body.get("text") or task.body.get("prompt") or "") for task, _ in found)
 
     def _sounds(self, operation: Operation, body: Mapping[str, Any]) -> bool:
         """Whether a clip has sound: because it was asked for, or because the film that it is made from has."""
@@ -195,7 +202,7 @@ def _label(tokens: Mapping[str, str], path: Pointer) -> str:
     return f"{name}_{numbers[0]}" if numbers else name
 
 
-def _shots(operation: Operation, body: Mapping[str, Any], seconds: float) -> Iterator[Shot]:
+def _shots(operation: Operation, body: Mapping[str, Any], seconds: float, spoken: str) -> Iterator[Shot]:
     """The shots of a multi-shot request with their own texts; one shot for everything else."""
     lists = (
         [at.rpartition("/*/") for at in operation.kling.get("prompts", ()) if "/*/" in at]
@@ -208,4 +215,5 @@ def _shots(operation: Operation, body: Mapping[str, Any], seconds: float) -> Ite
         for _, item in leaves.values(body, f"{where}/*")
         if isinstance(item, dict)
     ]
-    yield from shots or [Shot(str(body.get("prompt") or body.get("text") or ""), seconds)]
+    texts = [text for at in operation.kling["prompts"] if "*" not in at for _, text in leaves.values(body, at)]
+    yield from shots or [Shot(" ".join(map(str, [*texts, *filter(None, [body.get("text"), spoken])])), seconds)]

@@ -60,6 +60,7 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
     if operation.kling.get("synchronous"):
         seconds = 0.0
     pack, model = catalog.quota(operation, body)
+    slots = rules.weight(operation, body) if pack else 0
     pool = f"{order.account}/{pack}/{model}" if options.slots_per_model else f"{order.account}/{pack}"
     return Task(
         seq=order.seq,
@@ -75,8 +76,8 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
         failure=extra.failure or elements.picture_failure(blobs, operation, body),
         units=f"{rules.units(operation, body, clip):g}",
         pack=pack or "",
-        slot=pool if pack else "",
-        weight=rules.weight(operation, body) if pack else 0,
+        slot=pool if slots else "",
+        weight=slots,
         seconds=clip,
         element_id=FIRST_ELEMENT + order.seq * STEP if "id" in operation.kling["result"] else 0,
         visible_at=order.now + int(extra.invisible * 1000),
