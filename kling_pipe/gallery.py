@@ -59,7 +59,7 @@ def picks(scope: Scope) -> Iterator[tuple[str, int]]:
     """The picked take of every cell of a manifest file and of what it includes."""
     for recipe in scope.recipes():
         for cell in recipe.cells:
-            yield recipe.base(cell), recipe.pick
+            yield recipe.base(cell), recipe.picked(cell)
     for inner in scope.includes.values():
         yield from picks(inner)
 
@@ -84,7 +84,7 @@ def at_commit(manifest: Path, revision: str) -> Iterator[Path]:
 
 def _states(manifest: Manifest, snapshot: Snapshot) -> dict[str, str]:
     words = {"succeed": "made", "failed": "failed"}
-    known = ((job.address, snapshot.known(job)) for job in manifest.jobs)
+    known = ((job.address, snapshot.counts(job)) for job in manifest.jobs)
     return {address: words.get(record.state, "running") if record else "new" for address, record in known}
 
 
@@ -119,7 +119,7 @@ def _version(folder: Path) -> str:
 
 def _git(folder: Path, *words: str) -> bytes:
     try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=False)  # noqa: S603, S607
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=False)
     except OSError as error:
         raise UsageError(f"git cannot be run: {error.strerror or error}", hint="install git") from None
     if done.returncode:

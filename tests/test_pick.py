@@ -89,9 +89,44 @@ def test_a_pick_is_what_the_next_compile_uses(tmp_path):
     assert next(iter(api.load(path).scope.recipes())).pick == 3
 
 
-@pytest.mark.parametrize(("address", "take"), [("image.a", 4), ("image.b", 1), ("image.a@x1", 2)])
+@pytest.mark.parametrize(
+    ("before", "cell", "after"),
+    [
+        ("takes: 3", "jp", "takes: 3, pick: { jp: 2 }"),
+        ("takes: 3, pick: 1", "jp", "takes: 3, pick: { jp: 2 }"),
+        ("takes: 3, pick: 3", "jp", 'takes: 3, pick: { jp: 2, "*": 3 }'),
+        ("takes: 3, pick: {us: 3}", "jp", "takes: 3, pick: {us: 3, jp: 2}"),
+        ("takes: 3, pick: {jp: 3, us: 3}", "jp", "takes: 3, pick: {jp: 2, us: 3}"),
+        ("takes: 3", "2024", 'takes: 3, pick: { "2024": 2 }'),
+        ('takes: 3, pick: {"2024": 1}', "2024", 'takes: 3, pick: {"2024": 2}'),
+    ],
+)
+def test_one_cell_is_picked_and_the_others_stay(before, cell, after):
+    """A number for all becomes a mapping; a mapping gets or changes one entry."""
+    text = f"images: {{ a: {{ {before} }} }}\n"
+    assert with_pick(text, ["images", "a"], 2, cell)[0] == f"images: {{ a: {{ {after} }} }}\n"
+
+
+def test_a_block_of_cells_gets_a_line():
+    """Written as a block it stays one."""
+    text = "images:\n  a:\n    takes: 3\n    pick:\n      us: 3  # hers\n    prompt: x\n"
+    new, _ = with_pick(text, ["images", "a"], 2, "jp")
+    assert new == text.replace("# hers\n", "# hers\n      jp: 2\n")
+
+
+def test_a_cell_that_was_picked_is_what_its_own_jobs_use(tmp_path):
+    """The film of one cell moves to the other take, its neighbour stays."""
+    path = manifest(tmp_path, "takes: 3, pick: 3, matrix: { x: [x1, x2] }")
+    done = pick(api.load(path), "image.a@x1", 2)
+    recipe = next(iter(api.load(path).scope.recipes()))
+
+    assert (done.recipe, done.before) == ("image.a@x1", 3)
+    assert [recipe.picked(cell) for cell in recipe.cells] == [2, 3]
+
+
+@pytest.mark.parametrize(("address", "take"), [("image.a", 4), ("image.b", 1), ("image.a@x3", 2)])
 def test_what_does_not_exist_cannot_be_picked(tmp_path, address, take):
-    """Too high a take, an unknown name, one cell of several: refused, and the file stays."""
+    """Too high a take, an unknown name, an unknown cell: refused, and the file stays."""
     path = manifest(tmp_path, "takes: 3, matrix: { x: [x1, x2] }")
     text = path.read_bytes()
     with pytest.raises(UsageError):

@@ -62,7 +62,7 @@ def _serve(campaign: Campaign, workspace: Workspace, port: int, *, show: bool) -
         return sheet_of(manifest, here, select=campaign.select, exclude=campaign.exclude)
 
     def choose(address: str, take: int) -> str:
-        done = pick(opened(campaign)[0], address.partition("@")[0], take)
+        done = pick(opened(campaign)[0], address, take)
         return f"{done.recipe}: take {done.take} is picked ({done.file.name}:{done.line})"
 
     def ready(address: str) -> None:

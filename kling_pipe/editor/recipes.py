@@ -16,7 +16,7 @@ _TOOL: dict[str, Schema] = {
     "raw": {"type": "object"},
     "matrix": {"$ref": "#/definitions/matrix"},
     "takes": _COUNT,
-    "pick": _COUNT,
+    "pick": {"anyOf": [*_COUNT["anyOf"], {"type": "object", "additionalProperties": _COUNT}]},
     "frozen": {"anyOf": [{"type": "boolean"}, FROM_VARS]},
     "tags": _WORDS,
     "needs": _WORDS,

@@ -22,6 +22,9 @@ from kling_pipe.prompts import TemplateProblem, compile_text
 from kling_pipe.slug import slug
 from kling_pipe.source import Opened
 
+EVERY = "*"
+"""In `pick:`, all cells that are not named themselves."""
+
 _MOST_TAKES = 999
 _MOST_RETRIES = 20
 
@@ -179,7 +182,7 @@ class Entries:
         takes = self._count(recipe, "takes", 1, 1, _MOST_TAKES)
         recipe.takes = takes or 1
         # Without a number of takes nobody can say which of them may be picked.
-        recipe.pick = (self._count(recipe, "pick", 1, 1, recipe.takes) if takes else None) or 1
+        recipe.pick, recipe.picks = self._picks(recipe) if takes else (1, {})
         retries = self.scope.data.get("retries", 0)
         recipe.retries = self._count(recipe, "retries", retries, 0, _MOST_RETRIES) or 0
         recipe.frozen = self._flag(recipe, "frozen")
@@ -258,18 +261,43 @@ class Entries:
         """A whole number among the tool's words; None when it is none, which is reported."""
         if word not in recipe.tool:
             return default if isinstance(default, int) else None
-        value = self.filled(recipe.tool[word], recipe.origins[word], recipe.title)
+        return self._whole(recipe, word, recipe.tool[word], recipe.origins[word], least, most)
+
+    def _whole(self, recipe: Recipe, word: str, written: Any, path: Path_, least: int, most: int) -> int | None:
+        value = self.filled(written, path, recipe.title)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            if value is not None or recipe.tool[word] is None:
+            if value is not None or written is None:
                 self._add(
                     "KP106",
-                    recipe.origins[word],
+                    path,
                     f"`{word}: {_plain(value)}` is not possible here",
                     address=recipe.title,
                     allowed=f"{least} to {most}",
                 )
             return None
         return value
+
+    def _picks(self, recipe: Recipe) -> tuple[int, Mapping[str, int]]:
+        """The take that counts where no cell says otherwise, and those of cells: `pick: {jp-16x9: 2, "*": 3}`."""
+        written = recipe.tool.get("pick")
+        if not isinstance(written, Mapping):
+            return self._count(recipe, "pick", 1, 1, recipe.takes) or 1, {}
+        found: dict[str, int] = {}
+        for name, value in written.items():
+            path = (*recipe.origins["pick"], name)
+            if str(name) not in (EVERY, *recipe.by_slug):
+                self._add(
+                    "KP106",
+                    path,
+                    f"`{recipe.title}` has no cell `{name}`",
+                    key=True,
+                    address=recipe.title,
+                    near=nearest(str(name), recipe.by_slug),
+                    allowed=", ".join([*list(recipe.by_slug)[:8], f'"{EVERY}"']),
+                )
+            elif number := self._whole(recipe, "pick", value, path, 1, recipe.takes):
+                found[str(name)] = number
+        return found.pop(EVERY, 1), found
 
     def _flag(self, recipe: Recipe, word: str) -> bool:
         if word not in recipe.tool:

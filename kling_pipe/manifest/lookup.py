@@ -84,7 +84,7 @@ def value_of(scope: Scope, reference: Reference, cell: Cell) -> Value:
             )
         return entry.value
     target = _cell_of(entry, reference, cell)
-    take = reference.take or entry.pick
+    take = reference.take or entry.picked(target)
     if not 1 <= take <= entry.takes:
         raise NotFound(
             "KP302",

@@ -52,6 +52,7 @@ class Recipe:
     cells: list[Cell]
     takes: int = 1
     pick: int = 1
+    picks: Mapping[str, int] = field(default_factory=dict)
     retries: int = 0
     frozen: bool = False
     misspelt: frozenset[str] = frozenset()
@@ -89,6 +90,10 @@ class Recipe:
     def has_value(self, axis: str, value: str) -> bool:
         """Whether some cell has this value on this axis."""
         return bool(self.cells_with({axis: value}))
+
+    def picked(self, cell: Cell) -> int:
+        """The take of a cell that other jobs use."""
+        return self.picks.get(cell.slug, self.pick)
 
     def base(self, cell: Cell) -> str:
         """The address of one cell, without the take."""

@@ -103,7 +103,7 @@ def test_keys_walk_look_and_pick(page):
     page.keyboard.press("p")
 
     toast = page.locator(".toast").inner_text()
-    assert "kling-pipe pick 'image.keyframe' 1" in toast
+    assert "kling-pipe pick 'image.keyframe@" in toast
     page.keyboard.press("?")
     assert page.locator("dialog.keys").is_visible()
 

@@ -121,7 +121,7 @@ def test_a_click_picks_and_the_page_follows(served, browser):
         card = page.locator('[id="image.keyframe@16x9"]')
         card.get_by_role("button", name="pick take 1 of image.keyframe@16x9").click()
 
-        until(page, lambda: "pick: 1" in manifest.read_text(encoding="utf-8"))
+        until(page, lambda: 'pick: { 16x9: 1, "*": 2 }' in manifest.read_text(encoding="utf-8"))
         until(page, "document.querySelector('[id=\"image.keyframe@16x9\"] .picked').dataset.take === '1'")
         assert axe_findings(page) == []
 

@@ -109,7 +109,7 @@
   async function choose(take) {
     const { address, take: number } = take.dataset;
     if ("live" in root.dataset) return window.dispatchEvent(new CustomEvent("pick", { detail: { address, take: +number } }));
-    const command = `kling-pipe pick '${address.split("@")[0]}' ${number}`;
+    const command = `kling-pipe pick '${address}' ${number}`;
     try { await navigator.clipboard.writeText(command); toast(`Copied: ${command}`); } catch { toast(command); }
   }
 
