@@ -26,9 +26,10 @@ def lsp() -> None:
             "the language server needs packages that are not installed",
             hint="Run `pip install 'kling-pipe[lsp]'` in the environment of kling-pipe.",
         )
+    from kling_pipe import __version__
     from kling_pipe.lsp.features import serve
 
-    serve(_levels)
+    serve(_levels, __version__)
 
 
 def _levels(manifest: Path) -> Levels:

@@ -14,7 +14,7 @@ from kling_pipe.lsp import wire
 from kling_pipe.lsp.complete import complete
 from kling_pipe.lsp.desk import Desk, LevelsFor
 from kling_pipe.lsp.hover import hover
-from kling_pipe.lsp.navigate import CannotRename, definition, may_rename, rename, symbol_word, uses
+from kling_pipe.lsp.navigate import CannotRename, definition, may_rename, rename_edits, symbol_word, uses
 from kling_pipe.lsp.outline import outline
 from kling_pipe.lsp.server import Server
 
@@ -24,14 +24,14 @@ _OPENERS = [".", "'", '"', "{", "|", " "]
 _log = logging.getLogger(__name__)
 
 
-def serve(levels: LevelsFor, delay: float = 0.15) -> None:
+def serve(levels: LevelsFor, version: str, delay: float = 0.15) -> None:
     """Serve on stdin and stdout until the client leaves. `levels` says which problems count for a manifest."""
-    build(levels, delay).start()
+    build(levels, version, delay).start()
 
 
-def build(levels: LevelsFor, delay: float) -> Server:
+def build(levels: LevelsFor, version: str, delay: float) -> Server:
     """The server with all its features."""
-    server = Server(levels, delay)
+    server = Server(levels, version, delay)
     _documents(server)
     _questions(server)
     _names(server)
@@ -122,7 +122,7 @@ def _names(server: Server) -> None:
     async def defined(ls: Server, params: types.DefinitionParams) -> types.Location | None:
         def answer(desk: Desk, file: Path) -> types.Location | None:
             spot = definition(desk, file, wire.index_of(desk.lines(file), params.position))
-            return wire.location(desk, spot) if spot else None
+            return wire.location(desk, ls.uris, spot) if spot else None
 
         return await _asked(ls, params.text_document.uri, answer)
 
@@ -130,7 +130,7 @@ def _names(server: Server) -> None:
     async def used(ls: Server, params: types.ReferenceParams) -> list[types.Location] | None:
         def answer(desk: Desk, file: Path) -> list[types.Location]:
             word = symbol_word(desk, file, wire.index_of(desk.lines(file), params.position))
-            return [wire.location(desk, spot) for spot in uses(desk, word.symbol)] if word else []
+            return [wire.location(desk, ls.uris, spot) for spot in uses(desk, word.symbol)] if word else []
 
         return await _asked(ls, params.text_document.uri, answer)
 
@@ -147,6 +147,6 @@ def _names(server: Server) -> None:
     async def renamed(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit | None:
         def answer(desk: Desk, file: Path) -> types.WorkspaceEdit:
             index = wire.index_of(desk.lines(file), params.position)
-            return wire.workspace_edit(desk, rename(desk, file, index, params.new_name))
+            return wire.workspace_edit(desk, ls.uris, rename_edits(desk, file, index, params.new_name))
 
         return await _asked(ls, params.text_document.uri, answer)

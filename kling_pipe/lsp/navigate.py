@@ -109,7 +109,7 @@ def may_rename(desk: Desk, file: Path, index: int) -> Word:
     return word
 
 
-def rename(desk: Desk, file: Path, index: int, name: str) -> list[Edit]:
+def rename_edits(desk: Desk, file: Path, index: int, name: str) -> list[Edit]:
     """The edits that give the symbol at a character a new name everywhere. Raises `CannotRename`."""
     symbol = may_rename(desk, file, index).symbol
     if not (NAME.match(name) if symbol.kind != "var" else name.isidentifier()):

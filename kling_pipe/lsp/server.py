@@ -15,9 +15,8 @@ from typing import ParamSpec, TypeVar
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from kling_pipe import __version__
 from kling_pipe.lsp.desk import Desk, LevelsFor
-from kling_pipe.lsp.wire import diagnostic, path_of, uri_of
+from kling_pipe.lsp.wire import Uris, diagnostic, path_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,9 +28,10 @@ _log = logging.getLogger(__name__)
 class Server(LanguageServer):
     """A language server with one desk. `delay` is how many seconds of quiet come before a file is checked."""
 
-    def __init__(self, levels: LevelsFor, delay: float) -> None:
-        super().__init__("kling-pipe", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full)
+    def __init__(self, levels: LevelsFor, version: str, delay: float) -> None:
+        super().__init__("kling-pipe", version, text_document_sync_kind=types.TextDocumentSyncKind.Full)
         self.desk = Desk(levels)
+        self.uris = Uris()
         self._delay = delay
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="desk")
         self._waiting: asyncio.Task[None] | None = None
@@ -55,7 +55,7 @@ class Server(LanguageServer):
         """The client is there: where its files are, how it counts columns, and which files it should watch."""
         encoding = self.workspace.position_encoding
         self.desk.encoding = str(getattr(encoding, "value", encoding) or "utf-16")
-        found = (path_of(folder.uri) for folder in self.workspace.folders.values())
+        found = (self.uris.learn(folder.uri) for folder in self.workspace.folders.values())
         self.desk.folders = tuple(folder for folder in found if folder is not None)
         workspace = self.client_capabilities.workspace
         watching = workspace.did_change_watched_files if workspace else None
@@ -67,7 +67,7 @@ class Server(LanguageServer):
 
     async def typed(self, uri: str, text: str, version: int) -> None:
         """A document has a new text."""
-        path = path_of(uri)
+        path = self.uris.learn(uri)
         if path is not None:
             await self.work(self._put, path, text, version)
             self.check_soon()
@@ -105,7 +105,7 @@ class Server(LanguageServer):
         except Exception:
             _log.exception("the check failed")  # a bug of ours: the editor goes on without
             return
-        gone = [types.PublishDiagnosticsParams(uri_of(file), []) for file in self._told - found.keys()]
+        gone = [types.PublishDiagnosticsParams(self.uris.of(file), []) for file in self._told - found.keys()]
         for told in [*gone, *found.values()]:
             self.text_document_publish_diagnostics(told)
         self._told = {file for file, told in found.items() if told.diagnostics}
@@ -113,7 +113,7 @@ class Server(LanguageServer):
     def _diagnostics(self) -> dict[Path, types.PublishDiagnosticsParams]:
         return {
             file: types.PublishDiagnosticsParams(
-                uri_of(file),
+                self.uris.of(file),
                 [diagnostic(self.desk, file, problem) for problem in problems],
                 self._versions.get(file),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from lsprotocol import types
 from pygls.uris import from_fs_path, to_fs_path
@@ -46,9 +47,26 @@ def path_of(uri: str) -> Path | None:
     return place(Path(found)) if found else None
 
 
-def uri_of(path: Path) -> str:
-    """A file's URI."""
-    return from_fs_path(str(path)) or path.as_uri()
+class Uris:
+    """Files as the client spells them: it may have come to them through a link, and knows no other way."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str] = {}
+
+    def learn(self, uri: str) -> Path | None:
+        """The file behind a URI; None for what is no file."""
+        path = path_of(uri)
+        if path is not None:
+            self._known[path] = uri.rstrip("/")
+        return path
+
+    def of(self, path: Path) -> str:
+        """A file's URI: as it was learnt, or below a folder that was."""
+        for above in (path, *path.parents):
+            if above in self._known:
+                below = "".join(f"/{quote(part)}" for part in path.relative_to(above).parts)
+                return self._known[above] + below
+        return from_fs_path(str(path)) or path.as_uri()
 
 
 def index_of(lines: Lines, position: types.Position) -> int:
@@ -99,16 +117,16 @@ def hover(lines: Lines, told: Told) -> types.Hover:
     return types.Hover(content, range_of(lines, told.start, told.end))
 
 
-def location(desk: Desk, spot: Spot) -> types.Location:
+def location(desk: Desk, uris: Uris, spot: Spot) -> types.Location:
     """A stretch of a file."""
-    return types.Location(uri_of(spot.file), range_of(desk.lines(spot.file), spot.start, spot.end))
+    return types.Location(uris.of(spot.file), range_of(desk.lines(spot.file), spot.start, spot.end))
 
 
-def workspace_edit(desk: Desk, edits: Iterable[Edit]) -> types.WorkspaceEdit:
+def workspace_edit(desk: Desk, uris: Uris, edits: Iterable[Edit]) -> types.WorkspaceEdit:
     """Edits by file."""
     changes: dict[str, Sequence[types.TextEdit]] = {}
     for edit in edits:
-        uri = uri_of(edit.spot.file)
+        uri = uris.of(edit.spot.file)
         spot = range_of(desk.lines(edit.spot.file), edit.spot.start, edit.spot.end)
         changes[uri] = [*changes.get(uri, ()), types.TextEdit(spot, edit.text)]
     return types.WorkspaceEdit(changes=changes)

@@ -23,8 +23,8 @@ HERE = "§"
 class Editor:
     """A client with a folder. Documents go by their names; every call waits for its answer."""
 
-    def __init__(self, folder: Path, encodings: tuple[str, ...] = ("utf-16",)) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, encodings: tuple[str, ...] = ("utf-16",), *, as_spelt: bool = False) -> None:
+        self.folder = folder if as_spelt else folder.resolve()
         self.published: dict[str, types.PublishDiagnosticsParams] = {}
         self.texts: dict[str, str] = {}
         self._versions: dict[str, int] = {}
@@ -74,7 +74,7 @@ class Editor:
     # -- documents -----------------------------------------------------------------------------------------------
 
     def uri(self, name: str) -> str:
-        return str(from_fs_path(os.path.realpath(self.folder / name)))
+        return str(from_fs_path(str(self.folder / name)))
 
     def type(self, name: str, text: str) -> None:
         """Open a document, or replace what it says; nothing is written to the disk."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import tomllib
 from itertools import count
 from pathlib import Path
 
 import pytest
-from editor import HERE, Editor
+from editor import HERE, ROOT, Editor
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from tea import CAMPAIGN, LIBRARY
 
 from kling_pipe import api
+from kling_pipe.cli.main import VERBS
 from kling_pipe.errors import ManifestInvalid
 
 _NUMBERS = count(1)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PROMPT = "{{ element.kettle }}, {{ vars.look }}\n"
 
 
@@ -486,3 +493,45 @@ def test_positions_are_counted_as_agreed(tmp_path: Path) -> None:
     assert editor.capabilities.position_encoding == "utf-8"
     assert at == [len("  a: { prompt: 🍵, ".encode())]
     assert code == 0
+
+
+def test_a_file_is_called_what_the_client_calls_it(tmp_path: Path) -> None:
+    """Through a link too: problems and edits go to the document that is open, and to its neighbours there."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "library.yaml").write_text(LIBRARY, encoding="utf-8")
+    (tmp_path / "link é").symlink_to(tmp_path / "real", target_is_directory=True)
+    editor = Editor(tmp_path / "link é", as_spelt=True)
+    try:
+        editor.type("a.yaml", CAMPAIGN)
+        problems = editor.problems("a.yaml")
+        changed = editor.renamed("a.yaml", instead("{{ element.brand.hana }}", "{{ element.brand.ha§na }}"), "mika")
+    finally:
+        editor.close()
+
+    assert problems == []
+    assert changed.keys() == {"a.yaml", "library.yaml"}
+    assert all("link" in uri for uri in editor.published)
+
+
+def test_the_end_of_its_input_ends_it(tmp_path: Path) -> None:
+    """An editor that is gone leaves no process behind."""
+    words = [sys.executable, "-m", "kling_pipe", "lsp"]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))}
+    done = subprocess.run(words, cwd=tmp_path, env=environ, input=b"", capture_output=True, timeout=20, check=False)
+
+    assert (done.returncode, done.stdout) == (0, b"")
+
+
+def test_the_sample_for_vs_code_starts_this_server() -> None:
+    """Its default command is the verb, its setting is the one that the extension reads."""
+    folder = ROOT / "examples" / "vscode"
+    package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    settings = json.loads((folder / ".vscode" / "settings.json").read_text(encoding="utf-8"))
+    script = (folder / "extension.js").read_text(encoding="utf-8")
+    default = package["contributes"]["configuration"]["properties"]["kling-pipe.command"]["default"]
+
+    assert default[0] in PROJECT["scripts"]
+    assert default[1] in VERBS
+    assert settings["kling-pipe.command"][1:] == default[1:]
+    assert f'getConfiguration("{PROJECT["name"]}").get("command")' in script
+    assert (folder / package["main"]).is_file()
