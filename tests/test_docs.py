@@ -2,6 +2,7 @@
 
 A ```console block is run, line by line, in a copy of the checkout where `kling-pipe` is this very code; what stands
 under a command must be its output (`...` for anything; a last line `exit code 3` for another end than 0).
+A block with a title, as in ```yaml title="kling-pipe.yaml", is a file that the reader writes at that point.
 A ```sh block is for reading: it needs credentials, a terminal or a network.
 """
 
@@ -40,18 +41,41 @@ class Command:
     code: int = 0
 
 
+@dataclass(frozen=True)
+class File:
+    """A block with a title: what the reader writes before going on."""
+
+    path: str
+    text: str
+
+
 def blocks(page: Path, language: str) -> list[str]:
     """The fenced blocks of a page in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def commands(page: Path) -> Iterator[Command]:
+def steps(page: Path) -> Iterator[Command | File]:
+    """What a reader does, from the top of a page to its end."""
+    text = page.read_text(encoding="utf-8")
+    fences = re.findall(r'^```(\w+)(?: title="([^"\n]+)")?\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
+    for language, title, block in fences:
+        if title:
+            yield File(title, block)
+        elif language == "console":
+            yield from typed(block)
+
+
+def typed(block: str) -> Iterator[Command]:
+    """The commands of a console block."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        line, _, output = part.partition("\n")
+        end = re.search(r"^exit code (\d+)\n\Z", output, re.MULTILINE)
+        yield Command(line, output[: end.start()] if end else output, int(end[1]) if end else 0)
+
+
+def commands(page: Path) -> list[Command]:
     """The commands of a page's console blocks."""
-    for block in blocks(page, "console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            line, _, output = part.partition("\n")
-            end = re.search(r"^exit code (\d+)\n\Z", output, re.MULTILINE)
-            yield Command(line, output[: end.start()] if end else output, int(end[1]) if end else 0)
+    return [step for step in steps(page) if isinstance(step, Command)]
 
 
 @pytest.fixture
@@ -61,9 +85,13 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns(".kling-pipe", "out*", "*.lock"))
     scripts = tmp_path / ".venv" / "bin"
     scripts.mkdir(parents=True)
-    (scripts / "kling-pipe").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m kling_pipe "$@"\n', encoding="utf-8")
-    (scripts / "kling-pipe").chmod(0o755)
+    for name, words in (("kling-pipe", f'"{sys.executable}" -m kling_pipe'), ("python", f'"{sys.executable}"')):
+        (scripts / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+        (scripts / name).chmod(0o755)
+    (scripts / "activate").touch()
     monkeypatch.setenv("PATH", os.pathsep.join((str(scripts), os.environ["PATH"])))
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.setenv(name, "reader@localhost")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), os.environ["PYTHONPATH"])))
     with ended_in(tmp_path):
         yield tmp_path
@@ -79,16 +107,26 @@ def ran(line: str, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
 def test_the_commands_of_a_page_run(page: Path, copy: Path) -> None:
     """What a reader types gives what the page shows, from the first command of a page to its last."""
-    for command in commands(page):
-        if command.line.endswith("-m pytest"):  # that is this
-            continue
-        code, output = ran(command.line, copy)
-        assert code == command.code, f"$ {command.line}\n{output}"
-        if command.output.strip():
-            assert doctest.OutputChecker().check_output(command.output, output, LOOSE), f"$ {command.line}\n{output}"
+    folder = copy
+    for step in steps(page):
+        if isinstance(step, File):
+            (folder / step.path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / step.path).write_text(step.text, encoding="utf-8")
+        elif step.line.startswith("cd ") and "&" not in step.line:  # holds for the commands after it, as in a shell
+            folder = (folder / step.line.removeprefix("cd ")).resolve(strict=True)
+        elif not step.line.endswith("-m pytest"):  # that is this
+            gives(step, folder)
+
+
+def gives(command: Command, folder: Path) -> None:
+    """Fails when a command ends or prints otherwise than its page says."""
+    code, output = ran(command.line, folder)
+    assert code == command.code, f"$ {command.line}\n{output}"
+    if command.output.strip():
+        assert doctest.OutputChecker().check_output(command.output, output, LOOSE), f"$ {command.line}\n{output}"
 
 
 def test_the_readme_sets_up_with_what_the_project_offers() -> None:
@@ -147,9 +185,13 @@ def leads(page: Path, link: str) -> bool:
     return heading in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_output_under_a_command_is_read_with_its_exit_code(tmp_path: Path) -> None:
-    """The reader of pages tells commands, outputs and ends apart."""
+def test_a_page_is_read_as_commands_and_files(tmp_path: Path) -> None:
+    """The reader of pages tells commands, outputs, ends and files apart."""
     page = tmp_path / "page.md"
-    page.write_text("x\n```console\n$ a b\none\ntwo\n$ c\nthree\nexit code 3\n```\n```sh\n$ d\n```\n", encoding="utf-8")
+    page.write_text(
+        "x\n```console\n$ a b\none\ntwo\n$ c\nthree\nexit code 3\n```\n```sh\n$ d\n```\n"
+        '```yaml title="a/b.yaml"\nk: v\n```\n```yaml\nk: v\n```\n',
+        encoding="utf-8",
+    )
 
-    assert list(commands(page)) == [Command("a b", "one\ntwo\n"), Command("c", "three\n", 3)]
+    assert list(steps(page)) == [Command("a b", "one\ntwo\n"), Command("c", "three\n", 3), File("a/b.yaml", "k: v\n")]
