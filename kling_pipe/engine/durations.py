@@ -27,13 +27,21 @@ class Durations:
         """What was learned of a sort, or None."""
         return self._learned.get(sort)
 
-    def expected(self, operation: Operation, sort: str) -> float:
+    def expected(self, operation: Operation, job: Job) -> float:
         """Seconds to expect; for tasks never seen what the data says. Only compared, never waited for."""
-        known = self._learned.get(sort)
-        return known.mean if known else float(operation.kling.get("expected_seconds", _UNKNOWN_SECONDS))
+        known = self._learned.get(sort_of(operation, job))
+        return known.mean if known else _guess(operation, job)
 
 
 def sort_of(operation: Operation, job: Job) -> str:
     """The sort of a job's task: `omni-video duration=5 mode=std model_name=kling-v3-omni`."""
     choices = (name for name in sorted(job.request) if "enum" in operation.fields.get(name, {}))
     return " ".join((operation.name, *(f"{name}={job.request[name]}" for name in choices)))
+
+
+def _guess(operation: Operation, job: Job) -> float:
+    """What the data says of a task's time: in proportion to a field (a clip's length), where it names one."""
+    seconds = float(operation.kling.get("expected_seconds", _UNKNOWN_SECONDS))
+    field = operation.kling.get("grows_with")
+    usual = operation.fields[field].get("default") if field else None
+    return seconds * float(job.request.get(field, usual)) / float(usual) if usual else seconds

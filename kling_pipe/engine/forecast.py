@@ -70,7 +70,7 @@ def forecast(plan: Plan, known: Lessons, settings: Settings, clock: Callable[[],
 
 def _seconds(step: Step, known: Lessons, now: float) -> float:
     operation = operation_named(step.job.operation)
-    whole = Durations(known.durations).expected(operation, sort_of(operation, step.job))
+    whole = Durations(known.durations).expected(operation, step.job)
     began = step.record.created_at / 1000 if step.action == "resume" and step.record else 0.0
     return max(0.0, whole - (now - began)) if began else whole
 

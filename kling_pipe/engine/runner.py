@@ -14,7 +14,6 @@ from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota, weight
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.durations import sort_of
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.job import run_job
 from kling_pipe.engine.journal import LockJournal
@@ -160,7 +159,7 @@ class LocalRunner:
 
     def _expected(self, step: Step) -> float:
         operation = operation_named(step.job.operation)
-        return self.context.durations.expected(operation, sort_of(operation, step.job))
+        return self.context.durations.expected(operation, step.job)
 
     def _spawn(self, step: Step, work: Awaitable[None]) -> None:
         async def guarded() -> None:
