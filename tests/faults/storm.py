@@ -51,8 +51,8 @@ FAULTS = (
     {"fault": "bad_gateway", "match": {"method": "GET"}},
     {"fault": "rate_limited", "match": ANY},
     {"fault": "rate_limited", "http": 200, "match": POST},
-    {"fault": "over_limit", "match": POST},
-    {"fault": "over_limit", "http": 200, "match": POST},
+    {"fault": "over_limit", "match": POST, "times": 1},  # its cool-down is real time
+    {"fault": "over_limit", "http": 200, "match": POST, "times": 1},
     {"fault": "token_expired", "match": ANY},
     {"fault": "expired_url"},
     {"fault": "truncated"},

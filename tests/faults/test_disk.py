@@ -1,4 +1,4 @@
-"""A disk that fills, a ledger that is held, damaged or newer, a lock that cannot be read: exit 74, and nothing is lost."""
+"""A full disk, a ledger that is held, damaged or newer, a lock that cannot be read: exit 74, and nothing is lost."""
 
 import errno
 import resource

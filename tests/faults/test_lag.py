@@ -1,4 +1,4 @@
-"""The honest limit: an answer is lost, and the task is not to be seen for k settle times. The table stands in the docs."""
+"""The honest limit: an answer is lost and the task is invisible for k settle times. The docs hold the table."""
 
 import re
 from dataclasses import replace

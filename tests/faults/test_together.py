@@ -1,4 +1,4 @@
-"""Several runs of one campaign at the same time, in processes of their own: nothing twice, and each ends with all files."""
+"""Several runs of one campaign at the same time, in real processes: nothing twice, each ends with all files."""
 
 import pytest
 from stage import many
