@@ -12,6 +12,7 @@ import click
 
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened, seams
 from kling_pipe.cli.ending import command, say_rest, say_where
+from kling_pipe.cli.fleet import hand_over
 from kling_pipe.cli.logfile import Log, log_file
 from kling_pipe.cli.options import place_options
 from kling_pipe.cli.reviewed import refuse_changes, reviewed
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _options(command: F) -> F:
+def working_options(command: F) -> F:
+    """Flags of every verb that waits for tasks."""
     for option in reversed(
         (
             place_options,
@@ -78,7 +80,8 @@ def _options(command: F) -> F:
     return command
 
 
-def _spending(command: F) -> F:
+def spending_options(command: F) -> F:
+    """Flags of every verb that may send something that costs."""
     for option in reversed(
         (
             click.option(
@@ -110,21 +113,21 @@ def _spending(command: F) -> F:
 
 @click.command()
 @campaign_options
-@_options
-@_spending
+@working_options
+@spending_options
 @click.option("--replace", multiple=True, metavar="ADDRESS", help="Make this again, as a new attempt, on purpose.")
 def run(campaign: Campaign, replace: tuple[str, ...], **flags: Any) -> None:
     """Make what is missing, wait, and save the files. Nothing is made or paid twice, however often it is called.
 
     MANIFEST may be a plan that `plan --out` saved: then exactly what was reviewed runs, or nothing.
     """
-    _make(campaign, flags, replace=replace)
+    make(campaign, flags, replace=replace)
 
 
 @click.command()
 @campaign_options
-@_options
-@_spending
+@working_options
+@spending_options
 @click.argument("addresses", nargs=-1)
 def retry(campaign: Campaign, addresses: tuple[str, ...], **flags: Any) -> None:
     """Try failed jobs again, as new attempts: those at ADDRESSES, or all that failed; then what waited for them."""
@@ -139,12 +142,12 @@ def retry(campaign: Campaign, addresses: tuple[str, ...], **flags: Any) -> None:
     again = addresses or ("state:failed",)
     if not campaign.select:  # what was never tried is not what `retry` was asked for
         campaign = replace_fields(campaign, select=tuple(f"{one}+" for one in again))
-    _make(campaign, flags, retry=again)
+    make(campaign, flags, retry=again)
 
 
 @click.command()
 @campaign_options
-@_options
+@working_options
 def wait(campaign: Campaign, **flags: Any) -> None:
     """Wait for tasks that are under way and save their files; create nothing."""
     from kling_pipe import api
@@ -166,9 +169,10 @@ def wait(campaign: Campaign, **flags: Any) -> None:
     _carry_out(within, manifest, workspace, campaign, flags)
 
 
-def _make(
+def make(
     campaign: Campaign, flags: dict[str, Any], *, replace: tuple[str, ...] = (), retry: tuple[str, ...] = ()
 ) -> None:
+    """Plan, pass the gate, ask, and carry out. `flags` are those of `working_options` and `spending_options`."""
     from kling_pipe import api
 
     limits = amounts(flags["budget"])
@@ -193,6 +197,8 @@ def _make(
     _tell_problems([*manifest.problems, *found.warnings], campaign)
     _gate(api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
     _ask(found, workspace, flags)
+    if workspace.database and flags["detach"]:
+        hand_over(found, workspace)
     _carry_out(found, manifest, workspace, campaign, flags)
 
 
@@ -317,6 +323,7 @@ def _settings(manifest: Manifest, flags: dict[str, Any], budget: dict[str, Any])
         callback_listen=flags.get("callback_listen", "") or listening_at(url),
         callback_secret=os.environ.get("KLING_CALLBACK_SECRET", ""),
         provenance=flags["provenance"],
+        drafts=flags.get("drafts", {}),
     )
 
 

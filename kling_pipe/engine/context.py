@@ -16,7 +16,7 @@ from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
 from kling_pipe.engine.stops import Stops
 from kling_pipe.ledger import Store
-from kling_pipe.model import Record
+from kling_pipe.model import Job, Record
 from kling_pipe.outputs import OutputStore
 
 T = TypeVar("T")
@@ -24,7 +24,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Context:
-    """One run's parts. `upstream` gives the record of what an address made; `out` is the output folder's name."""
+    """One run's parts. `upstream` gives the record of what an address made; `out` is the output folder's name.
+
+    `draft` gives the external id of the approved draft that a job is the final version of, or "".
+    """
 
     client: Client
     store: Store
@@ -36,6 +39,7 @@ class Context:
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     upstream: Callable[[str], Record | None] = lambda _: None
+    draft: Callable[[Job], str] = lambda _: ""
     out: str = "out"
     emulated: bool = False
     on_event: OnEvent = ignore

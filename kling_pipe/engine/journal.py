@@ -18,12 +18,15 @@ _SHARE = 50
 class LockJournal:
     """Changes to the lock. `jobs` are all jobs by address: digests of references need their keys."""
 
-    def __init__(self, file: LockFile, store: Store, jobs: Mapping[str, Job], profile: str) -> None:
+    def __init__(
+        self, file: LockFile, store: Store, jobs: Mapping[str, Job], profile: str, drafts: Mapping[str, str]
+    ) -> None:
         self._file = file
         self._store = store
         self._lock = file.read()
         self._jobs = jobs
         self._profile = profile
+        self._drafts = drafts
         self._changes: dict[str, Block] = {}
         self._told: set[str] = set()
         self._due = 0.0
@@ -32,9 +35,17 @@ class LockJournal:
         """A job's result is saved. Nothing to do where the lock says just that."""
         self._told.add(record.external_task_id)
         block = made_block(record, field_digests(job, self._key_at))
+        if draft := self.draft(job):
+            block["draft"] = draft
         standing = self._lock.find(job.address, self._profile, self._store.account)
         if standing is None or any(standing.get(name) != value for name, value in block.items()):
             self._changes[job.address] = block
+
+    def draft(self, job: Job) -> str:
+        """The approved draft that a job is the final version of: as this run was told, or as the lock remembers."""
+        standing = self._lock.find(job.address, self._profile, self._store.account) or {}
+        remembered = standing.get("draft", "") if standing.get("key") == job.key else ""
+        return str(self._drafts.get(job.address, remembered))
 
     def failed(self, job: Job, record: Record) -> None:
         """A job failed for a reason that the next run must know without a ledger: content rules."""

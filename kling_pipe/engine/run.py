@@ -102,6 +102,25 @@ async def run(
         store.close()
 
 
+@contextlib.asynccontextmanager
+async def at_work(
+    workspace: Workspace, *, settings: Settings | None = None, seams: Seams | None = None, on_event: OnEvent = ignore
+) -> AsyncIterator[Context]:
+    """What `run_job` needs, for whoever brings the jobs one by one: a worker of a fleet. The caller beats the store."""
+    seams = seams or Seams()
+    store = workspace.store(seams.effects)
+    try:
+        async with _client(workspace, seams) as client:
+            context = _context(workspace, store, client, settings or Settings(), seams)
+            context.on_event = on_event
+            try:
+                yield context
+            finally:
+                await context.poller.close()
+    finally:
+        store.close()
+
+
 async def pull(
     workspace: Workspace,
     *,
@@ -190,9 +209,10 @@ def _context(workspace: Workspace, store: Store, client: Client, settings: Setti
 def _runner(plan: Plan, workspace: Workspace, store: Store, context: Context, seams: Seams) -> LocalRunner:
     jobs = {step.job.address: step.job for step in (*plan.steps, *plan.others)}
     file = workspace.lock_file(store, seams.effects)
-    runner = LocalRunner(plan, context, LockJournal(file, store, jobs, workspace.profile))
-    context.upstream = runner.upstream
+    journal = LockJournal(file, store, jobs, workspace.profile, context.settings.drafts)
+    runner = LocalRunner(plan, context, journal)
+    context.upstream, context.draft = runner.upstream, journal.draft
     return runner
 
 
-__all__ = ["Seams", "adopt", "pull", "refresh", "run", "sync"]
+__all__ = ["Seams", "adopt", "at_work", "pull", "refresh", "run", "sync"]

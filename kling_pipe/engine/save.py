@@ -124,5 +124,5 @@ def _name(context: Context, job: Job, record: Record) -> None:
     for output in record.outputs:
         if output.path:
             context.outputs.place(output.sha256, output.path)
-            form = sidecar_form(job, record, output, sources, emulated=context.emulated)
+            form = sidecar_form(job, record, output, sources, emulated=context.emulated, draft=context.draft(job))
             context.outputs.write(f"{output.path}.json", json.dumps(form, ensure_ascii=False, indent=2) + "\n")

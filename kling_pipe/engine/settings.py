@@ -23,6 +23,7 @@ class Settings:
     plan costs; `allow_unknown` lets those pass whose price nobody knows. `grace` is how long an answer is waited for
     after a stop. `callback_url` is sent with every create; `callback_listen` (`host:port`) is where this run listens
     for what Kling tells it, `callback_secret` (`whsec_...`) signs it. `provenance` writes a task's ids into new files.
+    `drafts` are the external ids of approved drafts, by the address of the job that is their final version.
     """
 
     jobs: int | None = None
@@ -41,3 +42,4 @@ class Settings:
     callback_listen: str = ""
     callback_secret: str = field(default="", repr=False)
     provenance: bool = True
+    drafts: Mapping[str, str] = field(default_factory=dict)

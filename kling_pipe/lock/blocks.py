@@ -17,6 +17,7 @@ FIELDS = (
     "attempt",
     "external_task_id",
     "task_id",
+    "draft",
     "created_at",
     "units",
     "outputs",

@@ -11,11 +11,13 @@ from kling_pipe.model import FileRef, Job, Json, Output, OutputRef, PresetRef, R
 FORMAT = 1
 
 
-def sidecar_form(job: Job, record: Record, output: Output, sources: Mapping[str, Record], *, emulated: bool) -> Json:
+def sidecar_form(
+    job: Job, record: Record, output: Output, sources: Mapping[str, Record], *, emulated: bool, draft: str = ""
+) -> Json:
     """Everything that tells where a file came from, as JSON.
 
     `sources` are the records of upstream jobs by address. Local files stand as hashes, never as base64; URLs, which
-    are signed, do not stand here at all.
+    are signed, do not stand here at all. `draft` is the external id of the draft that this is the final version of.
     """
     position = job.position
     return {
@@ -37,6 +39,7 @@ def sidecar_form(job: Job, record: Record, output: Output, sources: Mapping[str,
         "size": output.size,
         "request": plain(pruned(job.request), sources),
         "source": str(position) if position else "",
+        **({"draft": draft} if draft else {}),
     }
 
 

@@ -57,6 +57,8 @@ def _title(form: Sidecar) -> str:
 def _facts(form: Sidecar) -> Iterator[tuple[str, str]]:
     yield "operation", form["operation"]
     yield "task", f"{form['task_id']} ({form['external_task_id']})"
+    if form.get("draft"):
+        yield "draft", form["draft"]
     if form["attempt"] > 1:
         yield "attempt", str(form["attempt"])
     if form.get("created_at"):
