@@ -11,7 +11,8 @@ FOLDER = Path(__file__).parent.parent / "docs" / "api"
 
 def test_the_pages_are_current():
     """If not: `python -m kling_pipe.apidocs`."""
-    assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")} == apidocs.pages()
+    generated = [path for path in FOLDER.glob("*.md") if path.name != "conformance.md"]
+    assert {path.name: path.read_text(encoding="utf-8") for path in generated} == apidocs.pages()
 
 
 @pytest.mark.parametrize("name", catalog.names())
