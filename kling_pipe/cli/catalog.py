@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kling_pipe.errors import ManifestInvalid, UsageError
+from kling_pipe.report.formats import NAMES
 
 
 def _operation(name: str) -> Any:
@@ -32,7 +33,9 @@ def _read_body(source: str) -> tuple[str, Any]:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig")
         return name, json.loads(text)
     except OSError as error:
-        raise UsageError(f"cannot read `{name}`: {error.strerror or error}") from None
+        raise UsageError(
+            f"cannot read `{name}`: {error.strerror or error}", hint="Check the path; - reads from stdin."
+        ) from None
     except RecursionError:
         raise _invalid(name, 1, 1, "nested too deeply") from None
     except UnicodeDecodeError:
@@ -47,14 +50,18 @@ def _invalid(name: str, line: int, column: int, message: str) -> ManifestInvalid
     return ManifestInvalid([Problem("KP001", "error", message, Position(name, line, column))])
 
 
+def _completed(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from kling_pipe.catalog import operations as known
+
+    return [name for name in known() if name.startswith(begun)]
+
+
 @click.command()
-@click.argument("operation")
+@click.argument("operation", shell_complete=_completed)
 @click.argument("body", default="-")
 @click.option("--lenient", is_flag=True, help='Coerce what loses nothing ("true" -> true, 5 -> "5") and warn.')
 @click.option("--strict", is_flag=True, help="Unknown keys are errors.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How problems are printed."
-)
+@click.option("--format", "form", type=click.Choice(NAMES), default="text", help="How problems are printed.")
 def check(operation: str, body: str, lenient: bool, strict: bool, form: str) -> None:
     """Check a raw request BODY (a JSON file, or - for stdin) against OPERATION: a name or an API path.
 
@@ -62,7 +69,6 @@ def check(operation: str, body: str, lenient: bool, strict: bool, form: str) -> 
     """
     from kling_pipe.check import check as check_body
     from kling_pipe.check import coerce
-    from kling_pipe.report.problems import FORMATS
 
     found = _operation(operation)
     name, data = _read_body(body)
@@ -74,12 +80,21 @@ def check(operation: str, body: str, lenient: bool, strict: bool, form: str) -> 
     findings = [*warnings, *check_body(found, data, strict=strict)]
     problems = [_problem(one, name) for one in findings]
     errors = sum(1 for one in problems if one.level == "error")
-    if form == "json" or problems:
-        click.echo(FORMATS[form](problems))
+    if problems or form not in ("text", "github"):
+        click.echo(_shown(form, problems, name))
     if form == "text":
         click.echo(f"{name}: {'invalid' if errors else 'valid'} for {found.name}", err=bool(errors))
     if errors:
         click.get_current_context().exit(ManifestInvalid.exit_code)
+
+
+def _shown(form: str, problems: list[Any], name: str) -> str:
+    from kling_pipe import __version__
+    from kling_pipe.cli.explain import title_and_text
+    from kling_pipe.report.formats import problems_as
+
+    addresses = sorted({one.address for one in problems}) or [name] if form == "junit" else []
+    return problems_as(form, problems, manifest=name, addresses=addresses, titles=title_and_text, version=__version__)
 
 
 def _problem(finding: Any, name: str) -> Any:
@@ -102,7 +117,7 @@ def _problem(finding: Any, name: str) -> Any:
 
 
 @click.command(name="operations")
-@click.argument("operation", default="")
+@click.argument("operation", default="", shell_complete=_completed)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def operations(operation: str, as_json: bool) -> None:
     """List the operations, or show one with its fields and rules."""
@@ -133,7 +148,7 @@ def operations(operation: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name", default="manifest")
+@click.argument("name", default="manifest", shell_complete=_completed)
 def schema(name: str) -> None:
     """Print a JSON Schema: `manifest` (for editors) or an operation's request body."""
     from kling_pipe.catalog import table

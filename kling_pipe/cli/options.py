@@ -104,7 +104,7 @@ def variables_from(pairs: tuple[str, ...], files: tuple[Path, ...]) -> dict[str,
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"`--var {pair}` is not NAME=VALUE")
+            raise UsageError(f"`--var {pair}` is not NAME=VALUE", hint="Write it like --var look='soft light'.")
         found[name.strip()] = plain(value)
     return found
 

@@ -44,7 +44,7 @@ def test_colours_obey(kling, words, env, coloured):
 def test_a_selector_without_tags_says_so(kling):
     """No list of tags where there is none."""
     kling.manifest(kling.read().replace("    tags: [extra]\n", ""))
-    assert "no job has `tags:`" in kling("plan", "-s", "tag:hero", emulator=False).stderr
+    assert "No job has `tags:`" in kling("plan", "-s", "tag:hero", emulator=False).stderr
 
 
 def test_a_failure_names_a_command_for_the_very_same_campaign(kling):
@@ -115,3 +115,31 @@ def test_a_frozen_job_is_shown_as_made(kling):
     rows = {one["address"]: one for one in json.loads(kling("status", "--json").stdout)["jobs"]}
     assert rows["image.sheet"]["state"] == "made"
     assert len(rows["image.sheet"]["files"]) == 3
+
+
+BODY = {"model_name": "kling-v3-omni", "prompt": "tea", "duration": "99", "aspect_ratio": "16:9"}
+
+
+@pytest.mark.parametrize(
+    ("form", "sign"),
+    [
+        ("text", "error[schema/enum]"),
+        ("json", '"problems"'),
+        ("github", "::error "),
+        ("sarif", '"2.1.0"'),
+        ("junit", "<testsuite"),
+        ("markdown", "schema/enum"),
+    ],
+)
+def test_a_body_is_checked_in_every_form(kling, form, sign):
+    """What validates a manifest for CI validates a raw body alike."""
+    shown = kling("check", "omni-video", "--format", form, emulator=False, stdin=json.dumps(BODY))
+    assert shown.returncode == 3
+    assert sign in shown.stdout
+
+
+def test_names_of_operations_complete(kling):
+    """What a shell asks for while somebody types."""
+    asked = {"_KLING_PIPE_COMPLETE": "bash_complete", "COMP_WORDS": "kling-pipe check omni", "COMP_CWORD": "2"}
+    shown = kling(emulator=False, env=asked)
+    assert shown.stdout.split() == ["plain,omni-image", "plain,omni-video"]
