@@ -11,7 +11,7 @@ from typing import Any
 
 from kling_pipe import api
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.lsp.lines import Lines
+from kling_pipe.lsp.lines import Lines, lines_of
 from kling_pipe.lsp.sketch import rows
 from kling_pipe.manifest import Reading
 from kling_pipe.manifest.files import Files
@@ -26,6 +26,7 @@ _MODELINE = "manifest.schema.json"
 SUFFIXES = (".yaml", ".yml")
 _FOREIGN = ("node_modules", "__pycache__", "venv")
 _MOST_FILES = 2000
+_LARGE = 50_000
 
 
 def place(path: Path) -> Path:
@@ -110,16 +111,16 @@ class Desk:
         """A file was opened, or its text was changed."""
         if self.texts.get(path) != text:
             self.texts[path] = text
-            self.touch(path)
+            self.outdate(path)
 
     def drop(self, path: Path) -> None:
         """A file was closed: what is on the disk counts again."""
         self.texts.pop(path, None)
         self._latest.pop(path, None)
         self._good.pop(path, None)
-        self.touch(path)
+        self.outdate(path)
 
-    def touch(self, path: Path | None = None) -> None:
+    def outdate(self, path: Path | None = None) -> None:
         """A file is not what it was. Without a path: any file may have changed."""
         for root, analysis in self._latest.items():
             # Tables and pictures are not in the list of scopes, nor is an include that could not be read.
@@ -137,13 +138,7 @@ class Desk:
 
     def lines(self, path: Path) -> Lines:
         """A file's text as lines and columns."""
-        return Lines(self.text(path), self.encoding)
-
-    def stretch(self, path: Path, problem: Problem) -> tuple[int, int]:
-        """The characters that a problem marks in its file."""
-        at, lines = problem.position, self.lines(path)
-        start = lines.of_position(at.line, at.column) if at else 0
-        return start, min(start + max(1, problem.width), len(lines.text))
+        return lines_of(self.text(path), self.encoding)
 
     def opened(self, path: Path) -> str | None:
         """The text of an open file, for the compiler."""
@@ -170,8 +165,12 @@ class Desk:
         return self._latest[path]
 
     def good(self, path: Path) -> Analysis:
-        """The last analysis of a manifest that could be read to its end; the latest one when none could."""
-        self.analysis(path)
+        """The last analysis of a manifest that could be read to its end; the latest one when none could.
+
+        Of a large one it may be that of a moment ago: nobody who types waits for a thousand jobs.
+        """
+        if path not in self._good or len(self.text(path)) < _LARGE:
+            self.analysis(path)
         return self._good[path]
 
     def _read(self, path: Path) -> Analysis:

@@ -9,12 +9,12 @@ from kling_pipe.lsp.desk import Analysis, Desk
 from kling_pipe.lsp.jobs import prompt_text, summary, what
 from kling_pipe.lsp.shape import about, fields_at
 from kling_pipe.lsp.values import Told
-from kling_pipe.lsp.words import Symbol, Word, word_at, words
+from kling_pipe.lsp.words import Symbol, Word, leaves, word_at, words
 from kling_pipe.manifest.scope import Existing, Recipe
 from kling_pipe.manifest.words import KINDS
 from kling_pipe.model import Problem
 from kling_pipe.problems import explain_text
-from kling_pipe.source.leaves import Leaf, leaves
+from kling_pipe.source.leaves import Leaf
 
 _LINE = "\n\n---\n\n"
 
@@ -42,8 +42,9 @@ def hover(desk: Desk, file: Path, index: int) -> Told | None:
 
 def _problems(desk: Desk, file: Path, index: int) -> Iterator[str]:
     """Why the problems here are problems: the rule's words and its source."""
+    lines = desk.lines(file)
     for problem in desk.problems().get(file, ()):
-        start, end = desk.stretch(file, problem)
+        start, end = lines.stretch(problem)
         if start <= index <= end:
             yield explained(problem)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+
+from kling_pipe.model import Problem
 
 _LINE_END = re.compile("\r\n|\n|\r")
 _BREAKS = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -48,6 +50,17 @@ class Lines:
         starts = self._yaml_starts
         return min(starts[min(line, len(starts)) - 1] + column - 1, len(self.text))
 
+    def stretch(self, problem: Problem) -> tuple[int, int]:
+        """The characters that a problem marks."""
+        start = self.of_position(problem.position.line, problem.position.column) if problem.position else 0
+        return start, min(start + max(1, problem.width), len(self.text))
+
     def _units(self, text: str) -> int:
         codec, width = _WIDTHS[self.encoding]
         return len(text.encode(codec, "surrogatepass")) // width
+
+
+@lru_cache(maxsize=16)
+def lines_of(text: str, encoding: str) -> Lines:
+    """A text's lines, found once for all questions about it."""
+    return Lines(text, encoding)

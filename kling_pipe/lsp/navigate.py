@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from kling_pipe.lsp.desk import Analysis, Desk, place
+from kling_pipe.lsp.desk import Analysis, Desk
 from kling_pipe.lsp.values import Edit, Spot
-from kling_pipe.lsp.words import Symbol, Word, word_at, words
+from kling_pipe.lsp.words import Symbol, Word, file_of, leaves, word_at, words
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.loader import Loader
 from kling_pipe.manifest.media import MediaReader
 from kling_pipe.manifest.names import NAME
 from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.trouble import Trouble
-from kling_pipe.source.leaves import leaves
 
 _RENAMED = ("element", "voice", "audio", "image", "video", "var", "include")
 
@@ -60,7 +59,7 @@ def _included_file(desk: Desk, file: Path, index: int) -> Spot | None:
 def _target(analysis: Analysis, symbol: Symbol) -> Spot | None:
     scope = analysis.scopes.get(symbol.file)
     inner = scope.includes.get(symbol.name) if scope else None
-    return Spot(place(Path(inner.document.name)), 0, 0) if inner is not None and inner.data else None
+    return Spot(file_of(inner.document.name), 0, 0) if inner is not None and inner.data else None
 
 
 # -- all places of a name ------------------------------------------------------------------------------------------
@@ -70,7 +69,7 @@ def uses(desk: Desk, symbol: Symbol) -> list[Spot]:
     """Every place where a symbol's name stands, in all manifests that know it. Raises `CannotRename`."""
     found: dict[Spot, None] = {}
     for scope in _scopes(desk, symbol):
-        file = place(Path(scope.document.name))
+        file = file_of(scope.document.name)
         if leaves(scope.document.text) is None:
             raise CannotRename(f"`{file.name}` is no YAML at the moment: mend it first")
         found |= {Spot(file, word.start, word.end): None for word in words(scope) if word.symbol == symbol}
@@ -81,7 +80,7 @@ def _scopes(desk: Desk, symbol: Symbol) -> Iterator[Scope]:
     """The files of every manifest that includes the symbol's file, or is it."""
     for root in dict.fromkeys([symbol.file, *desk.manifests()]):
         scopes = list(_tree(_loaded(desk, root)))
-        if any(place(Path(scope.document.name)) == symbol.file for scope in scopes):
+        if any(file_of(scope.document.name) == symbol.file for scope in scopes):
             yield from (scope for scope in scopes if scope.document.text)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from kling_pipe.lsp.sketch import rows
 from kling_pipe.lsp.values import Heading
-from kling_pipe.lsp.words import recipe_of
+from kling_pipe.lsp.words import leaves, recipe_of
 from kling_pipe.manifest.scope import Scope
-from kling_pipe.source.leaves import leaves
 
 _KINDS = {
     "elements": "class",

@@ -89,7 +89,7 @@ class Server(LanguageServer):
 
     async def changed(self) -> None:
         """Something on the disk is not what it was."""
-        await self.work(self.desk.touch)
+        await self.work(self.desk.outdate)
         self.check_soon()
 
     def check_soon(self) -> None:
@@ -111,11 +111,9 @@ class Server(LanguageServer):
         self._told = {file for file, told in found.items() if told.diagnostics}
 
     def _diagnostics(self) -> dict[Path, types.PublishDiagnosticsParams]:
-        return {
-            file: types.PublishDiagnosticsParams(
-                self.uris.of(file),
-                [diagnostic(self.desk, file, problem) for problem in problems],
-                self._versions.get(file),
-            )
-            for file, problems in self.desk.problems().items()
-        }
+        found = {}
+        for file, problems in self.desk.problems().items():
+            lines = self.desk.lines(file)
+            told = [diagnostic(lines, problem) for problem in problems]
+            found[file] = types.PublishDiagnosticsParams(self.uris.of(file), told, self._versions.get(file))
+        return found

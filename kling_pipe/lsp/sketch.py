@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from kling_pipe.lsp.flow import flow_place
 
@@ -121,7 +122,8 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
             yield match.start(), match[0]
 
 
-def rows(text: str) -> list[Row]:
+@lru_cache(maxsize=16)
+def rows(text: str) -> tuple[Row, ...]:
     """The keys of a text, as far as they stand in lines of their own."""
     sketch = Sketch()
-    return [row for start, line in lines_of(text) if (row := sketch.feed(line, start)) is not None]
+    return tuple(row for start, line in lines_of(text) if (row := sketch.feed(line, start)) is not None)

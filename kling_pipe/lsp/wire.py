@@ -80,10 +80,9 @@ def range_of(lines: Lines, start: int, end: int) -> types.Range:
     return types.Range(types.Position(line, column), types.Position(last, behind))
 
 
-def diagnostic(desk: Desk, file: Path, problem: Problem) -> types.Diagnostic:
+def diagnostic(lines: Lines, problem: Problem) -> types.Diagnostic:
     """A problem, in the words that `validate` has for it. `data` holds what was probably meant."""
-    lines = desk.lines(file)
-    start, end = desk.stretch(file, problem)
+    start, end = lines.stretch(problem)
     head = f"{problem.address}: {problem.message}" if problem.address else problem.message
     return types.Diagnostic(
         range=range_of(lines, start, end),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from kling_pipe.manifest.names import KINDS, looks_like_reference, parse_referen
 from kling_pipe.manifest.scope import Recipe, Scope
 from kling_pipe.manifest.words import KINDS as SECTIONS
 from kling_pipe.manifest.words import MATRIX, PLURALS
-from kling_pipe.source.leaves import Leaf, leaves
+from kling_pipe.source.leaves import Leaf
+from kling_pipe.source.leaves import leaves as read_leaves
 
 Path_ = tuple[str | int, ...]
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -48,9 +50,21 @@ class Word:
     is_definition: bool = False
 
 
+@lru_cache(maxsize=16)
+def leaves(text: str) -> list[Leaf] | None:
+    """The scalars of a text, found once for all questions about it; None when it is no YAML."""
+    return read_leaves(text)
+
+
+@lru_cache(maxsize=256)
+def file_of(name: str) -> Path:
+    """The file that messages call so."""
+    return place(Path(name))
+
+
 def words(scope: Scope) -> list[Word]:
     """Every name in a file that means something, in the order of the text; none when the file is no YAML."""
-    file, text = place(Path(scope.document.name)), scope.document.text
+    file, text = file_of(scope.document.name), scope.document.text
     found: list[Word] = []
     for leaf in leaves(text) or ():
         if leaf.is_key:
@@ -114,7 +128,7 @@ def _resolved(scope: Scope, path: Path_, root: str, steps: list[tuple[str, int, 
 
 def _names(scope: Scope, kind: str, steps: list[tuple[str, int, int]]) -> Iterator[Word]:
     for name, start, end in steps:
-        file = place(Path(scope.document.name))
+        file = file_of(scope.document.name)
         if name in scope.entries.get(kind, {}):
             yield Word(Symbol(kind, file, (PLURALS[kind], name)), start, end)
             return
@@ -131,7 +145,7 @@ def _vars(scope: Scope, steps: list[tuple[str, int, int]]) -> Iterator[Word]:
         if not isinstance(value, Mapping) or name not in value:
             return
         path, value = (*path, name), value[name]
-        yield Word(Symbol("var", place(Path(scope.document.name)), path), start, end)
+        yield Word(Symbol("var", file_of(scope.document.name), path), start, end)
 
 
 def _axis(scope: Scope, path: Path_, step: tuple[str, int, int]) -> Iterator[Word]:
@@ -140,7 +154,7 @@ def _axis(scope: Scope, path: Path_, step: tuple[str, int, int]) -> Iterator[Wor
     if isinstance(spec, Mapping) and path and path[0] in SECTIONS:
         axis = name if name in spec and name not in MATRIX else "from" if "from" in spec else ""
         if axis:
-            yield Word(Symbol("axis", place(Path(scope.document.name)), (*path[:2], "matrix", axis)), start, end)
+            yield Word(Symbol("axis", file_of(scope.document.name), (*path[:2], "matrix", axis)), start, end)
 
 
 def _written(data: Any, path: Path_) -> Any:

@@ -94,6 +94,10 @@ class Editor:
         self._tell(self.client.text_document_did_close, types.DidCloseTextDocumentParams(document))
         del self._versions[name], self.texts[name]
 
+    def tell(self, method: str, params: Any) -> None:
+        """Send a notification."""
+        self._tell(lambda one: self.client.protocol.notify(method, one), params)
+
     def _tell(self, notify: Callable[[Any], None], params: Any) -> None:
         done: Future[None] = Future()
         self._loop.call_soon_threadsafe(lambda: done.set_result(notify(params)))

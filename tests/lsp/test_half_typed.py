@@ -100,7 +100,7 @@ def every_question(desk: Desk, file: Path, text: str, index: int) -> None:
     definition(desk, file, index)
     outline(text, desk.good(file).reading.scopes[0])
     for problem in desk.problems()[file]:
-        start, end = desk.stretch(file, problem)
+        start, end = desk.lines(file).stretch(problem)
         assert 0 <= start <= end <= len(text)
 
 
@@ -153,3 +153,24 @@ def test_places_of_problems_count_yamls_lines() -> None:
     lines = Lines("a: x\u2028b: y")
 
     assert lines.at(lines.of_position(2, 4)) == (0, 8)
+
+
+def test_a_large_text_is_not_waited_for(tmp_path: Path) -> None:
+    """Names that were typed since the last reading are offered without another one."""
+    file = tmp_path.resolve() / "kling-pipe.yaml"
+    films = "".join(f"  film{number}:\n    prompt: tea\n" for number in range(2000))
+    text = f"project: x\nimages: {{ logo: https://example.com/logo.png }}\nvars:\n  look: soft\nvideos:\n{films}"
+    desk = Desk()
+    desk.put(file, text)
+    before = desk.good(file)
+    text = text.replace("  look:", "  mood: calm\n  look:") + "  one_more:\n    prompt: '{{ video."
+    desk.put(file, text)
+
+    names = {choice.label for choice in complete(desk, file, len(text))}
+    text = text.replace("{{ video.", "{{ vars.")
+    desk.put(file, text)
+    variables = {choice.label for choice in complete(desk, file, len(text))}
+
+    assert {"film7", "one_more"} <= names
+    assert {"look", "mood"} == variables
+    assert desk.good(file) is before

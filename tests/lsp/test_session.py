@@ -144,6 +144,24 @@ def test_closing_a_document_takes_its_problems_away(editor: Editor, name: str) -
     assert editor.problems(name) == []
 
 
+def test_a_change_on_the_disk_is_noticed(editor: Editor, folder: Path, name: str) -> None:
+    """Somebody saves a table in another program, and the editor says so."""
+    table = folder / f"{name}.csv"
+    table.write_text("tea,place\nsencha,hill\n", encoding="utf-8")
+    text = f"project: x\nimages:\n  a:\n    model_name: kling-v3-omni\n    matrix: {{ from: {table.name} }}\n"
+    editor.type(name, text + '    prompt: "{{ matrix.place }}"\n')
+    before = editor.problems(name)
+    table.write_text("tea,land\nsencha,hill\n", encoding="utf-8")
+    editor.published.clear()
+    change = types.FileEvent(editor.uri(table.name), types.FileChangeType.Changed)
+    editor.tell(types.WORKSPACE_DID_CHANGE_WATCHED_FILES, types.DidChangeWatchedFilesParams([change]))
+    after_it = editor.problems(name)
+
+    assert before == []
+    assert [(one.code, one.range.start.line) for one in after_it] == [("KP201", 5)]
+    assert editor.labels(name, text + '    prompt: "{{ matrix.§ }}"\n') == ["tea", "land"]
+
+
 def test_remarks_and_settings_are_heeded(editor: Editor, folder: Path) -> None:
     """`# kp: ignore` on the line and `[rules]` in kling-pipe.toml mean the same as on the command line."""
     (folder / "strict").mkdir()
