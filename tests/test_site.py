@@ -7,7 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -69,21 +74,43 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
 
 
 @pytest.mark.needs("chromium")
-def test_a_browser_asks_nobody(site: Path) -> None:
-    """The pages with diagrams, tables and code, opened from disk: every request is for a file of the site."""
+def test_a_browser_asks_nobody_else(site: Path) -> None:
+    """Pages with diagrams, tables and code, and a search: every request goes to the host of the site."""
     from playwright.sync_api import sync_playwright
 
     asked: list[str] = []
-    with sync_playwright() as playwright:
+    with served(site) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
         page.on("request", lambda request: asked.append(request.url))
         for name in ("index", "tutorial", "architecture", "manifest", "verbs", "api/omni-video"):
-            page.goto((site / f"{name}.html").as_uri(), wait_until="networkidle")
+            page.goto(f"{address}/{name}.html", wait_until="networkidle")
             assert page.locator("h1").count() == 1, name
+        page.keyboard.press("Control+k")
+        page.keyboard.type("budget")
+        page.get_by_text("Budget and limits").first.wait_for()
         browser.close()
 
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a server of files on this machine, which says nothing and ends with the block."""
+    handler = partial(Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Files without a line for each of them."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
 
 
 def chromium() -> str:
