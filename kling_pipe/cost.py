@@ -20,14 +20,50 @@ class _Row(NamedTuple):
     data: Mapping[str, Any]
 
 
-def estimate(operation: Operation, request: Mapping[str, Any], *, input_seconds: float | None = None) -> Cost:
+class Prices:
+    """A price table: that of `schemas/pricing.json`, or one with corrections laid over it (see `corrected`)."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.date = str(data["date"])
+        self.unit_usd: Mapping[str, float] = data["unit_usd"]
+        self._data = data
+        self._rows: dict[str, tuple[_Row, ...]] = {}
+
+    def rows(self, operation: str) -> tuple[_Row, ...]:
+        """The rows of an operation, the first that matches wins."""
+        if operation not in self._rows:
+            rows = (row for row in self._data["rows"] if operation in row["operations"])
+            self._rows[operation] = tuple(_Row(compiled(row.get("when", {})), row) for row in rows)
+        return self._rows[operation]
+
+    def corrected(self, data: Mapping[str, Any]) -> Prices:
+        """The table with rows of `data` before its own, and with its `unit_usd` and `date` where it has them."""
+        rows = [*data.get("rows", ()), *self._data["rows"]]
+        unit_usd = {**self.unit_usd, **data.get("unit_usd", {})}
+        return Prices({"date": data.get("date", self.date), "unit_usd": unit_usd, "rows": rows})
+
+
+@cache
+def prices() -> Prices:
+    """The table that is shipped."""
+    return Prices(table("pricing"))
+
+
+def estimate(
+    operation: Operation,
+    request: Mapping[str, Any],
+    *,
+    input_seconds: float | None = None,
+    by: Prices | None = None,
+) -> Cost:
     """The units and USD of one task that succeeds; a task that fails costs nothing.
 
-    `request` is a request body. `input_seconds` is the length of the film or sound that goes in, where it is known. What has
-    no known price has `units` None and a note that says why.
+    `request` is a request body. `input_seconds` is the length of the film or sound that goes in, where it is known.
+    What has no known price has `units` None and a note that says why. `by` stands in for the table that is shipped.
     """
+    by = by or prices()
     body = as_read(operation, request)
-    row = next((one for one in _rows(operation.name) if one.when(body)), None)
+    row = next((one for one in by.rows(operation.name) if one.when(body)), None)
     if row is None:
         return Cost(None, _pack(operation), None, f"no price is known for {_what(operation, body)}")
     rate = _rate(row.data, body)
@@ -37,23 +73,17 @@ def estimate(operation: Operation, request: Mapping[str, Any], *, input_seconds:
     times = _times(operation, row.data, body, input_seconds)
     if times is None:
         return Cost(None, row.data["pack"], None, _UNKNOWN_TIMES[row.data["per"]])
-    return _priced(rate * times + row.data.get("plus", 0), row.data)
+    return _priced(rate * times + row.data.get("plus", 0), row.data, by.unit_usd)
 
 
 def price_date() -> str:
     """The day of the price table, as `2026-09-20`."""
-    return str(table("pricing")["date"])
+    return prices().date
 
 
 def unit_price(pack: str) -> float:
     """USD for one unit of a pack (`video` or `image`)."""
-    return float(table("pricing")["unit_usd"][pack])
-
-
-@cache
-def _rows(operation: str) -> tuple[_Row, ...]:
-    rows = table("pricing")["rows"]
-    return tuple(_Row(compiled(row.get("when", {})), row) for row in rows if operation in row["operations"])
+    return float(prices().unit_usd[pack])
 
 
 def _pack(operation: Operation) -> Any:
@@ -94,7 +124,7 @@ def _times(operation: Operation, row: Mapping[str, Any], body: Body, input_secon
     return math.ceil(round(input_seconds, 1) / step) * step if step else math.floor(input_seconds + 0.5)
 
 
-def _priced(units: float, row: Mapping[str, Any]) -> Cost:
-    usd = units * unit_price(row["pack"]) if row["pack"] else 0.0
+def _priced(units: float, row: Mapping[str, Any], unit_usd: Mapping[str, float]) -> Cost:
+    usd = units * float(unit_usd[row["pack"]]) if row["pack"] else 0.0
     old = "an old price, no longer on the vendor's page" if row.get("old") else ""
     return Cost(round(units, _DECIMALS), row["pack"], round(usd, _DECIMALS), row.get("note", "") or old)

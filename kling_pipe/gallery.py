@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.cost import estimate, price_date
+from kling_pipe.cost import Prices, estimate, prices
 from kling_pipe.errors import UsageError
 from kling_pipe.lock import Lock
 from kling_pipe.manifest import Manifest
 from kling_pipe.manifest.scope import Scope
-from kling_pipe.model import Cost, Job, Output, Record
+from kling_pipe.model import Job, Output, Record
 from kling_pipe.plan import Snapshot, make_plan
 from kling_pipe.report.sheet import Sheet, Sources, collected
 from kling_pipe.select import chosen
@@ -31,14 +31,19 @@ def sheet_of(
     select: Iterable[str] = (),
     exclude: Iterable[str] = (),
     lock: Lock | None = None,
+    by: Prices | None = None,
 ) -> Sheet:
-    """The sheet of a campaign as lock, ledger and disk know it; asks nobody. `lock` stands in for the lock file."""
+    """The sheet of a campaign as lock, ledger and disk know it; asks nobody.
+
+    `lock` stands in for the lock file, `by` for the price table.
+    """
+    by = by or prices()
     snapshot = workspace.snapshot(lock)
     wanted = chosen(manifest.jobs, select, exclude, states=_states(manifest, snapshot))
     plan = make_plan(manifest.jobs, snapshot, selection=wanted)
     sources = Sources(
         picks=dict(picks(manifest.scope)),
-        estimate=_estimate,
+        estimate=lambda job: estimate(operation_named(job.operation), job.request, by=by),
         attempts=snapshot.attempts,
         file=_Files(workspace, snapshot),
     )
@@ -51,7 +56,7 @@ def sheet_of(
         made_at=time.time(),
         version=_version(manifest.root),
         budget=budget,
-        price_date=price_date(),
+        price_date=by.date,
     )
 
 
@@ -86,10 +91,6 @@ def _states(manifest: Manifest, snapshot: Snapshot) -> dict[str, str]:
     words = {"succeed": "made", "failed": "failed"}
     known = ((job.address, snapshot.counts(job)) for job in manifest.jobs)
     return {address: words.get(record.state, "running") if record else "new" for address, record in known}
-
-
-def _estimate(job: Job) -> Cost:
-    return estimate(operation_named(job.operation), job.request)
 
 
 class _Files:

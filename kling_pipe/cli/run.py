@@ -260,7 +260,7 @@ def _carry_out(
     from kling_pipe.cli.progress import listeners
     from kling_pipe.engine.events import both
     from kling_pipe.engine.forecast import lessons
-    from kling_pipe.report.results import failures_text, result_form, summary_text
+    from kling_pipe.report.results import charges_text, failures_text, result_form, summary_text
 
     kind: Kind = "quiet" if flags["quiet"] else flags["progress"]
     budget = {**manifest.budget, **amounts(flags.get("budget", ()))}
@@ -282,6 +282,8 @@ def _carry_out(
     if not flags["as_json"]:
         if failed := failures_text(result, lambda verb, *words: command(campaign, verb, *words)):
             click.echo(failed, err=True)
+        if charged := charges_text(result):
+            click.echo(charged, err=True)
         if not flags["quiet"]:
             say_where(result, workspace)
         click.echo(summary_text(result, emulated=workspace.emulated))

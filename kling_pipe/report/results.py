@@ -9,6 +9,9 @@ import click
 
 from kling_pipe.report.plans import units_text
 
+_DIFFERENCE = 0.005
+"""Units are told to two places."""
+
 if TYPE_CHECKING:
     from kling_pipe.engine import Outcome, Result
 
@@ -18,6 +21,22 @@ def summary_text(result: Result, *, emulated: bool = False) -> str:
     counts = f"{result.made} made, {result.reused} reused, {result.failed} failed, {result.waiting} waiting"
     paid = f"{units_text(result.units)} (${result.usd:.2f})"
     return f"{counts}; {paid}{' on the emulator, nothing was paid' if emulated else ''}"
+
+
+def charges_text(result: Result) -> str:
+    """Where Kling charged something else than was estimated, a line each; "" where it did not."""
+    made = [one for one in result.outcomes if one.ending == "made" and one.record and one.record.units]
+    return "\n".join(line for one in made if (line := _surprise(one)))
+
+
+def _surprise(outcome: Outcome) -> str:
+    charged, cost = float(outcome.record.units if outcome.record else 0), outcome.step.cost
+    if cost.units is None or cost.pack is None or abs(charged - cost.units) < _DIFFERENCE:
+        return ""
+    return (
+        f"{click.style('charged', fg='yellow')} {charged:g} {cost.pack} units for {outcome.address}, "
+        f"estimated were {cost.units:g}"
+    )
 
 
 def _plain_command(verb: str, *words: str) -> str:

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from kling_pipe.catalog import load
+from kling_pipe.cost import estimate, prices
 from kling_pipe.model import Cost
 from kling_pipe.report.costs import costs_json, costs_text, cuts, rows, surprises
 
@@ -58,3 +60,32 @@ def test_an_unknown_price_is_called_unknown(campaign):
     assert "+ unknown" in costs_text(sheet, "kind")
     assert "1 of unknown cost" in costs_text(sheet, "kind")
     assert sum(row["unknown"] for row in json.loads(costs_json(sheet, "kind"))["rows"]) == 1
+
+
+def test_a_price_file_corrects_the_table():
+    """Its rows go first, its unit prices count, its date is told; what it does not name stays."""
+    row = {"operations": ["omni-image"], "pack": "image", "per": "image", "units": 7}
+    by = prices().corrected({"date": "2026-11-01", "unit_usd": {"image": 0.01}, "rows": [row]})
+    picture = {"model_name": "kling-v3-omni", "prompt": "a kite"}
+    film = {"model_name": "kling-v3-omni", "prompt": "a kite", "mode": "std", "duration": "5"}
+
+    assert estimate(load("omni-image"), picture, by=by) == Cost(7, "image", 0.07)
+    assert estimate(load("omni-video"), film, by=by) == estimate(load("omni-video"), film)
+    assert by.date == "2026-11-01"
+
+
+def test_the_verb_takes_a_price_file(campaign, tmp_path):
+    """The file's name is the date where it has none; a row without units is refused with its number."""
+    from click.testing import CliRunner
+
+    from kling_pipe.cli.main import cli
+
+    file = tmp_path / "prices.yaml"
+    file.write_text("unit_usd: {video: 1.0}\n", encoding="utf-8")
+    words = ["cost", str(campaign.path), "--emulator", "--price", str(file)]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    assert "Prices as of prices.yaml." in done.output
+
+    file.write_text("rows: [{operations: [omni-video]}]\n", encoding="utf-8")
+    assert "row 1 has no `pack`" in str(CliRunner().invoke(cli, words).exception)
