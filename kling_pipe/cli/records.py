@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -25,15 +26,23 @@ def status(campaign: Campaign, as_json: bool) -> None:
     snapshot = workspace.snapshot()
     wanted = chosen(manifest.jobs, campaign.select, campaign.exclude, states=api.states_of(manifest, snapshot))
     jobs = [job for job in manifest.jobs if job.address in wanted]
-    click.echo(states_json(jobs, snapshot) if as_json else states_text(jobs, snapshot))
+    shown = states_json if as_json else states_text
+    click.echo(shown(jobs, snapshot, manifest.jobs))
 
 
 @click.command()
 @campaign_options
 @place_options
-def pull(campaign: Campaign) -> None:
+@click.option(
+    "--expiring", default="", metavar="5d", help="Only what Kling keeps for no longer than so many days, unlocked too."
+)
+def pull(campaign: Campaign, expiring: str) -> None:
     """Fetch every file that the lock records and that is not here. Creates nothing: a teammate's first command."""
     import asyncio
+
+    if expiring:
+        _save_expiring(campaign, _days(expiring))
+        return
 
     from kling_pipe.engine import pull as fetch
     from kling_pipe.select import chosen
@@ -48,6 +57,39 @@ def pull(campaign: Campaign) -> None:
     counts = {state: sum(1 for one in pulled if one.state == state) for state in ("fetched", "there", "failed")}
     click.echo(f"{counts['fetched']} fetched, {counts['there']} here already, {counts['failed']} failed")
     click.get_current_context().exit(1 if counts["failed"] else 0)
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text.removesuffix("d"))
+    except ValueError:
+        days = -1.0
+    if not 0 <= days < float("inf"):
+        raise UsageError(f"`--expiring {text}` is no number of days", hint="Write 5d.")
+    return days
+
+
+def _save_expiring(campaign: Campaign, days: float) -> None:
+    """What is made and not saved here, whoever knows of it, and will soon be gone."""
+    from kling_pipe import api
+    from kling_pipe.report.states import days_left
+
+    manifest, workspace = opened(campaign)
+    plan = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
+    now = workspace.snapshot().now
+    left = {step.job.address: days_left(step.record, now) for step in plan.steps if step.record is not None}
+    known = {address: days for address, days in left.items() if days is not None}
+    soon = [
+        step
+        for step in plan.steps
+        if step.action in ("download", "resume") and known.get(step.job.address, days + 1) <= days
+    ]
+    result = api.run(_only(plan, soon), workspace, create=False, signals=True, seams=seams())
+    for one in result.outcomes:
+        if one.ending == "failed":
+            click.echo(f"{click.style('failed', fg='red')} {one.address}: {one.message}", err=True)
+    click.echo(f"{result.made + result.reused} saved, {result.failed} failed, {result.waiting} under way")
+    click.get_current_context().exit(result.exit_code)
 
 
 @click.command()
@@ -99,8 +141,12 @@ def sync(campaign: Campaign) -> None:
 
 def _made_only(plan: Any) -> Any:
     """The part of a plan that exists already; the rest stays in sight as inputs."""
+    return _only(plan, [step for step in plan.steps if step.action in ("reuse", "download", "frozen")])
+
+
+def _only(plan: Any, steps: Iterable[Any]) -> Any:
     from dataclasses import replace
 
-    made = tuple(step for step in plan.steps if step.action in ("reuse", "download", "frozen"))
+    made = tuple(steps)
     rest = tuple(step for step in plan.steps if step not in made)
     return replace(plan, steps=made, others=(*plan.others, *rest))
