@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kling_pipe.catalog import as_read, load, table
+from kling_pipe.catalog import Operation, as_read, load, table
 from kling_pipe.made import NOTHING, Made, made, narrowed
 from kling_pipe.model import Job, OutputRef
 from kling_pipe.pointers import Pointer, walk
@@ -56,9 +56,7 @@ class Makers:
             for pointer, value in walk(user.request, entry["at"]) if limits else ():
                 maker = self.jobs.get(value.address) if isinstance(value, OutputRef) else None
                 if maker is not None:
-                    body = as_read(operation, user.request)
-                    own = narrowed(limits, body, str(body.get(operation.kling["pool"]["model"], "")))
-                    for found, allowed, hint in _broken(self.of(maker), own):
+                    for found, allowed, hint in _broken(self.of(maker), own := _own(operation, user, limits)):
                         yield Misfit(user, maker, pointer, found, allowed, hint, str(own["source"]))
 
     def of(self, job: Job) -> Made:
@@ -75,6 +73,14 @@ class Makers:
 
 _Broken = Iterator[tuple[str, str, str]]
 """What is found, what is allowed, what to do."""
+
+
+def _own(operation: Operation, user: Job, limits: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The limits that hold for this very request."""
+    if "cases" not in limits and "by_model" not in limits:
+        return limits
+    body = as_read(operation, user.request)
+    return narrowed(limits, body, str(body.get(operation.kling["pool"]["model"], "")))
 
 
 def _broken(facts: Made, limits: Mapping[str, Any]) -> _Broken:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from kling_pipe.bodies import Body
@@ -44,7 +45,7 @@ Given = Callable[[Any], Made | None]
 
 def made(operation: Operation, request: Mapping[str, Any], given: Given, *, guess: bool = False) -> Made:
     """What a request makes. With `guess`, also what Kling decides (how long a text takes to speak), roughly."""
-    forms = operation.kling.get("makes", {})
+    forms = _forms(operation)
     body = as_read(operation, request)
     reader = _Reader(body, given, guess)
     model = operation.kling["pool"]["model"]
@@ -58,6 +59,20 @@ def made(operation: Operation, request: Mapping[str, Any], given: Given, *, gues
     )
 
 
+@cache
+def _forms(operation: Operation) -> Mapping[str, Any]:
+    """`x-kling.makes` with its conditions compiled: cases become pairs of a condition and a form."""
+    makes = operation.kling.get("makes", {})
+    ratio = [_cases(form) for form in makes.get("ratio", ())]
+    return {**{name: _cases(form) for name, form in makes.items()}, "ratio": ratio}
+
+
+def _cases(form: Any) -> Any:
+    if not isinstance(form, list):
+        return form
+    return tuple((compiled(one.get("when", {})), one["value"]) for one in form if "value" in one)
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     body: Body
@@ -65,8 +80,8 @@ class _Reader:
     guess: bool
 
     def fact(self, form: Any, name: str) -> Any:
-        if isinstance(form, list):
-            form = next((one["value"] for one in form if "when" not in one or compiled(one["when"])(self.body)), None)
+        if isinstance(form, tuple):
+            form = next((value for holds, value in form if holds(self.body)), None)
         if not isinstance(form, Mapping):
             return form
         if "input" in form:
