@@ -84,6 +84,11 @@ def _csv(text: str, name: str, trouble: Trouble) -> list[Row]:
             return _complain(trouble, name, 1, f"`{name}` is empty", hint="The first line names the columns.")
         if "" in header or len(set(header)) < len(header):
             return _complain(trouble, name, 1, "a column has no name, or two have the same", text)
+        if len(header) == 1 and (other := next((mark for mark in ";\t" if mark in header[0]), "")):
+            # What a spreadsheet saves in countries that write 1,5.
+            shown = "a tab" if other == "\t" else f"`{other}`"
+            message = f"the columns are separated by {shown}, not by a comma"
+            return _complain(trouble, name, 1, message, text, "Save the table as CSV with commas.")
         ended = reader.line_num
         for values in reader:
             line, ended = ended + 1, reader.line_num

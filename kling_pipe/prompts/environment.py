@@ -46,7 +46,7 @@ class Unknown(StrictUndefined):
                     return Told(
                         f"`{name}` is no axis: this job has no `matrix:`", "", "", f"Add `matrix: {{ {name}: [...] }}`."
                     )
-                return Told(f"`{name}` is no axis of this job's matrix", near, listed, "Add it under `matrix:` first.")
+                return Told(f"`{name}` is no axis of this job's matrix", near, listed, "Add it to the matrix first.")
             return Told(f"`{name}` is not defined there", near, listed)
         if isinstance(owner, str | int | float | list | tuple):
             return f"`{name}` is not defined there: `{str(owner)[:40]}` is one value, not a mapping"
