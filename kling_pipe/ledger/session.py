@@ -76,7 +76,7 @@ class Session:
                     cursor.execute("SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()")
                     pid, started = cursor.fetchone() or (0, "")
                     self.backend = (int(pid), str(started))
-                connection.commit()
+                self._effects.commit(connection)
             except BaseException:
                 connection.close()
                 raise

@@ -1,0 +1,81 @@
+"""The verb that works for a fleet: worker."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from kling_pipe.cli.options import environment
+from kling_pipe.errors import UsageError
+
+if TYPE_CHECKING:
+    from kling_pipe.model import Plan
+    from kling_pipe.workspace import Workspace
+
+
+@click.command()
+@click.option(
+    "--store",
+    "database",
+    default="",
+    envvar="KLING_PIPE_STORE",
+    metavar="postgresql://...",
+    help="The PostgreSQL that holds queue and ledger.",
+)
+@click.option("--concurrency", type=click.IntRange(2), default=50, show_default=True, help="Steps in hand at once.")
+@click.option("--drain", is_flag=True, help="End when the queue is empty, instead of waiting for more.")
+@click.option(
+    "--takeover",
+    type=click.FloatRange(1),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Steps of a worker that was silent for so long are taken over; the same for all workers.",
+)
+@click.option("--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Read credentials from this file.")
+def worker(database: str, concurrency: int, drain: bool, takeover: float, env_file: Path | None) -> None:
+    """Carry out what `run --store ... --detach` put into the queue, on any number of machines.
+
+    Takes the steps of the account whose credentials it has, and keeps files in this folder, or in the bucket that the
+    campaign names. SIGTERM ends it after what it has in hand; what a killed one had in hand is taken over by others.
+    """
+    import asyncio
+
+    from kling_pipe.fleet.worker import work
+    from kling_pipe.workspace import open_workspace
+
+    if not database:
+        raise UsageError("a worker needs a store", hint="Name it: --store postgresql://..., or KLING_PIPE_STORE.")
+    workspace = open_workspace(Path.cwd(), environ=environment(env_file)).shared_in(database)
+
+    async def until_stopped() -> None:
+        from kling_pipe.engine.signals import stop_on_signals
+
+        stop = asyncio.Event()
+        with stop_on_signals(stop):
+            await work(workspace, stop, concurrency=concurrency, heartbeat=takeover, drain=drain, on_event=_say)
+
+    click.echo(f"worker {os.getpid()}: waiting for steps", err=True)
+    asyncio.run(until_stopped())
+    click.echo(f"worker {os.getpid()}: ended, with nothing in hand", err=True)
+
+
+def hand_over(plan: Plan, workspace: Workspace) -> NoReturn:
+    """Put a plan into the queue, and end: with 75 when there is something to wait for."""
+    from kling_pipe.fleet.post import enqueue
+
+    _, count = enqueue(plan, workspace)
+    click.echo(f"{count} steps are in the queue; `kling-pipe worker` carries them out, on any machine")
+    click.get_current_context().exit(75 if count else 0)
+
+
+def _say(event: Any) -> None:
+    """One line for what ends or goes wrong; the rest is in the ledger."""
+    if event.type in ("saved", "failed", "retrying"):
+        click.echo(
+            f"{event.type:9} {event.address} {event.data.get('message') or event.data.get('reason', '')}".rstrip(),
+            err=True,
+        )

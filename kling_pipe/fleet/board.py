@@ -1,0 +1,219 @@
+"""The board in the database: campaigns, their steps, and who waits for whom. Each function is one transaction.
+
+waiting --(all that it needs is done)--> queued --> done
+`--> failed, and all below it
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kling_pipe.fleet.forms import files_of, job_form
+from kling_pipe.ledger.session import Session
+from kling_pipe.model import Plan, Step
+
+WORKING = ("create", "retry", "resume", "download")
+
+
+def entrypoint(account: str) -> str:
+    """The queue of an account: only workers that have its credentials take from it."""
+    return f"kling-pipe/{account}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A step as a worker gets it, with its campaign's form and what it needs: external ids by address."""
+
+    state: str
+    form: Mapping[str, Any]
+    campaign: Mapping[str, Any]
+    needs: Mapping[str, str]
+
+
+def install(session: Session) -> None:
+    """The queue's own tables, if they are not there."""
+    session.step(_install)
+
+
+def post(session: Session, name: str, plan: Plan, account: str, form: Mapping[str, Any]) -> int:
+    """Put a plan on the board, its first steps into the queue. Returns how many steps are to be done."""
+    rows, edges = _rows(plan)
+    files = {file.sha256: file for step in plan.steps if step.action in WORKING for file in files_of(step.job.request)}
+
+    def action(cursor: Any) -> int:
+        if cursor.execute("SELECT 1 FROM campaigns WHERE id = %s", (name,)).fetchone():
+            return len(rows)  # the first try was written, and its answer was lost
+        values = (name, account, plan.project, json.dumps(dict(form)))
+        cursor.execute("INSERT INTO campaigns (id, account, project, form) VALUES (%s, %s, %s, %s)", values)
+        with cursor.copy(
+            "COPY steps (campaign, address, form, waiting, state, external_task_id, message) FROM STDIN"
+        ) as copy:
+            for row in rows:
+                copy.write_row((name, *row))
+        with cursor.copy("COPY edges (campaign, parent, child) FROM STDIN") as copy:
+            for parent, child in edges:
+                copy.write_row((name, parent, child))
+        for file in files.values():
+            _keep(cursor, file.sha256, Path(file.path).read_bytes())
+        _enqueue(cursor, account, name, [row[0] for row in rows if row[3] == "queued"])
+        return sum(row[3] in ("queued", "waiting") for row in rows)
+
+    return session.step(action, durable=True)
+
+
+def place(session: Session, campaign: str, address: str) -> Place | None:
+    """A step and what it needs; None when the board does not have it."""
+
+    def action(cursor: Any) -> Place | None:
+        query = (
+            "SELECT s.state, s.form, c.form FROM steps s JOIN campaigns c ON c.id = s.campaign"
+            " WHERE s.campaign = %s AND s.address = %s"
+        )
+        row = cursor.execute(query, (campaign, address)).fetchone()
+        if row is None:
+            return None
+        query = (
+            "SELECT s.address, s.external_task_id FROM edges e"
+            " JOIN steps s ON s.campaign = e.campaign AND s.address = e.parent"
+            " WHERE e.campaign = %s AND e.child = %s"
+        )
+        needs = dict(cursor.execute(query, (campaign, address)).fetchall())
+        return Place(row[0], row[1], row[2], needs)
+
+    return session.step(action)
+
+
+def blob(session: Session, sha256: str) -> bytes | None:
+    """The bytes of a local file of the machine that planned."""
+    row = session.step(lambda cursor: cursor.execute("SELECT data FROM blobs WHERE sha256 = %s", (sha256,)).fetchone())
+    return bytes(row[0]) if row else None
+
+
+def done(session: Session, account: str, campaign: str, address: str, external_task_id: str) -> None:
+    """A step has its files. Those that waited for it alone go into the queue, in the same transaction."""
+
+    def action(cursor: Any) -> None:
+        query = (
+            "UPDATE steps SET state = 'done', external_task_id = %s"
+            " WHERE campaign = %s AND address = %s AND state = 'queued'"
+        )
+        if not cursor.execute(query, (external_task_id, campaign, address)).rowcount:
+            return
+        # In one order, so that two parents that end at once cannot lock their children crosswise.
+        children = "SELECT child FROM edges WHERE campaign = %s AND parent = %s"
+        lock = f"SELECT address FROM steps WHERE campaign = %s AND address IN ({children}) ORDER BY address FOR UPDATE"
+        cursor.execute(lock, (campaign, campaign, address))
+        query = (
+            "UPDATE steps SET waiting = waiting - 1,"
+            " state = CASE WHEN waiting = 1 AND state = 'waiting' THEN 'queued' ELSE state END"
+            f" WHERE campaign = %s AND address IN ({children}) RETURNING address, waiting, state"
+        )
+        rows = cursor.execute(query, (campaign, campaign, address)).fetchall()
+        _enqueue(cursor, account, campaign, [one for one, waiting, state in rows if (waiting, state) == (0, "queued")])
+
+    session.step(action, durable=True)
+
+
+def failed(session: Session, campaign: str, address: str, message: str) -> None:
+    """A step cannot be done, nor can what needs it."""
+
+    def action(cursor: Any) -> None:
+        query = (
+            "UPDATE steps SET state = 'failed', message = %s WHERE campaign = %s AND address = %s AND state = 'queued'"
+        )
+        if cursor.execute(query, (message, campaign, address)).rowcount:
+            _fail_below(cursor, campaign, address, message)
+
+    session.step(action, durable=True)
+
+
+def counts(session: Session, campaign: str) -> dict[str, int]:
+    """How many steps of a campaign are in which state."""
+    query = "SELECT state, count(*) FROM steps WHERE campaign = %s GROUP BY state"
+    return session.step(lambda cursor: dict(cursor.execute(query, (campaign,)).fetchall()))
+
+
+def _rows(plan: Plan) -> tuple[list[tuple[str, str, int, str, str, str]], list[tuple[str, str]]]:
+    """Rows of steps, and edges: only what works is waited for; what can never be done fails what is below it."""
+    working = {step.job.address for step in plan.steps if step.action in WORKING}
+    broken: dict[str, str] = {}
+    rows, edges = [], []
+    for step in (*plan.others, *plan.steps):
+        address, needs = step.job.address, _needs(step)
+        edges += [(need, address) for need in needs]
+        if address not in working:
+            state = "done" if step.record is not None and step.record.state == "succeed" else "failed"
+            message = "" if state == "done" else "; ".join(step.reasons)
+        elif bad := next((need for need in needs if need in broken), ""):
+            state, message = "failed", f"it needs `{bad}`: {broken[bad]}"
+        else:
+            state, message = ("waiting" if any(need in working for need in needs) else "queued"), ""
+        if state == "failed":
+            broken[address] = message
+        waiting = sum(need in working for need in needs)
+        rows.append((address, json.dumps(_step_form(step)), waiting, state, step.external_task_id, message))
+    known = {row[0] for row in rows}
+    return rows, [(parent, child) for parent, child in edges if parent in known]
+
+
+def _needs(step: Step) -> list[str]:
+    return list(dict.fromkeys((*step.job.needs, *([step.shared_with] if step.shared_with else ()))))
+
+
+def _step_form(step: Step) -> dict[str, Any]:
+    asked = step.attempt if step.action == "create" else 1
+    last = max(step.attempt, asked + step.job.retries)
+    return {"job": job_form(step.job), "attempt": step.attempt, "last": last}
+
+
+def _fail_below(cursor: Any, campaign: str, address: str, message: str) -> None:
+    query = (
+        "WITH RECURSIVE below(address) AS (SELECT child FROM edges WHERE campaign = %s AND parent = %s"
+        " UNION SELECT e.child FROM edges e JOIN below b ON e.parent = b.address WHERE e.campaign = %s)"
+        " UPDATE steps SET state = 'failed', message = %s"
+        " WHERE campaign = %s AND state = 'waiting' AND address IN (SELECT address FROM below)"
+    )
+    cursor.execute(query, (campaign, address, campaign, f"it needs `{address}`: {message}", campaign))
+
+
+def _keep(cursor: Any, sha256: str, data: bytes) -> None:
+    cursor.execute("INSERT INTO blobs VALUES (%s, %s) ON CONFLICT DO NOTHING", (sha256, data))
+
+
+def _enqueue(cursor: Any, account: str, campaign: str, addresses: Iterable[str]) -> None:
+    from pgqueuer.adapters.persistence.queries import SyncQueries
+
+    names = list(addresses)
+    if names:
+        payloads: list[bytes | None] = [json.dumps([campaign, name]).encode() for name in names]
+        queries = SyncQueries(_Here(cursor.connection))
+        queries.enqueue([entrypoint(account)] * len(names), payloads, [0] * len(names))
+
+
+class _Here:
+    """The queue's driver on the transaction that is under way: a step and its place in the queue are one commit."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        """Run a statement with `$1` placeholders."""
+        from psycopg import RawCursor
+        from psycopg.rows import dict_row
+
+        cursor = RawCursor(self._connection, row_factory=dict_row)
+        cursor.execute(query, args or None)
+        found: list[dict[str, object]] = cursor.fetchall()
+        return found
+
+
+def _install(cursor: Any) -> None:
+    from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
+
+    cursor.execute("SELECT pg_advisory_xact_lock(8101950003)")
+    if cursor.execute("SELECT to_regclass('pgqueuer')").fetchone()[0] is None:
+        cursor.execute(QueryBuilderEnvironment().build_install_query())

@@ -1,0 +1,48 @@
+"""The queue's two connections: one for its statements, one that listens.
+
+On a single one every statement would wait for the listener, which holds the connection for up to a second at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import psycopg
+from pgqueuer import PsycopgDriver
+
+from kling_pipe.ledger.session import SCHEMA
+
+
+class TwoLines(PsycopgDriver):
+    """A driver whose listening is done by another."""
+
+    def __init__(self, connection: psycopg.AsyncConnection, ear: PsycopgDriver) -> None:
+        super().__init__(connection)
+        self._ear = ear
+
+    async def add_listener(self, channel: str, callback: Callable[[str | bytes | bytearray], None]) -> None:
+        """Listen, on the other line."""
+        await self._ear.add_listener(channel, callback)
+
+    async def remove_listener(self, channel: str, callback: Callable[[str | bytes | bytearray], None]) -> None:
+        """Listen no more."""
+        await self._ear.remove_listener(channel, callback)
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> AsyncIterator[TwoLines]:
+    """Both lines, as long as the block lasts."""
+    async with _line(url) as mouth, _line(url) as ear, PsycopgDriver(ear) as listening:
+        yield TwoLines(mouth, listening)
+
+
+@contextlib.asynccontextmanager
+async def _line(url: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    options = f"-c search_path={SCHEMA},public"
+    connection = await psycopg.AsyncConnection.connect(url, autocommit=True, options=options, connect_timeout=5)
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(psycopg.Error):
+            await connection.close()

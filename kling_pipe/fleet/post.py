@@ -1,0 +1,37 @@
+"""Handing a plan to the workers: the machine that planned may be switched off afterwards."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from kling_pipe.effects import Effects
+from kling_pipe.errors import UsageError
+from kling_pipe.fleet import board
+from kling_pipe.ledger.session import Session
+from kling_pipe.model import Plan
+from kling_pipe.workspace import Workspace
+
+
+def enqueue(plan: Plan, workspace: Workspace) -> tuple[str, int]:
+    """Put a plan into the queue of its account. Returns the campaign's name there, and how many steps are to be done.
+
+    What is made already is written into the shared ledger, so that workers find it. Raises LocalStateError.
+    """
+    if workspace.emulator_state is not None:
+        raise UsageError(
+            "the embedded emulator cannot be shared by a fleet", hint="Start one: kling-pipe emulator serve"
+        )
+    store = workspace.store()
+    session = Session(workspace.database, Effects())
+    try:
+        for step in (*plan.steps, *plan.others):
+            if step.record is not None and step.record.state == "succeed":
+                store.put(replace(step.record, source="ledger"), expected=None)
+        board.install(session)
+        name = secrets.token_hex(8)
+        form = {"out": workspace.out, "bucket": workspace.bucket, "profile": workspace.profile}
+        return name, board.post(session, name, plan, workspace.account, form)
+    finally:
+        session.close()
+        store.close()

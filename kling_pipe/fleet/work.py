@@ -1,0 +1,106 @@
+"""One step of a campaign, as a worker does it: what it needs is looked up, the engine's core does the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog import quota, weight
+from kling_pipe.effects import Effects
+from kling_pipe.engine.context import Context
+from kling_pipe.engine.job import run_job
+from kling_pipe.engine.reasons import JobError, NoRoomError
+from kling_pipe.engine.slots import Want
+from kling_pipe.fleet import board
+from kling_pipe.fleet.forms import files_of, job_of
+from kling_pipe.ledger.session import Session
+from kling_pipe.model import FileRef, Job, Json, Record
+from kling_pipe.outputs import LocalOutputs, OutputStore
+from kling_pipe.workspace import Workspace
+
+
+@dataclass
+class Bench:
+    """What the steps of one worker share. `running` keeps two hands of one worker off one step."""
+
+    workspace: Workspace
+    context: Context
+    session: Session
+    outputs: dict[str, OutputStore] = field(default_factory=dict)
+    running: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
+
+    async def work(self, campaign: str, address: str) -> None:
+        """Bring a step to its end. May be called again at any point, also while the first call still works.
+
+        A queue that lost its connection hands out anew what is in progress here: then that is waited for. Raises
+        KlingPipeError for what may be over later.
+        """
+        name = (campaign, address)
+        if name not in self.running:
+            task = asyncio.create_task(self._work(campaign, address))
+            self.running[name] = task
+            task.add_done_callback(lambda _: self.running.pop(name, None))
+        await asyncio.shield(self.running[name])
+
+    async def _work(self, campaign: str, address: str) -> None:
+        place = board.place(self.session, campaign, address)
+        if place is None or place.state != "queued":
+            return
+        job = self._with_files(job_of(place.form["job"]))
+        records = {need: self.context.store.get(name) for need, name in place.needs.items()}
+        context = self._context(place, records)
+        want = wanted(job)
+        await context.slots.take(want)
+        try:
+            record = await run_job(job, place.form["attempt"], context, want, last=place.form["last"])
+        except NoRoomError:
+            raise
+        except JobError as error:
+            board.failed(self.session, campaign, address, error.message)
+            return
+        if record.state == "succeed":
+            board.done(self.session, self.workspace.account, campaign, address, record.external_task_id)
+        elif record.state == "failed":
+            board.failed(self.session, campaign, address, record.message or "it failed")
+
+    def _context(self, place: board.Place, records: dict[str, Record | None]) -> Context:
+        bucket, out = str(place.campaign["bucket"]), str(place.campaign["out"])
+        if bucket not in self.outputs:
+            self.outputs[bucket] = replace(self.workspace, bucket=bucket).outputs()
+        return replace(self.context, upstream=records.get, out=out, outputs=self.outputs[bucket])
+
+    def _with_files(self, job: Job) -> Job:
+        """The job with local files that are on this machine."""
+        here = {file.sha256: self._fetched(file) for file in files_of(job.request)}
+        return replace(job, request=_moved(job.request, here)) if here else job
+
+    def _fetched(self, file: FileRef) -> FileRef:
+        store = LocalOutputs(self.workspace.root, self.workspace.state / "objects", Effects())
+        if not store.whole(file.sha256):
+            data = board.blob(self.session, file.sha256)
+            if data is None:
+                raise JobError(f"the local file `{file.path}` is not in the store")
+            with store.incoming() as incoming:
+                incoming.write(data)
+                store.keep(incoming)
+        return replace(file, path=str(store.object_path(file.sha256)))
+
+
+def wanted(job: Job) -> Want:
+    """The slots that a job takes."""
+    operation = operation_named(job.operation)
+    pack, model = quota(operation, job.request)
+    slots = weight(operation, job.request)
+    packs = ((pack, slots), (f"{pack}/{model}", slots)) if pack else ()
+    return Want((*packs, ("jobs", 1)))
+
+
+def _moved(value: Json, here: dict[str, FileRef]) -> Json:
+    if isinstance(value, FileRef):
+        return here[value.sha256]
+    if isinstance(value, dict):
+        return {name: _moved(one, here) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_moved(one, here) for one in value]
+    return value

@@ -1,0 +1,134 @@
+"""A worker: takes steps of its account from the queue until it is told to stop, whatever becomes of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+from kling_pipe.effects import Effects
+from kling_pipe.engine import Seams, Settings
+from kling_pipe.engine.context import Context
+from kling_pipe.engine.events import OnEvent, ignore
+from kling_pipe.engine.run import at_work
+from kling_pipe.errors import CredentialsError, KlingPipeError
+from kling_pipe.fleet import board
+from kling_pipe.fleet.work import Bench
+from kling_pipe.ledger.processes import BEAT
+from kling_pipe.ledger.session import Session
+from kling_pipe.workspace import Workspace
+
+_AGAIN = timedelta(seconds=2)
+_AGAIN_REFUSED = timedelta(seconds=60)
+_PAUSE = 1.0
+"""Seconds before the database is called again."""
+
+
+async def work(
+    workspace: Workspace,
+    stop: asyncio.Event,
+    *,
+    concurrency: int = 50,
+    heartbeat: float = 30.0,
+    drain: bool = False,
+    settings: Settings | None = None,
+    seams: Seams | None = None,
+    on_event: OnEvent = ignore,
+) -> None:
+    """Work until `stop` is set, and then end what is in hand; with `drain` until the queue is empty.
+
+    Steps of a worker that gave no sign of life for `heartbeat` seconds are taken over. Raises CredentialsError, and
+    LocalStateError when the database is not there at the start.
+    """
+    logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)  # what it tells is told here, without tracebacks
+    session = Session(workspace.database, Effects())
+    try:
+        board.install(session)
+        async with at_work(workspace, settings=settings, seams=seams, on_event=on_event) as context:
+            bench = Bench(workspace, context, session)
+            async with _beating(context):
+                while await _shift(bench, stop, concurrency, heartbeat, drain=drain):
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), _PAUSE)
+                await asyncio.gather(*bench.running.values(), return_exceptions=True)
+    finally:
+        session.close()
+
+
+async def _shift(bench: Bench, stop: asyncio.Event, concurrency: int, heartbeat: float, *, drain: bool) -> bool:
+    """As long as one connection holds. Returns whether another one is needed: the queue ends with its connection."""
+    import psycopg
+    from pgqueuer.domain.types import QueueExecutionMode
+
+    mode = QueueExecutionMode.drain if drain else QueueExecutionMode.continuous
+    ended = False
+    try:
+        async with _queue(bench) as queue:
+            stopping = asyncio.create_task(_pass_on(stop, queue.shutdown))
+            try:
+                await queue.qm.run(
+                    dequeue_timeout=timedelta(seconds=2),
+                    batch_size=max(1, min(concurrency // 2, 25)),
+                    max_concurrent_tasks=max(2, concurrency),
+                    mode=mode,
+                    shutdown_on_listener_failure=True,
+                    heartbeat_timeout=timedelta(seconds=heartbeat),
+                )
+                ended = drain
+            finally:
+                stopping.cancel()
+    except (psycopg.Error, OSError, RuntimeError, TimeoutError):
+        return not stop.is_set()
+    return not (ended or stop.is_set())
+
+
+@contextlib.asynccontextmanager
+async def _queue(bench: Bench) -> AsyncIterator[Any]:
+    """A queue on connections of its own, with the one entry that this worker serves."""
+    from pgqueuer import PgQueuer, RetryRequested
+
+    from kling_pipe.fleet.driver import connected
+
+    async with connected(bench.workspace.database) as driver:
+        queue = PgQueuer(driver)
+
+        async def handle(job: Any) -> None:
+            campaign, address = json.loads(job.payload)
+            try:
+                await bench.work(campaign, address)
+            except CredentialsError as error:  # no balance, no right: somebody has to act
+                raise RetryRequested(_AGAIN_REFUSED, error.message) from error
+            except KlingPipeError as error:
+                raise RetryRequested(_AGAIN, error.message) from error
+
+        # A bug must not lose a step: it is held, and can be queued again.
+        queue.entrypoint(board.entrypoint(bench.workspace.account), on_failure="hold", accepts_context=False)(handle)
+        yield queue
+
+
+async def _pass_on(stop: asyncio.Event, shutdown: asyncio.Event) -> None:
+    await stop.wait()
+    shutdown.set()
+
+
+@contextlib.asynccontextmanager
+async def _beating(context: Context) -> AsyncIterator[None]:
+    """Signs of life for the claims, and what was learned, as long as the block lasts."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            with contextlib.suppress(KlingPipeError):  # the next one will do
+                await asyncio.to_thread(context.store.beat)
+                for pool, limit in context.slots.learned().items():
+                    context.store.keep_limit(pool, limit)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

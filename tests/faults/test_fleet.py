@@ -1,0 +1,97 @@
+"""Workers over a queue in PostgreSQL: killed, or with a database that restarts, they make every task exactly once."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from stage import CHAIN, HEAD, many
+
+pytestmark = pytest.mark.needs("postgres")
+WORKER = ("worker", "--takeover", "2", "--concurrency", "8")
+
+
+@pytest.fixture
+def url(postgres):
+    return postgres.database()
+
+
+def posted(stage, url, text: str) -> None:
+    done = stage.write(text).cli("run", "-y", "-q", "--detach", "--store", url)
+    assert done.returncode == 75, done
+
+
+def brought_home(stage, url, jobs: int) -> None:
+    """Who planned fetches what the workers made: `run` finds everything done."""
+    done = stage.cli("run", "-y", "-q", "--store", url)
+    assert (done.returncode, done.stdout.split(",")[0]) == (0, "0 made"), done
+    stage.assert_paid_once(jobs)
+    stage.assert_whole(jobs)
+
+
+def test_a_chain_is_worked_off_with_its_local_file_on_another_machine(picture, tmp_path, url) -> None:
+    """The worker has an empty folder: jobs, upstream results and pictures come from the store."""
+    from PIL import Image
+
+    picture.root.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (400, 400), "red").save(picture.root / "front.png")
+    posted(picture, url, CHAIN.replace("https://example.com/front.png", "front.png"))
+    machine = picture.elsewhere(tmp_path / "machine")
+    (machine.root / "kling-pipe.yaml").unlink()
+    done = machine.cli(*WORKER, "--store", url, "--drain")
+    assert done.returncode == 0, done
+    assert len(list((machine.root / "out").rglob("*.mp4"))) == 1
+    brought_home(picture, url, 3)
+
+
+def test_workers_are_killed_and_the_database_restarts(picture, tmp_path, url, postgres) -> None:
+    """One is killed in the middle, the server goes down and comes back, and the others end what was begun."""
+    chains = 12
+    text = f"{many(chains)}videos:\n" + "".join(
+        f"  v{n}: {{ first_frame: image.i{n}, prompt: it moves }}\n" for n in range(chains)
+    )
+    posted(picture, url, text)
+    machines = [picture.elsewhere(tmp_path / f"machine{number}") for number in range(3)]
+    workers = [machine.process(*WORKER, "--store", url) for machine in machines]
+    until(lambda: len(picture.ledger()["creates"]) >= 4)
+    workers[0].kill()
+    postgres.stop()
+    time.sleep(0.5)
+    postgres.start()
+    until(lambda: finished(url, 2 * chains), seconds=45)
+    for worker in workers[1:]:
+        worker.send_signal(signal.SIGTERM)
+    told = [worker.communicate(timeout=30) for worker in workers]
+    assert [worker.returncode for worker in workers[1:]] == [0, 0], told
+    brought_home(picture, url, 2 * chains)
+
+
+def test_what_cannot_be_made_fails_with_all_below_it_and_nothing_else(picture, tmp_path, url) -> None:
+    """The reason stands on the board, and the queue is empty in the end."""
+    picture.faults({"fault": "error", "code": 1301, "http": 400, "match": {"method": "POST"}})
+    below = "images: { a: { prompt: a } }\nvideos: { b: { first_frame: image.a, prompt: b } }\n"
+    posted(picture, url, HEAD + below)
+    done = picture.elsewhere(tmp_path / "machine").cli(*WORKER, "--store", url, "--drain")
+    assert done.returncode == 0, done
+    states = rows(url, "SELECT address, state FROM kling_pipe.steps ORDER BY 1")
+    assert states == [("image.a", "failed"), ("video.b", "failed")]
+    assert rows(url, "SELECT count(*) FROM kling_pipe.pgqueuer") == [(0,)]
+
+
+def finished(url, count: int) -> bool:
+    return rows(url, "SELECT count(*) FROM kling_pipe.steps WHERE state = 'done'") == [(count,)]
+
+
+def rows(url: str, query: str) -> list:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        return connection.execute(query).fetchall()
+
+
+def until(holds, seconds: float = 30.0) -> None:
+    ends_at = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends_at
+        time.sleep(0.05)
