@@ -7,9 +7,10 @@ from pathlib import Path
 
 from kling_pipe.lsp.desk import Analysis, Desk
 from kling_pipe.lsp.jobs import prompt_text, summary, what
+from kling_pipe.lsp.navigate import symbol_word
 from kling_pipe.lsp.shape import about, fields_at
 from kling_pipe.lsp.values import Told
-from kling_pipe.lsp.words import Symbol, Word, leaves, word_at, words
+from kling_pipe.lsp.words import Symbol, Word, leaves
 from kling_pipe.manifest.scope import Existing, Recipe
 from kling_pipe.manifest.words import KINDS
 from kling_pipe.model import Problem
@@ -21,10 +22,10 @@ _LINE = "\n\n---\n\n"
 
 def hover(desk: Desk, file: Path, index: int) -> Told | None:
     """What is known of the place at a character; None when there is nothing to say."""
-    text, analysis = desk.text(file), desk.analysis(file)
+    text = desk.text(file)
+    analysis = desk.analysis(file) if leaves(text) is not None else desk.good(file)
     leaf = next((one for one in leaves(text) or () if one.start <= index <= one.end), None)
-    scope = analysis.scopes.get(file)
-    word = word_at(words(scope), index) if scope is not None else None
+    word = symbol_word(desk, file, index)
     parts = [*_problems(desk, file, index)]
     if word is not None:
         parts.append(_symbol(analysis, word))

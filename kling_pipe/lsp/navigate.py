@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from kling_pipe.lsp.cursor import place_at
 from kling_pipe.lsp.desk import Analysis, Desk
+from kling_pipe.lsp.sketch import rows
 from kling_pipe.lsp.values import Edit, Spot
-from kling_pipe.lsp.words import Symbol, Word, file_of, leaves, word_at, words
+from kling_pipe.lsp.words import Symbol, Word, file_of, leaves, word_at, words, words_of_line
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.loader import Loader
 from kling_pipe.manifest.media import MediaReader
@@ -24,8 +26,14 @@ class CannotRename(Exception):
 
 def symbol_word(desk: Desk, file: Path, index: int) -> Word | None:
     """The name at a character of a file."""
-    scope = desk.analysis(file).scopes.get(file)
-    return word_at(words(scope), index) if scope is not None else None
+    text = desk.text(file)
+    is_yaml = leaves(text) is not None
+    scope = (desk.analysis(file) if is_yaml else desk.good(file)).scopes.get(file)
+    if scope is None:
+        return None
+    place = None if is_yaml else place_at(text, index)
+    found = words_of_line(scope, text, index, place.path if place else ()) if not is_yaml else words(scope)
+    return word_at(found, index)
 
 
 def definition(desk: Desk, file: Path, index: int) -> Spot | None:
@@ -34,13 +42,25 @@ def definition(desk: Desk, file: Path, index: int) -> Spot | None:
     if word is None:
         return _included_file(desk, file, index)
     if word.symbol.kind == "include":
-        return _target(desk.analysis(file), word.symbol)
+        return _target(desk.good(file), word.symbol)
     return _definition(desk, word.symbol)
 
 
 def _definition(desk: Desk, symbol: Symbol) -> Spot | None:
-    keys = [leaf for leaf in leaves(desk.text(symbol.file)) or () if leaf.is_key and leaf.path == symbol.path]
-    return Spot(symbol.file, keys[0].start, keys[0].end) if keys else None
+    found = (Spot(symbol.file, start, end) for path, start, end in _keys(desk, symbol.file) if path == symbol.path)
+    return next(found, None)
+
+
+def _keys(desk: Desk, file: Path) -> Iterator[tuple[tuple[str | int, ...], int, int]]:
+    """The keys of a file; while it is no YAML, those of its lines, and what has not moved since it was."""
+    text = desk.text(file)
+    read = leaves(text)
+    if read is None:
+        yield from ((row.path, row.start, row.end) for row in rows(text))
+        scope = desk.good(file).scopes.get(file)
+        before = scope.document.text if scope is not None else ""
+        read = [leaf for leaf in leaves(before) or () if text.startswith(leaf.value, leaf.start)]
+    yield from ((leaf.path, leaf.start, leaf.end) for leaf in read if leaf.is_key)
 
 
 def _included_file(desk: Desk, file: Path, index: int) -> Spot | None:

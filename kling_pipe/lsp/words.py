@@ -77,6 +77,15 @@ def words(scope: Scope) -> list[Word]:
     return found
 
 
+def words_of_line(scope: Scope, text: str, index: int, path: Path_) -> list[Word]:
+    """The names in one line of a text that is no YAML at the moment, by a scope that was read before."""
+    start, stop = text.rfind("\n", 0, index) + 1, text.find("\n", index)
+    found: list[Word] = []
+    for chain in _CHAIN.finditer(text, start, stop if stop >= 0 else len(text)):
+        found += _resolved(scope, path, chain[1], _steps(_STEP, chain[2], chain.start(2)))
+    return found
+
+
 def word_at(found: list[Word], index: int) -> Word | None:
     """The word at a character, or right before it."""
     return next((word for word in found if word.start <= index <= word.end), None)

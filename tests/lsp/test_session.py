@@ -305,6 +305,13 @@ def test_hover_shows_the_compiled_prompt(editor: Editor, name: str) -> None:
     assert "video units" in shown
 
 
+def test_hover_shows_prompts_beside_a_mistake(editor: Editor, name: str) -> None:
+    """One wrong job does not blind the others."""
+    shown = editor.hover(name, instead("beside", "bes§ide").replace("    duration: 5", "    duration: 99"))
+
+    assert "<<<element_1>>> beside <<<element_2>>>, soft light" in shown
+
+
 def test_hover_on_a_job_shows_its_price(editor: Editor, name: str) -> None:
     """At its own name, and wherever the name is used."""
     at_home = editor.hover(name, instead("  keyframe:", "  key§frame:"))
@@ -359,6 +366,20 @@ def test_hover_tells_what_a_word_means(editor: Editor, name: str, text: str, wan
 def test_definitions_are_found(editor: Editor, name: str, text: str, file: str, line: int) -> None:
     """Of names, variables, axes and includes, in this file or another."""
     assert editor.definition(name, text) == (file or name, line)
+
+
+@pytest.mark.parametrize(
+    ("use", "line"),
+    [("first_frame: image.key§frame", 11), ('prompt: "{{ vars.lo§ok', 3), ("continues: video.tea§ser", 16)],
+)
+def test_names_are_known_while_the_text_is_no_yaml(editor: Editor, name: str, use: str, line: int) -> None:
+    """Definition and hover go by the last text that could be read."""
+    editor.type(name, CAMPAIGN)
+    editor.problems(name)
+    broken = f"{CAMPAIGN}  broken: [\n  more:\n    {use}"
+
+    assert editor.definition(name, broken) == (name, line)
+    assert editor.hover(name, broken)
 
 
 def test_uses_are_found_in_all_files(editor: Editor, name: str) -> None:
