@@ -7,63 +7,52 @@ from pathlib import Path
 import click
 
 from kling_pipe.cli.options import DEFAULT_MANIFEST, account_options, environment
-from kling_pipe.errors import UsageError
-
-_FIRST = """\
-# yaml-language-server: $schema={schema}
-version: 1
-project: {project}  # part of every task's id: renaming it means "make everything anew"
-
-vars:
-  look: soft morning light, 35mm film
-
-budget: {{ usd: 5 }}  # nothing is sent that would cost more
-
-defaults:
-  images: {{ model_name: kling-v3-omni, resolution: 1k, aspect_ratio: 16:9 }}
-  videos: {{ model_name: kling-v3-omni, mode: std, sound: off, aspect_ratio: 16:9 }}
-
-images:
-  keyframe:
-    prompt: A red kite above tea fields, {{{{ vars.look }}}}
-
-videos:
-  opening:
-    first_frame: image.keyframe  # made first, then used
-    duration: 3
-    prompt: The kite climbs into the wind
-
-  teaser:
-    shots:  # one film of two shots
-      - duration: 2
-        prompt: "The kite from {{{{ image.keyframe }}}} turns above the fields"
-      - duration: 3
-        prompt: A child runs after its shadow, {{{{ vars.look }}}}
-"""
+from kling_pipe.cli.starts import NAMES
+from kling_pipe.errors import LocalStateError, UsageError
 
 
 @click.command()
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--project", default="", metavar="NAME", help="Name of the project; the folder's name if left out.")
-def init(folder: Path, project: str) -> None:
-    """Write a first manifest into FOLDER. Nothing that exists is overwritten."""
-    from kling_pipe.slug import slug
+@click.option(
+    "--template",
+    type=click.Choice(NAMES),
+    default=NAMES[0],
+    help="quickstart: three jobs; campaign: a character, markets, formats, drafts; batch: a table; library: elements.",
+)
+def init(folder: Path, project: str, template: str) -> None:
+    """Write a first manifest into FOLDER, with pictures and files around it. Nothing that exists is overwritten."""
+    from kling_pipe.cli.starts import files
 
     target = folder / DEFAULT_MANIFEST
     if target.exists():
         raise UsageError(f"`{target}` exists already", hint="Edit it, or name another folder.")
-    name = slug(project or folder.resolve().name).encode("ascii", "ignore").decode().strip("-")[:24].rstrip("-")
-    if not name or not name[0].isalpha():
-        name = f"kling-{name}"[:24].rstrip("-")
-    schema = folder / ".kling-pipe" / "manifest.schema.json"
-    _write_schema(schema)
-    target.write_text(_FIRST.format(project=name, schema=".kling-pipe/manifest.schema.json"), encoding="utf-8")
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("out-emulator/\n", encoding="utf-8")
-    click.echo(f"wrote {target}")
+    _write_schema(folder / ".kling-pipe" / "manifest.schema.json")
+    for name, data in files(template, _project(project or folder.resolve().name)):
+        _write_new(folder / name, data)
     at = "" if folder == Path() else f"cd {folder} && "
     click.echo(f"next: {at}kling-pipe run --emulator")
+
+
+def _project(name: str) -> str:
+    """A project's name after a folder's."""
+    from kling_pipe.slug import slug
+
+    found = slug(name).encode("ascii", "ignore").decode().strip("-")[:24].rstrip("-")
+    return found if found and found[0].isalpha() else f"kling-{found}"[:24].rstrip("-")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        click.echo(f"kept  {path}")
+    except OSError as error:
+        raise LocalStateError(f"`{path}` cannot be written: {error.strerror or error}") from error
+    else:
+        click.echo(f"wrote {path}")
 
 
 def _write_schema(target: Path) -> None:

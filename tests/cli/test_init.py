@@ -1,0 +1,65 @@
+"""`init` writes campaigns that run as they are, and overwrites nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kling_pipe import api
+from kling_pipe.cli.main import cli
+from kling_pipe.cli.starts import NAMES, placeholder
+from kling_pipe.emulator import ensure
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("template", NAMES)
+def test_every_template_runs_on_the_emulator_without_a_warning(tmp_path, template):
+    """From nothing to files: compiled without any problem, then made."""
+    folder = tmp_path / "Frühling 2026"
+    written = CliRunner().invoke(cli, ["init", str(folder), "--template", template])
+    assert written.exit_code == 0, written.output
+    manifest = api.load(folder / "kling-pipe.yaml")
+    assert [one for one in manifest.problems if one.level != "note"] == []
+
+    running = ensure(tmp_path / "server", media="tiny", task_seconds=0.05, idle_exit=20)
+    words = ["run", "-y", "--emulator", "--state", str(tmp_path / "server")]
+    done = subprocess.run(
+        [sys.executable, "-m", "kling_pipe", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{len(manifest.jobs)} made")
+    assert running.pid
+
+
+def test_what_exists_is_kept(tmp_path):
+    """A folder's own files stay as they are; a second init refuses."""
+    (tmp_path / ".gitignore").write_text("mine\n", encoding="utf-8")
+    done = CliRunner().invoke(cli, ["init", str(tmp_path)])
+    assert "kept  " in done.output
+    assert (tmp_path / ".gitignore").read_text(encoding="utf-8") == "mine\n"
+    assert (tmp_path / ".github" / "workflows" / "kling-pipe.yml").is_file()
+    assert "exists already" in str(CliRunner().invoke(cli, ["init", str(tmp_path)]).exception)
+
+
+def test_placeholders_are_pictures_and_differ(tmp_path):
+    """Large enough for an element, and no two alike."""
+    from PIL import Image
+
+    for number in range(6):
+        (tmp_path / f"{number}.png").write_bytes(placeholder(number))
+        with Image.open(tmp_path / f"{number}.png") as picture:
+            picture.load()
+            assert picture.size == (512, 512)
+    assert len({placeholder(number) for number in range(6)}) == 6
