@@ -14,6 +14,7 @@ from kling_pipe.manifest.lists import Origins
 from kling_pipe.manifest.lookup import NotFound, check_output, entry_of, value_of
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.media import MediaReader
+from kling_pipe.manifest.mention import reference_in
 from kling_pipe.manifest.names import Reference, parse_reference
 from kling_pipe.manifest.places import place_of
 from kling_pipe.manifest.request import Built, build
@@ -21,6 +22,7 @@ from kling_pipe.manifest.scope import Existing, Recipe
 from kling_pipe.manifest.texts import Texts
 from kling_pipe.manifest.trouble import Path_, Trouble
 from kling_pipe.model import Job, Json, OutputRef
+from kling_pipe.prompts import Lookup
 
 RecordedKey = Callable[[str], str | None]
 """The key that the lock records at an address (base and take), or None."""
@@ -126,9 +128,10 @@ def _needs(case: Case, texts: Texts) -> tuple[str, ...]:
     """`needs:`: order without data. A name without a cell means all cells that agree with this one, all takes."""
     found: list[str] = []
     for item, path in _words(case, texts, "needs"):
-        reference = parse_reference(item) if isinstance(item, str) else None
+        reference = parse_reference(item) if isinstance(item, str) else reference_in(item)
         if reference is None:
-            case.refuse("KP302", path, f"`{item}` is no reference", allowed="kind.name", hint="Write [image.keyframe].")
+            shown = "a kind alone" if isinstance(item, Lookup) else f"`{item}`"
+            case.refuse("KP302", path, f"{shown} is no reference", allowed="kind.name", hint="Write [image.keyframe].")
             continue
         try:
             found += _all_of(case, reference)
