@@ -23,7 +23,6 @@ from kling_pipe.conditions import compiled, same
 from kling_pipe.nearest import nearest
 from kling_pipe.pointers import Pointer, fixed, parts, walk
 
-
 _ROUNDING = 1e-6  # the vendor's own example comes to 2.99991 of 3
 
 

@@ -1,4 +1,4 @@
-"""Pictures and sounds that came as Base64 inside a request: kept as files by their hash, so that requests stay small."""
+"""Pictures and sounds that came as Base64 inside a request: kept as files by their hash, so requests stay small."""
 
 from __future__ import annotations
 
