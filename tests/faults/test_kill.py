@@ -4,14 +4,16 @@ The points are those that undisturbed runs went through: each commit, fsync, ren
 before and right after it. None is sampled.
 """
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
+from subprocess import DEVNULL
 
 import pytest
 from crash import KILLED, Children
-from stage import CHAIN, Stage
+from stage import CHAIN, Stage, many
 
 from kling_pipe.emulator.app import running
 
@@ -89,3 +91,17 @@ def test_a_kill_at_every_effect_costs_nothing_and_loses_nothing(tmp_path, part):
     assert wrong == []
     effects = ("commit", "fsync", "replace", "link", "send POST", "send GET", "send download")
     assert {f"{phase} {effect}" for effect in effects for phase in ("before", "after")} == set(seen)
+
+
+def test_a_campaign_that_is_killed_again_and_again_is_made_once(picture):
+    """Twenty-four pictures at once, killed when Kling has 1, 8 and 16 of them, then finished."""
+    picture.write(many(24))
+    for count in (1, 8, 16):
+        run = picture.process(*RUN, stdout=DEVNULL, stderr=DEVNULL)
+        while picture.ledger()["tasks"] < count and run.poll() is None:
+            time.sleep(0.01)
+        run.kill()
+        run.wait(timeout=10)
+    assert picture.run().exit_code == 0
+    picture.assert_paid_once(24)
+    picture.assert_whole(24)
