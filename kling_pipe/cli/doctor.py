@@ -1,4 +1,4 @@
-"""What can keep a campaign from running here, looked at one by one. Spends nothing."""
+"""What can keep a campaign from running here, looked at one by one. Spends nothing, with `--probe` neither."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ Line = tuple[bool, str, int]
 """Whether it is well, what was found, and the exit code if it is not."""
 
 _OLDEST = (3, 11)
+_SKEW = 30.0
+"""Seconds. Tokens live longer, and a Date header tells whole seconds after a journey."""
 
 
-def findings(root: Path, environ: Mapping[str, str], *, emulator: bool, state: Path | None) -> Iterator[Line]:
-    """One line per thing that was looked at."""
+def findings(
+    root: Path, environ: Mapping[str, str], *, emulator: bool, state: Path | None, probe: bool = False
+) -> Iterator[Line]:
+    """One line per thing that was looked at. With `probe` a free element is made on the account, and deleted again."""
     version = platform.python_version()
-    yield sys.version_info >= _OLDEST, f"Python {version}", 70
+    yield sys.version_info >= _OLDEST, f"Python {version}, kling-pipe {_own_version()}", 70
     yield from _folder(root)
     yield from _extras()
-    yield from _account(root, environ, emulator, state)
+    yield from _account(root, environ, emulator, state, probe)
 
 
 def _folder(root: Path) -> Iterator[Line]:
@@ -60,18 +64,71 @@ def _extras() -> Iterator[Line]:
         yield True, f"extra `{extra}`: {state}", 0
 
 
-def _account(root: Path, environ: Mapping[str, str], emulator: bool, state: Path | None) -> Iterator[Line]:
+def _own_version() -> str:
+    from kling_pipe import __version__
+
+    return __version__
+
+
+def _account(root: Path, environ: Mapping[str, str], emulator: bool, state: Path | None, probe: bool) -> Iterator[Line]:
     from kling_pipe.workspace import open_workspace
 
     try:
         workspace = open_workspace(root, environ=environ, emulator=emulator, emulator_state=state)
         base_url, _ = workspace.connection()
         yield True, f"credentials for account {workspace.account} at {base_url}", 0
+        yield from _clock(base_url)
         yield True, f"Kling accepts them: {_asked(workspace)}", 0
+        yield from _ledger(workspace)
         for pack in _packs(workspace):
             yield pack.status != "runOut", f"pack {pack.name}: {pack.remaining:g} of {pack.total:g} units left", 4
+        if probe:
+            yield from _probed(workspace)
     except KlingPipeError as error:
         yield False, f"{error.message}" + (f" ({error.hint})" if error.hint else ""), error.exit_code
+
+
+def _clock(base_url: str) -> Iterator[Line]:
+    """A token is good from five seconds ago on: a clock that is wrong by more makes all of them bad."""
+    import asyncio
+    import time
+
+    from kling_pipe.engine.probe import skew
+
+    ahead = asyncio.run(skew(base_url, time.time))
+    if ahead is not None:
+        away = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} Kling's"
+        yes = abs(ahead) <= _SKEW
+        yield yes, "the clock agrees with Kling's" if yes else f"the clock is {away}: set it, or tokens are refused", 4
+
+
+def _ledger(workspace: Workspace) -> Iterator[Line]:
+    from kling_pipe.engine.forecast import lessons
+
+    blocks = len(workspace.read_lock().blocks)
+    known = len(lessons(workspace).durations)
+    there = (
+        f"the ledger can be read, {known} sorts of task learned" if workspace.ledger_path.exists() else "no ledger yet"
+    )
+    yield True, f"{there}; {blocks} jobs in the lock", 0
+
+
+def _probed(workspace: Workspace) -> Iterator[Line]:
+    import asyncio
+    import base64
+
+    from kling_pipe.cli.starts import placeholder
+    from kling_pipe.engine.probe import probe
+
+    front, side = (base64.b64encode(placeholder(number)).decode() for number in (0, 1))
+    body = {
+        "element_name": "kling-pipe probe",
+        "element_description": "made by kling-pipe doctor, and deleted again",
+        "reference_type": "image_refer",
+        "element_image_list": {"frontal_image": front, "refer_images": [{"image_url": side}]},
+    }
+    for one in asyncio.run(probe(workspace, body, asyncio.sleep)):
+        yield one.ok, one.text, 4
 
 
 def _packs(workspace: Workspace) -> Sequence[Pack]:

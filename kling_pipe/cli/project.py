@@ -80,13 +80,18 @@ def completion(shell: str) -> None:
 
 @click.command()
 @account_options
-def doctor(emulator: bool, state: Path | None, env_file: Path | None) -> None:
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Also make one free element on the account, try whether its id is unique and found, and delete it again.",
+)
+def doctor(emulator: bool, state: Path | None, env_file: Path | None, probe: bool) -> None:
     """Check this machine, the credentials and the account; spends nothing."""
     from kling_pipe.cli.doctor import findings
 
     environ = environment(env_file)
     worst = 0
-    for ok, line, code in findings(Path.cwd(), environ, emulator=emulator, state=state):
+    for ok, line, code in findings(Path.cwd(), environ, emulator=emulator, state=state, probe=probe):
         click.echo(f"{click.style('ok  ', fg='green') if ok else click.style('FAIL', fg='red')} {line}")
         worst = worst or (0 if ok else code)
     click.get_current_context().exit(worst)
