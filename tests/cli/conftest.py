@@ -53,7 +53,6 @@ videos:
     duration: 3
     prompt: clouds
 """
-JOBS = 6  # one element, two takes, a sheet, two videos
 
 
 class Kling:

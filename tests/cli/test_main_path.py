@@ -2,7 +2,8 @@
 
 import json
 
-from conftest import JOBS
+JOBS = 6
+"""One element, two takes of a key frame, a sheet, two videos."""
 
 NOTHING = "0 made, 6 reused, 0 failed, 0 waiting; 0 video units, 0 image units ($0.00)"
 
