@@ -6,10 +6,16 @@ Tests hand in an `Effects` that kills the process at the n-th call; `tests/test_
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
+
+
+class Commits(Protocol):
+    """A database connection with a transaction to end."""
+
+    def commit(self) -> None:
+        """End it durably."""
 
 
 class Effects:
@@ -27,7 +33,7 @@ class Effects:
         self.observe(name, "after")
         return result
 
-    def commit(self, connection: sqlite3.Connection) -> None:
+    def commit(self, connection: Commits) -> None:
         """End a transaction durably."""
         self._do("commit", connection.commit)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -63,11 +64,11 @@ def worker(database: str, concurrency: int, drain: bool, takeover: float, env_fi
     click.echo(f"worker {os.getpid()}: ended, with nothing in hand", err=True)
 
 
-def hand_over(plan: Plan, workspace: Workspace) -> NoReturn:
+def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int]) -> NoReturn:
     """Put a plan into the queue, and end: with 75 when there is something to wait for."""
     from kling_pipe.fleet.post import enqueue
 
-    _, count = enqueue(plan, workspace)
+    _, count = enqueue(plan, workspace, limits)
     click.echo(f"{count} steps are in the queue; `kling-pipe worker` carries them out, on any machine")
     click.get_current_context().exit(75 if count else 0)
 

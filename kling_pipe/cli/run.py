@@ -198,7 +198,7 @@ def make(
     _gate(api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
     _ask(found, workspace, flags)
     if workspace.database and flags["detach"]:
-        hand_over(found, workspace)
+        hand_over(found, workspace, manifest.limits)
     _carry_out(found, manifest, workspace, campaign, flags)
 
 

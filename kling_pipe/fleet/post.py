@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 
 from kling_pipe.effects import Effects
@@ -13,7 +14,7 @@ from kling_pipe.model import Plan
 from kling_pipe.workspace import Workspace
 
 
-def enqueue(plan: Plan, workspace: Workspace) -> tuple[str, int]:
+def enqueue(plan: Plan, workspace: Workspace, limits: Mapping[str, int]) -> tuple[str, int]:
     """Put a plan into the queue of its account. Returns the campaign's name there, and how many steps are to be done.
 
     What is made already is written into the shared ledger, so that workers find it. Raises LocalStateError.
@@ -30,7 +31,7 @@ def enqueue(plan: Plan, workspace: Workspace) -> tuple[str, int]:
                 store.put(replace(step.record, source="ledger"), expected=None)
         board.install(session)
         name = secrets.token_hex(8)
-        form = {"out": workspace.out, "bucket": workspace.bucket, "profile": workspace.profile}
+        form = {"out": workspace.out, "bucket": workspace.bucket, "limits": dict(limits)}
         return name, board.post(session, name, plan, workspace.account, form)
     finally:
         session.close()

@@ -22,11 +22,15 @@ from kling_pipe.workspace import Workspace
 
 @dataclass
 class Bench:
-    """What the steps of one worker share. `running` keeps two hands of one worker off one step."""
+    """What the steps of one worker share. `running` keeps two hands of one worker off one step.
+
+    `limits` are the campaigns' slots: a pool is as wide as the first campaign that uses it says.
+    """
 
     workspace: Workspace
     context: Context
     session: Session
+    limits: dict[str, int]
     outputs: dict[str, OutputStore] = field(default_factory=dict)
     running: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
 
@@ -50,6 +54,7 @@ class Bench:
         job = self._with_files(job_of(place.form["job"]))
         records = {need: self.context.store.get(name) for need, name in place.needs.items()}
         context = self._context(place, records)
+        self.limits.update(place.campaign["limits"])
         want = wanted(job)
         await context.slots.take(want)
         try:

@@ -35,7 +35,6 @@ async def work(
     concurrency: int = 50,
     heartbeat: float = 30.0,
     drain: bool = False,
-    settings: Settings | None = None,
     seams: Seams | None = None,
     on_event: OnEvent = ignore,
 ) -> None:
@@ -48,8 +47,10 @@ async def work(
     session = Session(workspace.database, Effects())
     try:
         board.install(session)
+        limits: dict[str, int] = {}
+        settings = Settings(limits=limits)
         async with at_work(workspace, settings=settings, seams=seams, on_event=on_event) as context:
-            bench = Bench(workspace, context, session)
+            bench = Bench(workspace, context, session, limits)
             async with _beating(context):
                 while await _shift(bench, stop, concurrency, heartbeat, drain=drain):
                     with contextlib.suppress(TimeoutError):
@@ -63,6 +64,7 @@ async def _shift(bench: Bench, stop: asyncio.Event, concurrency: int, heartbeat:
     """As long as one connection holds. Returns whether another one is needed: the queue ends with its connection."""
     import psycopg
     from pgqueuer.domain.types import QueueExecutionMode
+    from pgqueuer.errors import PgqException
 
     mode = QueueExecutionMode.drain if drain else QueueExecutionMode.continuous
     ended = False
@@ -81,7 +83,7 @@ async def _shift(bench: Bench, stop: asyncio.Event, concurrency: int, heartbeat:
                 ended = drain
             finally:
                 stopping.cancel()
-    except (psycopg.Error, OSError, RuntimeError, TimeoutError):
+    except (psycopg.Error, PgqException, OSError, RuntimeError, TimeoutError):
         return not stop.is_set()
     return not (ended or stop.is_set())
 
