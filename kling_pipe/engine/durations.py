@@ -42,6 +42,6 @@ def sort_of(operation: Operation, job: Job) -> str:
 def _guess(operation: Operation, job: Job) -> float:
     """What the data says of a task's time: in proportion to a field (a clip's length), where it names one."""
     seconds = float(operation.kling.get("expected_seconds", _UNKNOWN_SECONDS))
-    field = operation.kling.get("grows_with")
+    field = str(operation.kling.get("grows_with", ""))
     usual = operation.fields[field].get("default") if field else None
     return seconds * float(job.request.get(field, usual)) / float(usual) if usual else seconds
