@@ -40,7 +40,11 @@ class Bay:
         stage = self.fresh(folder)
         ended = self.children.run(stage, *RUN)
         assert ended.code == 0, ended.out
+        # Nothing goes round the seam: no rename or link without it, and as many requests as Kling counted.
         assert ended.loose == []
+        kinds = stage.ledger()["requests"]["kinds"]
+        sent = [ended.seen.count(f"before send {name}") for name in ("POST", "GET", "download")]
+        assert sent == [kinds["create"], kinds["get"] + kinds.get("list", 0), kinds["download"]]
         stage.assert_whole(JOBS)
         return ended.seen, stage.assert_paid_once(JOBS)
 
