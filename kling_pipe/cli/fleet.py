@@ -1,4 +1,4 @@
-"""The verb that works for a fleet: worker."""
+"""The verbs of a fleet: worker, cancel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from kling_pipe.cli.options import environment
+from kling_pipe.cli.campaign import Campaign, campaign_options, opened
+from kling_pipe.cli.options import environment, place_options
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +63,23 @@ def worker(database: str, concurrency: int, drain: bool, takeover: float, env_fi
     click.echo(f"worker {os.getpid()}: waiting for steps", err=True)
     asyncio.run(until_stopped())
     click.echo(f"worker {os.getpid()}: ended, with nothing in hand", err=True)
+
+
+@click.command()
+@campaign_options
+@place_options
+def cancel(campaign: Campaign) -> None:
+    """Take back what is queued and not sent yet, with all that needs it. What Kling has goes on, and is billed."""
+    from kling_pipe.fleet.post import take_back
+    from kling_pipe.select import chosen
+
+    manifest, workspace = opened(campaign)
+    if not workspace.database:
+        raise UsageError("only a queue can be cancelled", hint="Name its store: --store postgresql://...")
+    narrowed = bool(campaign.select or campaign.exclude)
+    addresses = chosen(manifest.jobs, campaign.select, campaign.exclude) if narrowed else None
+    taken = take_back(addresses, manifest.project, workspace)
+    click.echo("\n".join([*taken, f"{len(taken)} steps are cancelled"]))
 
 
 def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int]) -> NoReturn:

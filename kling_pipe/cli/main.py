@@ -19,6 +19,7 @@ VERBS = {
     "run": ("run", "Make what is missing, wait, and save the files."),
     "wait": ("run", "Wait for tasks that are under way; create nothing."),
     "worker": ("fleet", "Carry out what `run --store ... --detach` queued, on any number of machines."),
+    "cancel": ("fleet", "Take back what is queued in a store and not sent yet."),
     "retry": ("run", "Try failed jobs again, as new attempts."),
     "promote": ("promote", "Make the final version of approved drafts, and of nothing else."),
     "status": ("records", "Show what was made, what is under way and what failed."),

@@ -87,6 +87,12 @@ def place(session: Session, campaign: str, address: str) -> Place | None:
     return session.step(action)
 
 
+def is_queued(session: Session, campaign: str, address: str) -> bool:
+    """Whether a step is still to be done."""
+    query = "SELECT 1 FROM steps WHERE campaign = %s AND address = %s AND state = 'queued'"
+    return session.step(lambda cursor: cursor.execute(query, (campaign, address)).fetchone() is not None)
+
+
 def blob(session: Session, sha256: str) -> bytes | None:
     """The bytes of a local file of the machine that planned."""
     row = session.step(lambda cursor: cursor.execute("SELECT data FROM blobs WHERE sha256 = %s", (sha256,)).fetchone())
@@ -131,10 +137,27 @@ def failed(session: Session, campaign: str, address: str, message: str) -> None:
     session.step(action, durable=True)
 
 
-def counts(session: Session, campaign: str) -> dict[str, int]:
-    """How many steps of a campaign are in which state."""
-    query = "SELECT state, count(*) FROM steps WHERE campaign = %s GROUP BY state"
-    return session.step(lambda cursor: dict(cursor.execute(query, (campaign,)).fetchall()))
+def cancelled(session: Session, account: str, project: str, addresses: Iterable[str] | None = None) -> list[str]:
+    """Take back what is not sent yet: these addresses, or all of a project, with all below them. Returns addresses.
+
+    A step counts as sent from its intent on: Kling may know it, and knows no way to cancel.
+    """
+
+    def action(cursor: Any) -> list[str]:
+        query = (
+            "UPDATE steps s SET state = 'failed', message = 'cancelled' FROM campaigns c"
+            " WHERE c.id = s.campaign AND c.account = %s AND c.project = %s AND s.state IN ('queued', 'waiting')"
+            " AND (%s::text[] IS NULL OR s.address = ANY(%s)) AND NOT EXISTS (SELECT 1 FROM records r"
+            "   WHERE r.account = c.account AND r.external_task_id = s.external_task_id AND r.failure <> 'refused')"
+            " RETURNING s.campaign, s.address"
+        )
+        names = None if addresses is None else list(addresses)
+        rows = cursor.execute(query, (account, project, names, names)).fetchall()
+        for campaign, address in rows:
+            _fail_below(cursor, campaign, address, "cancelled")
+        return sorted({address for _, address in rows})
+
+    return session.step(action, durable=True)
 
 
 def _rows(plan: Plan) -> tuple[list[tuple[str, str, int, str, str, str]], list[tuple[str, str]]]:

@@ -1,9 +1,9 @@
-"""Handing a plan to the workers: the machine that planned may be switched off afterwards."""
+"""Handing a plan to the workers, and taking back what they have not begun."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from kling_pipe.effects import Effects
@@ -36,3 +36,12 @@ def enqueue(plan: Plan, workspace: Workspace, limits: Mapping[str, int]) -> tupl
     finally:
         session.close()
         store.close()
+
+
+def take_back(addresses: Iterable[str] | None, project: str, workspace: Workspace) -> list[str]:
+    """Cancel queued steps that are not sent yet, with all that needs them. Returns their addresses."""
+    session = Session(workspace.database, Effects())
+    try:
+        return board.cancelled(session, workspace.account, project, addresses)
+    finally:
+        session.close()

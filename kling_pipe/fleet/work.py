@@ -57,6 +57,9 @@ class Bench:
         self.limits.update(place.campaign["limits"])
         want = wanted(job)
         await context.slots.take(want)
+        if not board.is_queued(self.session, campaign, address):  # cancelled while it waited for slots
+            context.slots.release(want)
+            return
         try:
             record = await run_job(job, place.form["attempt"], context, want, last=place.form["last"])
         except NoRoomError:

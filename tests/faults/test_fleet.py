@@ -79,6 +79,22 @@ def test_what_cannot_be_made_fails_with_all_below_it_and_nothing_else(picture, t
     assert rows(url, "SELECT count(*) FROM kling_pipe.pgqueuer") == [(0,)]
 
 
+def test_what_is_not_sent_can_be_taken_back(picture, tmp_path, url) -> None:
+    """With all that needs it; planning again queues it again."""
+    below = "images: { a: { prompt: a }, c: { prompt: c } }\nvideos: { b: { first_frame: image.a, prompt: b } }\n"
+    posted(picture, url, HEAD + below)
+    done = picture.cli("cancel", "--store", url, "-s", "image.a+")
+    assert (done.returncode, done.stdout) == (0, "image.a\nvideo.b\n2 steps are cancelled\n"), done
+    machine = picture.elsewhere(tmp_path / "machine")
+    assert machine.cli(*WORKER, "--store", url, "--drain").returncode == 0
+    assert len(picture.ledger()["creates"]) == 1
+    assert picture.cli("cancel", "--store", url).stdout == "0 steps are cancelled\n"
+
+    posted(picture, url, HEAD + below)
+    assert machine.cli(*WORKER, "--store", url, "--drain").returncode == 0
+    brought_home(picture, url, 3)
+
+
 def finished(url, count: int) -> bool:
     return rows(url, "SELECT count(*) FROM kling_pipe.steps WHERE state = 'done'") == [(count,)]
 
