@@ -151,24 +151,33 @@ def plan(
     nothing is sent at all. `select` and `exclude` are selectors, `replace` and `retry` choose jobs for a new attempt.
     Raises CredentialsError and Unreachable (with `refresh`), UsageError, LocalStateError.
     """
-    import asyncio
-
     from kling_pipe.plan import make_plan
     from kling_pipe.select import chosen
 
     snapshot = workspace.snapshot()
-    states = states_of(manifest, snapshot)
-    selection = chosen(manifest.jobs, select, exclude, states=states)
-    replaced = chosen(manifest.jobs, replaced_by) if (replaced_by := list(replace)) else set()
-    retried = chosen(manifest.jobs, retried_by, states=states) if (retried_by := list(retry)) else set()
+    selectors, excluded, replaced_by, retried_by = map(list, (select, exclude, replace, retry))
+    asks_states = any("state:" in one for one in (*selectors, *excluded, *retried_by))
+    states = states_of(manifest, snapshot) if asks_states else {}
+    selection = chosen(manifest.jobs, selectors, excluded, states=states)
+    replaced = chosen(manifest.jobs, replaced_by) if replaced_by else set()
+    retried = chosen(manifest.jobs, retried_by, states=states) if retried_by else set()
+
+    made: list[tuple[Snapshot, Plan]] = []
 
     def planner(known: Snapshot) -> Plan:
-        return make_plan(manifest.jobs, known, replace_addresses=replaced, retry_addresses=retried, selection=selection)
+        # Where the account has nothing to add, it is the very snapshot that was planned from before.
+        if not made or made[-1][0] is not known:
+            found = make_plan(
+                manifest.jobs, known, replace_addresses=replaced, retry_addresses=retried, selection=selection
+            )
+            made[:] = [(known, found)]
+        return made[-1][1]
 
     if refresh:
         from kling_pipe.engine import refresh as asked
+        from kling_pipe.engine.loop import carried_out
 
-        snapshot = asyncio.run(
+        snapshot = carried_out(
             asked(manifest.jobs, workspace, planner, everything=everything, snapshot=snapshot, seams=seams)
         )
     return planner(snapshot)

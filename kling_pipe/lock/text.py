@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from kling_pipe.errors import LocalStateError
@@ -39,6 +40,7 @@ def written(lock: Lock) -> str:
     return _HEADER + "".join(_block_text(name, lock.blocks[name]) for name in sorted(lock.blocks))
 
 
+@lru_cache(maxsize=2)
 def parse(text: str, where: str) -> Lock:
     """Read a lock file's text. Raises LocalStateError with the line for anything that is not a lock file."""
     if not text.strip():
