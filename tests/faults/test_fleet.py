@@ -95,8 +95,26 @@ def test_what_is_not_sent_can_be_taken_back(picture, tmp_path, url) -> None:
     brought_home(picture, url, 3)
 
 
+def test_a_bug_holds_a_step_and_loses_none(picture, tmp_path, url) -> None:
+    """A step that breaks the worker's code stays in the queue, held; the others are made."""
+    posted(picture, url, many(3))
+    change(url, "UPDATE kling_pipe.steps SET form = '{}' WHERE address = 'image.i1'")
+    done = picture.elsewhere(tmp_path / "machine").cli(*WORKER, "--store", url, "--drain")
+    assert done.returncode == 0, done
+    assert rows(url, "SELECT status, count(*) FROM kling_pipe.pgqueuer GROUP BY 1") == [("failed", 1)]
+    assert rows(url, "SELECT address FROM kling_pipe.steps WHERE state = 'queued'") == [("image.i1",)]
+    assert len(picture.ledger()["creates"]) == 2
+
+
 def finished(url, count: int) -> bool:
     return rows(url, "SELECT count(*) FROM kling_pipe.steps WHERE state = 'done'") == [(count,)]
+
+
+def change(url: str, query: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        connection.execute(query)
 
 
 def rows(url: str, query: str) -> list:
