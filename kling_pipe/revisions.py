@@ -30,7 +30,7 @@ def _git(folder: Path, *words: str) -> bytes:
     git = shutil.which("git")
     if git is None:
         raise UsageError("git is not installed, and `--ref` needs it")
-    done = subprocess.run([git, "-C", str(folder), *words], capture_output=True, check=False)  # noqa: S603  git, our words
+    done = subprocess.run([git, "-C", str(folder), *words], capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip() or f"there is no revision `{words[-1].partition('^')[0]}`"
         raise UsageError(f"git cannot read that: {said}", hint="Name a branch, a tag or a commit of this repository.")

@@ -1,6 +1,6 @@
 """Draw the pictures that the example pipelines use: flat shapes, the same bytes every time.
 
-    python pipelines/make_assets.py
+python pipelines/make_assets.py
 """
 
 from pathlib import Path

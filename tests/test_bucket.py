@@ -95,9 +95,13 @@ def test_a_remake_never_destroys_what_stood_at_the_name(store) -> None:
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(store) -> None:
-    with pytest.raises(RuntimeError), store.incoming() as incoming:
-        incoming.write(b"x" * 9_000_000)
-        raise RuntimeError
+    def breaks_off() -> None:
+        with store.incoming() as incoming:
+            incoming.write(b"x" * 9_000_000)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        breaks_off()
     assert keys() == {}
 
 

@@ -214,7 +214,8 @@ def names_the_api(node: ast.expr, operations: set[str]) -> bool:
         return bool(about) and any(isinstance(getattr(one, "value", None), str) for one in node.comparators)
     value = node.value if isinstance(node, ast.Constant) else None
     # `element` and `voice` are words of the manifest language too, `effects` is a part of the house.
-    return isinstance(value, str) and (value in operations - {"element", "voice", "effects"} or value.startswith("/v1/"))
+    named = operations - {"element", "voice", "effects"}
+    return isinstance(value, str) and (value in named or value.startswith("/v1/"))
 
 
 def test_effects_pass_the_seam() -> None:

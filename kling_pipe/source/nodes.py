@@ -44,7 +44,7 @@ class Refused(Exception):
 
 
 class _Loader(_Base):
-    yaml_implicit_resolvers: dict[str, Any] = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - an attribute of PyYAML, shared by its design
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
         # Every plain scalar gets one tag of our own: `plain()` decides later by the 1.2 rules.

@@ -8,7 +8,7 @@ JOBS = 12
 
 @pytest.mark.needs("postgres")
 def test_two_machines_with_one_ledger_make_everything_once(picture, tmp_path, postgres):
-    """One is killed on the way, the other goes on with what it began; both folders end whole, and Kling refuses nothing."""
+    """One is killed on the way, the other goes on; both folders end whole, and Kling refuses nothing."""
     picture.write(many(JOBS))
     url = postgres.database()
     other = picture.elsewhere(tmp_path / "other")
