@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 
 class Log:
-    """Writes lines as things happen. `None` for a file writes nothing."""
+    """Writes lines as things happen. `None` for a file writes nothing; `aloud` tells each request on stderr."""
 
-    def __init__(self, file: IO[str] | None) -> None:
+    def __init__(self, file: IO[str] | None, *, aloud: bool = False) -> None:
         self._file = file
+        self._aloud = aloud
 
     def on_request(self, note: Mapping[str, Any]) -> None:
         """A request and its answer: `{type: request, at, kind, method, path, external_task_id, code, seconds, ...}`."""
         self._write({"type": "request", "at": round(time.time(), 3), **note})
+        if self._aloud:
+            words = (note.get(word) for word in ("method", "path", "external_task_id", "code"))
+            click.echo("  ".join(["  >", *(str(word) for word in words if word not in (None, ""))]), err=True)
 
     def on_event(self, event: Event) -> None:
         """What happened to a job: the same line as `--json` prints."""
@@ -45,14 +49,14 @@ class Log:
 
 
 @contextmanager
-def log_file(path: Path | None) -> Iterator[Log]:
+def log_file(path: Path | None, *, aloud: bool = False) -> Iterator[Log]:
     """A log that is appended to `path`, or none. Raises OSError when the file cannot be opened."""
     if path is None:
-        yield Log(None)
+        yield Log(None, aloud=aloud)
         return
     file = path.open("a", encoding="utf-8")
     try:
-        yield Log(file)
+        yield Log(file, aloud=aloud)
     finally:
         try:
             file.close()

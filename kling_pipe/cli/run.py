@@ -74,6 +74,7 @@ def working_options(command: F) -> F:
                 help="Write the task's ids into new PNG and MP4 files (default).",
             ),
             click.option("-q", "--quiet", is_flag=True, help="No progress, only the last line."),
+            click.option("-v", "--verbose", is_flag=True, help="Tell every request on stderr as well."),
         )
     ):
         command = option(command)
@@ -210,7 +211,7 @@ def _settle(flags: dict[str, Any], campaign: Campaign) -> None:
     if flags["provenance"] is None:
         flags["provenance"] = settings.get("provenance", True)
     flags["timeout"] = seconds(flags["timeout"] or settings.get("timeout", ""))
-    flags["log"] = click.get_current_context().with_resource(log_file(flags["log_file"]))
+    flags["log"] = click.get_current_context().with_resource(log_file(flags["log_file"], aloud=flags["verbose"]))
 
 
 def _tell_problems(problems: list[Any], campaign: Campaign) -> None:

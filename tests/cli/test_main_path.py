@@ -155,3 +155,11 @@ def test_takes_share_a_request_and_add_up(kling):
     kling("run", "-y", "-q")
     kling.manifest(kling.read().replace("takes: 2", "takes: 3"))
     assert kling("run", "-y", "-q").stdout.startswith("1 made, 6 reused")
+
+
+def test_v_tells_every_request_on_stderr(kling):
+    """Method, path, the task's id and Kling's code; nothing of it on stdout."""
+    told = kling("run", "-y", "-q", "-v", "-s", "video.other")
+    assert told.returncode == 0
+    assert "  >  POST  /v1/videos/omni-video  kp1-small-" in told.stderr
+    assert "POST" not in told.stdout
