@@ -294,13 +294,14 @@ def _carry_out(
 
 def _report(result: Result, found: Plan, workspace: Workspace, junit: Path | None) -> None:
     """What CI systems read: a JUnit file, and the step summary where the variable is set."""
-    from kling_pipe.cli.summary import write_step_summary
-    from kling_pipe.report.junit import run_junit
-    from kling_pipe.report.markdown import run_markdown
-
     if junit is not None:
+        from kling_pipe.report.junit import run_junit
+
         junit.write_text(run_junit(result.outcomes, suite=found.project), encoding="utf-8")
     if "GITHUB_STEP_SUMMARY" in os.environ:
+        from kling_pipe.cli.summary import write_step_summary
+        from kling_pipe.report.markdown import run_markdown
+
         emulated = workspace.emulated
         text = run_markdown(
             result.outcomes, project=found.project, units=result.units, usd=result.usd, emulated=emulated

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from kling_pipe.client.body import Body
@@ -51,13 +52,16 @@ class Http:
     """
 
     def __init__(self, *, transport: Any = None, http: Any = None, connections: int = CONNECTIONS) -> None:
-        self._http = http or library()
+        self._given = http
         self._transport = transport
         self._turns = asyncio.Semaphore(connections)
         self._idle: dict[bool, list[Any]] = {True: [], False: []}
         self._tls: Any = None
-        errors = self._http
-        self._unsent = (errors.ConnectError, errors.ConnectTimeout, errors.PoolTimeout, errors.UnsupportedProtocol)
+
+    @cached_property
+    def _http(self) -> Any:
+        """The library, imported for the first request: a run that sends none does not need it."""
+        return self._given or library()
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None) -> RawAnswer:
         """One request, one answer. Raises NoAnswerError."""
@@ -107,9 +111,11 @@ class Http:
         )
 
     def _told(self, error: Exception, url: str) -> NoAnswerError:
+        errors = self._http
+        unsent = (errors.ConnectError, errors.ConnectTimeout, errors.PoolTimeout, errors.UnsupportedProtocol)
         text = f": {error}" if str(error) else ""
         reason = f"no answer from {_host(url)} ({type(error).__name__}{text})"
-        return NoAnswerError(reason, sent=not isinstance(error, self._unsent))
+        return NoAnswerError(reason, sent=not isinstance(error, unsent))
 
 
 def _host(url: str) -> str:
