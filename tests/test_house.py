@@ -50,7 +50,7 @@ HOMES = {
     "jsonschema": {"check"},
     "jsonschema_rs": {"check"},
     "PIL": {"media", "posters", "emulator"},
-    "av": {"posters", "emulator"},
+    "av": {"media", "posters", "emulator"},
     "jwt": {"auth", "emulator"},
     "starlette": {"emulator", "serve"},
     "uvicorn": {"emulator", "serve"},

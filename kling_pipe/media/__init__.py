@@ -1,0 +1,22 @@
+"""Media files: what they are (pictures, films, sounds; here or behind a link), whether they fit, their bytes as base64."""
+
+from kling_pipe.media.facts import Facts
+from kling_pipe.media.inline import HashCache, base64_length, base64_pieces, hashed
+from kling_pipe.media.limits import MediaFinding, broken
+from kling_pipe.media.local import Looks, findings, looked, probe
+from kling_pipe.media.streams import can_open_streams
+
+__all__ = [
+    "Facts",
+    "HashCache",
+    "Looks",
+    "MediaFinding",
+    "base64_length",
+    "base64_pieces",
+    "broken",
+    "can_open_streams",
+    "findings",
+    "hashed",
+    "looked",
+    "probe",
+]

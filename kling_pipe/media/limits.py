@@ -1,0 +1,117 @@
+"""Facts about a file against the limits of `schemas/media.json`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kling_pipe.media.facts import WORDS, Facts
+
+_SECONDS_OFF = 0.1
+"""A clip of 15 s is 15.041 s long: Kling's own have one frame more than was asked for, and Kling takes them."""
+_FPS_OFF = 0.1
+"""23.976 frames a second are 24 to everybody."""
+_RATIO_OFF = 0.02
+_ALIKE = {"jpeg": "jpg", "m4b": "m4a", "adts": "aac", "mpo": "jpg"}
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFinding:
+    """One limit that a file breaks."""
+
+    message: str
+    found: str
+    allowed: str
+
+
+def broken(facts: Facts, limits: Mapping[str, Any], *, length_only: bool = False) -> list[MediaFinding]:
+    """Which of `limits` (one entry of the data, narrowed to the request) a file breaks. What is not known passes.
+
+    Keys that count: `formats`, `max_megabytes` (10^6 bytes), `min_pixels` (the shorter side), `max_pixels` (the
+    longer), `min_ratio` and `max_ratio` (width to height), `ratios`, and of films and sounds `min_seconds`,
+    `max_seconds`, `min_fps`, `max_fps`. With `length_only` just these last.
+    """
+    formats = ", ".join(limits.get("formats", ()))
+    if facts.fault:
+        return [] if length_only else [MediaFinding(facts.fault, _what(facts), formats or f"a {WORDS[facts.kind]}")]
+    looks = (_seconds, _fps) if length_only else (_format, _bytes, _pixels, _ratio, _seconds, _fps)
+    return [one for look in looks for one in look(facts, limits, WORDS[facts.kind])]
+
+
+def plain(format: str) -> str:
+    """A format under the one name that the limits use."""
+    return _ALIKE.get(format.lower(), format.lower())
+
+
+def _what(facts: Facts) -> str:
+    if facts.size == 0:
+        return "0 bytes"
+    return facts.format or "unknown bytes"
+
+
+_Found = Iterator[MediaFinding]
+
+
+def _format(facts: Facts, limits: Mapping[str, Any], word: str) -> _Found:
+    formats = list(limits.get("formats", ()))
+    if formats and facts.format and plain(facts.format) not in formats:
+        found = facts.format.upper() if facts.kind == "image" else facts.format
+        yield MediaFinding(f"the {word}'s format is not accepted", found, ", ".join(formats))
+
+
+def _bytes(facts: Facts, limits: Mapping[str, Any], word: str) -> _Found:
+    most = limits.get("max_megabytes")
+    if most is not None and facts.size is not None and facts.size > most * 1_000_000:
+        yield MediaFinding(f"the {word} is too large", f"{facts.size / 1_000_000:.1f} MB", f"up to {most} MB")
+
+
+def _pixels(facts: Facts, limits: Mapping[str, Any], word: str) -> _Found:
+    if not facts.width or not facts.height:
+        return
+    sides = f"{facts.width} x {facts.height} px"
+    least, most = limits.get("min_pixels", 0), limits.get("max_pixels")
+    if min(facts.width, facts.height) < least:
+        yield MediaFinding(f"the {word} is too small", sides, f"at least {least} px on each side")
+    if most is not None and max(facts.width, facts.height) > most:
+        yield MediaFinding(f"the {word} has too many pixels", sides, f"at most {most} px on each side")
+
+
+def _ratio(facts: Facts, limits: Mapping[str, Any], word: str) -> _Found:
+    ratio = facts.ratio
+    if ratio is None:
+        return
+    low, high = limits.get("min_ratio", 0), limits.get("max_ratio", ratio)
+    if not low <= ratio <= high:
+        yield MediaFinding(f"the {word}'s sides differ too much", f"{ratio:.2f} : 1", f"{low} : 1 to {high} : 1")
+    wanted = [int(wide) / int(tall) for wide, _, tall in (one.partition(":") for one in limits.get("ratios", ()))]
+    if wanted and not any(abs(ratio / one - 1) < _RATIO_OFF for one in wanted):
+        yield MediaFinding(f"the {word} has another shape", f"{ratio:.2f} : 1", " or ".join(limits["ratios"]))
+
+
+def _seconds(facts: Facts, limits: Mapping[str, Any], word: str) -> _Found:
+    low, high = limits.get("min_seconds"), limits.get("max_seconds")
+    if facts.seconds is None:
+        return
+    short = low is not None and facts.seconds < low - _SECONDS_OFF
+    if short or (high is not None and facts.seconds > high + _SECONDS_OFF):
+        allowed = _span(low, high)
+        yield MediaFinding(
+            f"the {word} is too {'short' if short else 'long'}", f"{facts.seconds:.4g} s", f"{allowed} s"
+        )
+
+
+def _fps(facts: Facts, limits: Mapping[str, Any], word: str) -> _Found:
+    low, high = limits.get("min_fps"), limits.get("max_fps")
+    if facts.fps is None:
+        return
+    slow = low is not None and facts.fps < low - _FPS_OFF
+    if slow or (high is not None and facts.fps > high + _FPS_OFF):
+        many = "few" if slow else "many"
+        yield MediaFinding(f"the {word} has too {many} frames a second", f"{facts.fps:g}", _span(low, high))
+
+
+def _span(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"at most {high:g}" if low is None else f"at least {low:g}"
+    return f"{low:g} to {high:g}"

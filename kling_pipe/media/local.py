@@ -1,0 +1,65 @@
+"""Local files, each looked at once: by the hash of its bytes, in this run and, where a cache is given, ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from kling_pipe.media.facts import WORDS, Facts
+from kling_pipe.media.limits import MediaFinding, broken, plain
+from kling_pipe.media.pictures import picture_facts
+from kling_pipe.media.streams import can_open_streams, stream_facts
+
+
+def looked(path: Path, kind: str, *, streams: bool | None = None) -> Facts:
+    """What a local file is: `kind` is what it should be. Raises OSError.
+
+    `streams` says whether films and sounds may be opened; unless given, they are where PyAV is installed. Without it a
+    file is what its name and size say.
+    """
+    size = path.stat().st_size
+    suffix = plain(path.suffix.removeprefix("."))
+    if not size:
+        return Facts(kind, suffix, 0, fault="the file is empty")
+    if kind == "image":
+        return probe(path) or Facts(kind, suffix or "no suffix", size, fault=f"the file is not a {WORDS[kind]}")
+    facts = Facts(kind, suffix or "no suffix", size, is_seen=False)
+    if can_open_streams() if streams is None else streams:
+        with path.open("rb") as file:
+            facts = stream_facts(file, kind, size, suffix)
+    return facts
+
+
+def probe(path: Path) -> Facts | None:
+    """What a picture is, from its header alone; None if it is no picture that Pillow knows. Raises OSError."""
+    with path.open("rb") as file:
+        return picture_facts(file, path.stat().st_size)
+
+
+def findings(path: Path, limits: Mapping[str, Any]) -> list[MediaFinding]:
+    """Which of `limits` (one entry of `schemas/media.json`) a local file breaks. Raises OSError."""
+    return broken(looked(path, str(limits.get("kind", "image"))), limits)
+
+
+class Looks:
+    """Facts by the hash of a file's bytes and the kind that it should be. `opened` counts the files looked into."""
+
+    def __init__(
+        self, kept: MutableMapping[str, Facts] | None = None, look: Callable[[Path, str], Facts] = looked
+    ) -> None:
+        self._kept: MutableMapping[str, Facts] = {} if kept is None else kept
+        self._unseen: dict[str, Facts] = {}
+        self._look = look
+        self.opened = 0
+
+    def of(self, path: Path, sha256: str, kind: str) -> Facts:
+        """What a file is. Raises OSError."""
+        mark = f"{sha256} {kind}"
+        found = self._kept.get(mark) or self._unseen.get(mark)
+        if found is None:
+            self.opened += 1
+            found = self._look(path, kind)
+            # What could not be looked into for want of a library is looked at again when there is one.
+            (self._kept if found.is_seen else self._unseen)[mark] = found
+        return found
