@@ -20,8 +20,8 @@ from house import Source, circle, effect, sources
 ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
-    ("model", "nearest", "pointers", "slug", "hole"),
-    ("errors", "effects", "conditions", "bodies", "keys"),
+    ("model", "nearest", "pointers", "slug", "hole", "unsigned"),
+    ("errors", "effects", "conditions", "bodies", "keys", "film"),
     ("graph", "schedule", "ledger", "lock", "outputs", "auth"),
     ("media", "catalog", "posters", "provenance", "shard"),
     ("source", "prompts", "select"),
