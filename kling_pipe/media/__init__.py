@@ -1,4 +1,4 @@
-"""Media files: what they are (pictures, films, sounds; here or behind a link), whether they fit, their bytes as base64."""
+"""Media files, here or behind a link: what they are, whether they fit, their bytes as base64."""
 
 from kling_pipe.media.facts import Facts
 from kling_pipe.media.inline import HashCache, base64_length, base64_pieces, hashed

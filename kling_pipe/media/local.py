@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kling_pipe.film import film_facts
 from kling_pipe.media.facts import WORDS, Facts
 from kling_pipe.media.limits import MediaFinding, broken, plain
 from kling_pipe.media.pictures import picture_facts
@@ -28,7 +30,7 @@ def looked(path: Path, kind: str, *, streams: bool | None = None) -> Facts:
     if can_open_streams() if streams is None else streams:
         with path.open("rb") as file:
             facts = stream_facts(file, kind, size, suffix)
-    return facts
+    return _as_shown(path, facts) if kind == "video" else facts
 
 
 def probe(path: Path) -> Facts | None:
@@ -40,6 +42,20 @@ def probe(path: Path) -> Facts | None:
 def findings(path: Path, limits: Mapping[str, Any]) -> list[MediaFinding]:
     """Which of `limits` (one entry of `schemas/media.json`) a local file breaks. Raises OSError."""
     return broken(looked(path, str(limits.get("kind", "image"))), limits)
+
+
+def _as_shown(path: Path, facts: Facts) -> Facts:
+    """A film with what its own index says: it is read without any library, and knows how the picture is turned."""
+    film = None if facts.fault else film_facts(path)
+    if film is None:
+        return facts
+    return replace(
+        facts,
+        width=film.width or facts.width,
+        height=film.height or facts.height,
+        seconds=facts.seconds or round(film.seconds, 3) or None,
+        fps=facts.fps or round(film.fps, 3) or None,
+    )
 
 
 class Looks:

@@ -1,4 +1,4 @@
-"""A file behind a link, by its first bytes: what it is, that it is not there, or that nobody can tell. No transport here.
+"""A file behind a link, by its first bytes: what it is, that it is not there, or that nobody can tell. No transport.
 
 get the first 256 kB -> a picture's size | the header of a film -> where is the rest of it? get that -> facts
 """
@@ -83,15 +83,19 @@ async def _read(url: str, kind: str, head: Part, get: Get, streams: bool) -> Rem
         return _no_media(url, kind, head)
     if not streams:
         return Remote(Facts(kind, _suffix(url), head.total, is_seen=False))
+    return await _opened(url, kind, head, get)
+
+
+async def _opened(url: str, kind: str, head: Part, get: Get) -> Remote:
     facts, missed = _streams(url, kind, [head])
     # The header of a film may stand at its end.
-    if facts.fault and missed is not None and head.status == 206 and missed < (head.total or 0):
-        rest = await get(url, missed, _REST)
+    if facts.fault and missed is not None and missed < (head.total or 0):
+        rest = await get(url, missed, _REST) if head.status == 206 else head
         if rest.status != 206 or rest.start != missed:
             return Remote(unknown="its header stands at its end, and the server gives no parts of files")
         facts, missed = _streams(url, kind, [head, rest])
     if facts.fault and missed is not None:
-        return Remote(unknown="its header is not in the first 256 kB, and could not be found at its end")
+        return Remote(unknown="its header is neither in its first 256 kB nor where it should be")
     return Remote(facts)
 
 
@@ -127,7 +131,7 @@ def _suffix(url: str) -> str:
 def _streams(url: str, kind: str, parts: list[Part]) -> tuple[Facts, int | None]:
     """The facts, and the first place that was looked for and is not in the parts."""
     file = _Sparse(parts)
-    facts = stream_facts(file, kind, parts[0].total, _suffix(url))
+    facts = stream_facts(file, kind, parts[0].total, _suffix(url), whole=False)
     is_partial = parts[0].total is None or any(len(one.content) < parts[0].total for one in parts)
     return replace(facts, size=parts[0].total), file.missed if is_partial else None
 

@@ -6,12 +6,14 @@ Left alone, FFmpeg would also read a playlist, and fetch what it names.
 from __future__ import annotations
 
 from importlib.util import find_spec
+from io import RawIOBase
 from typing import IO, Any
 
 from kling_pipe.media.facts import WORDS, Facts, container
 
 HEADER = 1 << 18
 """Bytes in which the header of a film stands when it comes first."""
+_AAC_SAMPLES = 1024
 _BRANDS = {"qt": "mov", "M4A": "m4a", "M4B": "m4a"}
 
 
@@ -20,22 +22,24 @@ def can_open_streams() -> bool:
     return find_spec("av") is not None
 
 
-def stream_facts(file: IO[bytes], kind: str, size: int | None, suffix: str = "") -> Facts:
+def stream_facts(
+    file: IO[bytes] | RawIOBase, kind: str, size: int | None, suffix: str = "", *, whole: bool = True
+) -> Facts:
     """Container, length, pixels, frame rate, codec, sound. What is wrong with the file is its `fault`."""
     import av
 
-    reader = container(file.read(16))
+    reader = container(file.read(16) or b"")
     file.seek(0)
     if not reader:
         return Facts(kind, suffix, size, fault=f"the file is not a {WORDS[kind]}")
     try:
         with av.open(file, "r", format=reader) as opened:
-            return _facts(opened, kind, size, reader)
+            return _facts(opened, kind, size, reader, whole=whole)
     except (av.error.FFmpegError, ValueError, EOFError):
         return Facts(kind, "", size, fault=f"the {WORDS[kind]} is damaged: its header cannot be read")
 
 
-def _facts(opened: Any, kind: str, size: int | None, reader: str) -> Facts:
+def _facts(opened: Any, kind: str, size: int | None, reader: str, *, whole: bool) -> Facts:
     from av.stream import Disposition
 
     # The cover of a song is a stream of pictures too.
@@ -52,7 +56,7 @@ def _facts(opened: Any, kind: str, size: int | None, reader: str) -> Facts:
         size,
         width=film.codec_context.width or None if film else None,
         height=film.codec_context.height or None if film else None,
-        seconds=_seconds(opened, wanted),
+        seconds=_counted(opened, wanted[0], whole=whole) if reader == "aac" else _seconds(opened, wanted),
         fps=round(float(film.average_rate), 3) if film and film.average_rate else None,
         sound=bool(sounds),
         codec=str(wanted[0].codec_context.name).removesuffix("float"),
@@ -71,3 +75,11 @@ def _seconds(opened: Any, streams: list[Any]) -> float | None:
     if own:
         return round(max(own), 3)
     return round(opened.duration / 1_000_000, 3) if opened.duration and opened.duration > 0 else None
+
+
+def _counted(opened: Any, stream: Any, *, whole: bool) -> float | None:
+    """A bare stream has no header that tells its length: its frames are counted, if they are all here."""
+    if not whole:
+        return None
+    frames: int = sum(1 for packet in opened.demux(stream) if packet.size)
+    return round(frames * _AAC_SAMPLES / int(stream.codec_context.sample_rate), 3)
