@@ -28,7 +28,7 @@ from kling_pipe.engine.submit import Submission
 from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Record
 
-_FOLLOW_SECONDS = 0.2
+_FOLLOW_SECONDS, _FOLLOW_LONGEST = 0.2, 2.0
 
 
 @dataclass(slots=True)
@@ -44,6 +44,11 @@ class Holding:
         if self.held:
             self.held = False
             self.context.slots.release(self.want)
+
+    async def again(self) -> None:
+        """Wait for slots anew."""
+        await self.context.slots.take(self.want)
+        self.held = True
 
 
 async def run_job(
@@ -68,8 +73,7 @@ async def run_job(
             attempt += 1
             holding.release()
             context.tell("retrying", record, reason=record.message, seconds=0)
-            await context.slots.take(want)
-            holding = Holding(context, want)
+            await holding.again()
     finally:
         holding.release()
 
@@ -83,13 +87,9 @@ def _last_word(record: Record, context: Context) -> Record:
 
 async def _attempt(job: Job, attempt: int, operation: Operation, context: Context, holding: Holding) -> Record:
     name = external_id(job.project, job.key, job.take, attempt)
-    while not context.store.claim(name, dict(holding.want.pools)):
-        # Another process works on this very task: its record is ours.
-        await context.sleep(_FOLLOW_SECONDS)
-        known = context.store.get(name)
-        if known is not None and (known.state == "failed" or name in context.store.unlocked()):
-            break
     try:
+        if not context.store.claim(name, dict(holding.want.pools)):
+            await _followed(name, context, holding)
         known = context.store.get(name)
         record = await _submitted(job, attempt, context, holding.want)
         if record.state in ("submitted", "processing"):
@@ -106,6 +106,29 @@ async def _attempt(job: Job, attempt: int, operation: Operation, context: Contex
         return record
     finally:
         context.store.release(name)
+
+
+async def _followed(name: str, context: Context, holding: Holding) -> None:
+    """Another process works on this very task: its record is ours. Until it is done, or gone and the claim is ours.
+
+    Nothing is sent from here meanwhile, so the slots go to others.
+    """
+    holding.release()
+    wait = _FOLLOW_SECONDS
+    while not context.store.claim(name, {}):
+        await context.sleep(wait)
+        wait = min(_FOLLOW_LONGEST, 1.5 * wait)
+        if _is_over(context.store.get(name), context):
+            return
+    await holding.again()
+    context.store.claim(name, dict(holding.want.pools))
+
+
+def _is_over(known: Record | None, context: Context) -> bool:
+    """Whether there is nothing left to do but to read the record."""
+    if known is None or known.failure == "refused":
+        return False
+    return known.state == "failed" or (known.state == "succeed" and known.external_task_id in context.store.unlocked())
 
 
 async def _submitted(job: Job, attempt: int, context: Context, want: Want) -> Record:

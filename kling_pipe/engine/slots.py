@@ -49,8 +49,11 @@ class Pool:
         return now >= self.closed_until and (used + weight <= self.limit or used == 0)
 
     def refused(self, now: float) -> float:
-        """Kling said 1303. `in_use` counts what it had accepted. Returns the seconds of the cool-down."""
-        self.limit = max(1, self.in_use if self.in_use < self.limit else self.limit * 3 // 4)
+        """Kling said 1303. What is in use counts what it had accepted. Returns the seconds of the cool-down."""
+        used = self.in_use + self.held_by_others
+        # Others may have taken the room while we asked: then the limit is no smaller than was thought.
+        lower = used if used < self.limit else self.limit if self.held_by_others else self.limit * 3 // 4
+        self.limit = max(1, lower)
         self.refusals, self.accepted, self.was_refused = self.refusals + 1, 0, True
         seconds: float = min(_LONGEST_COOLDOWN, _FIRST_COOLDOWN * 2.0 ** min(self.refusals - 1, 10))
         self.closed_until = now + seconds
@@ -142,6 +145,7 @@ class Slots:
         """Kling said 1303: gives the slots back. Returns the pool, its limit now, and the seconds of the cool-down."""
         for name, weight in want.pools:
             self.pool(name).in_use -= weight
+        self._look_at_others(at_once=True)
         name, pool = self._narrowest(want)
         seconds = pool.refused(self._clock())
         self.grant()
@@ -191,9 +195,9 @@ class Slots:
         packs = [(name, self.pool(name)) for name, _ in want.pools if name != "jobs"]
         return min(packs, key=lambda pair: pair[1].limit) if packs else ("jobs", self.pool("jobs"))
 
-    def _look_at_others(self) -> None:
+    def _look_at_others(self, *, at_once: bool = False) -> None:
         now = self._clock()
-        if now - self._looked >= _LOOK_AT_OTHERS:
+        if at_once or now - self._looked >= _LOOK_AT_OTHERS:
             self._looked = now
             held = self._others()
             for name, pool in self._pools.items():

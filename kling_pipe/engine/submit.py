@@ -241,7 +241,12 @@ class Submission:
         data = {"pool": pool, "limit": limit, "seconds": seconds}
         self.context.tell("cooldown", self.record, **data)
         self._forget_unless_unknown()
+        store, name = self.context.store, self.record.external_task_id
+        # What waits holds no slots in the eyes of others, or all would wait for each other.
+        store.claim(name, {})
         await self.context.slots.take(self.want)
+        if not store.claim(name, dict(self.want.pools)):
+            self.doubt_at = self.context.clock()  # this process counted as gone: whoever took over may have sent it
 
     async def _back_off(self, reason: str, retry_after: float | None) -> None:
         if self.context.clock() - self.began > self.context.settings.patience:

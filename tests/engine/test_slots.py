@@ -1,11 +1,14 @@
 """Slots: the most urgent first, never more than allowed, narrower after a refusal and wider again."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+from campaigns import image
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kling_pipe.engine import run
 from kling_pipe.engine.reasons import NoRoomError
 from kling_pipe.engine.slots import Pool, Slots, Want
 
@@ -117,6 +120,47 @@ def test_slots_of_other_processes_count():
         assert taken == [0, 1, 2]
 
     inside(check)
+
+
+def test_a_refusal_that_others_brought_about_does_not_narrow_the_account():
+    """What they hold counts as accepted: all share one limit."""
+
+    def check():
+        held = {"video": 0}
+        slots = Slots(lambda _: Pool(8, 8), others=lambda: held, clock=Clock())
+        want = Want((("video", 1),))
+        for _ in range(8):
+            slots.ask(want, lambda: None)
+        held["video"] = 5  # since the last look
+        for _ in range(3):
+            slots.refused(want)
+        assert slots.pool("video").limit == 8
+        held["video"] = 0
+        slots.refused(want)
+        assert slots.pool("video").limit == 4
+
+    inside(check)
+
+
+def test_what_was_refused_holds_no_slots_in_the_eyes_of_others(bench):
+    """Else two processes that were refused many times would wait for each other."""
+    bench.clock(mode="manual")
+    plan = bench.offline([image(f"i{n}", f"p {n}") for n in range(14)])
+
+    async def work():
+        stop, other = asyncio.Event(), bench.workspace.store()
+        running = asyncio.create_task(
+            run(plan, bench.workspace, settings=replace(bench.settings, limits={"image": 14}), stop=stop)
+        )
+        async with asyncio.timeout(10):
+            while other.slots_of_others().get("image") != 9:
+                await asyncio.sleep(0.02)
+        stop.set()
+        await running
+        other.close()
+
+    asyncio.run(work())
+    assert bench.ledger()["in_flight"] == 9
 
 
 def test_nothing_is_granted_after_a_stop():
