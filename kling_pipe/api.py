@@ -43,8 +43,9 @@ def load(
     """Compile a manifest and all it includes. Offline.
 
     `vars` replace values of the manifest's `vars`. `workspace` says whose lock holds the results of frozen jobs;
-    without one it is the `kling-pipe.lock` beside the manifest. `levels` says which problems count; remarks in the
-    files (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every problem found.
+    without one it is the `kling-pipe.lock` beside the manifest. Whether a film may be a local file is up to the
+    workspace, too: it must be able to publish it. `levels` says which problems count; remarks in the files
+    (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every problem found.
     """
     path = Path(path)
     wanted = Levels() if levels is None else levels
@@ -55,14 +56,15 @@ def load(
         probe=_probe,
         recorded=_recorded(path, profile, workspace),
         settle=lambda problems, texts: leveled(problems, wanted, texts),
+        publishes=workspace is not None and workspace.publishes,
     )
 
 
-def read(path: Path, *, opened: Opened, levels: Levels, files: Files | None = None) -> Reading:
+def read(path: Path, *, opened: Opened, levels: Levels, files: Files | None = None, publishes: bool = False) -> Reading:
     """A manifest as far as it can be read, with the problems that `load` would report, in an editor's unsaved texts.
 
-    `opened` gives the text of an open file, `files` the local pictures that were hashed before. Never raises for what
-    is wrong in a manifest.
+    `opened` gives the text of an open file, `files` the local pictures that were hashed before; `publishes` says
+    whether a film may be a local file. Never raises for what is wrong in a manifest.
     """
     return read_manifest(
         path,
@@ -71,6 +73,7 @@ def read(path: Path, *, opened: Opened, levels: Levels, files: Files | None = No
         recorded=_recorded(path, "", None),
         settle=lambda problems, texts: leveled(problems, levels, texts),
         opened=opened,
+        publishes=publishes,
     )
 
 
@@ -81,7 +84,8 @@ def _probe(file: FileRef, limits: str) -> Sequence[_Found]:
 
     rules: Mapping[str, Any] = table("media")["limits"][limits]
     found = findings(Path(file.path), rules)
-    hint = f"Use {'a picture' if rules['kind'] == 'image' else 'a sound'} within the limits."
+    things = {"image": "a picture", "video": "a film", "audio": "a sound"}
+    hint = f"Use {things[rules['kind']]} within the limits."
     return [
         _Found("KP330", "error", one.message, one.found, one.allowed, hint, rules.get("source", "")) for one in found
     ]

@@ -14,7 +14,7 @@ from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.ledger import PostgresStore, RecordIndex, SqliteStore, Store
 from kling_pipe.lock import Lock, LockFile, parse
-from kling_pipe.outputs import BucketOutputs, LocalOutputs, OutputStore
+from kling_pipe.outputs import BucketOutputs, BucketShelf, LocalOutputs, OutputStore, Publish, Shelf
 from kling_pipe.plan import Snapshot
 
 DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
@@ -31,7 +31,8 @@ class Workspace:
     """A campaign's folder and account. Paths are absolute; `out` is the output folder's name, profile included.
 
     `account` is "" when there are no credentials and the lock does not tell either. `bucket` is where results are kept
-    instead of the folder (see `kept_in`), `database` a PostgreSQL that holds the ledger instead of a file.
+    instead of the folder (see `kept_in`), `database` a PostgreSQL that holds the ledger instead of a file, `publish`
+    where local files are published that Kling takes by link.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class Workspace:
     emulator_options: Mapping[str, Any] | None = None
     bucket: str = ""
     database: str = field(default="", repr=False)
+    publish: Publish | None = None
 
     @property
     def ledger_path(self) -> Path:
@@ -59,6 +61,11 @@ class Workspace:
         if not self.bucket:
             return self.root / self.out
         return self.root / ("out-emulator" if self.emulated else "out") / self.profile
+
+    @property
+    def publishes(self) -> bool:
+        """Whether Kling can be given links to local files: the embedded emulator takes them in itself."""
+        return self.publish is not None or self.emulator_state is not None
 
     def connection(self) -> tuple[str, Credentials]:
         """Base URL and credentials; starts or joins the emulator if it is wanted. Raises CredentialsError."""
@@ -87,6 +94,23 @@ class Workspace:
         if not database.startswith(("postgresql://", "postgres://")):
             raise UsageError("`--store` is no PostgreSQL URL", hint="Write postgresql://user@host/database.")
         return replace(self, database=database)
+
+    def publishing(self, place: Publish) -> Workspace:
+        """The same campaign with a bucket for local files that Kling takes by link. Raises UsageError for none.
+
+        A rehearsal on the embedded emulator has no use for it, and leaves it alone.
+        """
+        if not _BUCKET.fullmatch(place.to):
+            raise UsageError(f"`{place.to}` is no bucket", hint="Write s3://bucket/prefix, gs://... or az://...")
+        return replace(self, publish=replace(place, to=place.to.rstrip("/")))
+
+    def shelf(self, base_url: str, effects: Effects | None = None) -> Shelf | None:
+        """Where files are published: with the embedded emulator (at `base_url`), in the bucket, or nowhere."""
+        if self.emulator_state is not None:
+            from kling_pipe.emulator import EmulatorShelf
+
+            return EmulatorShelf(base_url)
+        return BucketShelf(self.publish, effects or Effects()) if self.publish else None
 
     def read_lock(self) -> Lock:
         """The lock as it stands. Raises LocalStateError."""

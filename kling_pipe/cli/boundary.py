@@ -14,6 +14,7 @@ import click
 from kling_pipe.cli.colour import from_environment
 from kling_pipe.errors import Interrupted, KlingPipeError, ManifestInvalid
 from kling_pipe.report.facts import sentence
+from kling_pipe.unsigned import unsigned
 
 USAGE = 64
 BUG = 70
@@ -118,4 +119,4 @@ def _without_secrets(text: str) -> str:
     for name, value in os.environ.items():
         if name.startswith("KLING") and ("KEY" in name or "SECRET" in name) and len(value) > 3:
             text = text.replace(value, "***")
-    return text
+    return unsigned(text)

@@ -21,6 +21,7 @@ from kling_pipe.cli.options import (
     shard_option,
     variables_from,
 )
+from kling_pipe.cli.publishing import publish_place
 from kling_pipe.cli.settings import settings_for
 from kling_pipe.errors import UsageError
 
@@ -109,6 +110,8 @@ def workspace_of(campaign: Campaign) -> Workspace:
     )
     if campaign.database:
         workspace = workspace.shared_in(campaign.database)
+    if place := publish_place(campaign.settings, environ):
+        workspace = workspace.publishing(place)
     return workspace.kept_in(campaign.bucket) if campaign.bucket else workspace
 
 

@@ -18,10 +18,11 @@ WORDS: Mapping[str, type] = {
     "profile": str,
     "progress": str,
     "provenance": bool,
+    "publish": dict,
     "rules": dict,
     "timeout": str,
 }
-"""What a settings file may say; `rules` is the table of problem levels."""
+"""What a settings file may say; `rules` is the table of problem levels, `publish` that of files that go by link."""
 
 
 def settings_for(root: Path) -> dict[str, Any]:

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kling_pipe.client.codes import Code
+from kling_pipe.unsigned import unsigned
 
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """A task as Kling tells it. `result` is `task_result`, `units` is `final_unit_deduction`, both verbatim."""
+    """A task as Kling tells it. `result` is `task_result`, `units` is `final_unit_deduction`, both verbatim.
+
+    The message may quote a link that was signed for Kling: its signature is cut off.
+    """
 
     task_id: str
     status: str
@@ -29,7 +33,7 @@ class TaskState:
         return cls(
             task_id=str(data.get("task_id") or ""),
             status=str(data.get("task_status") or ""),
-            message=str(data.get("task_status_msg") or ""),
+            message=unsigned(str(data.get("task_status_msg") or "")),
             external_task_id=str(info.get("external_task_id") or data.get("external_task_id") or ""),
             result=data.get("task_result") or {},
             units=str(data.get("final_unit_deduction") or ""),

@@ -29,6 +29,7 @@ from kling_pipe.client.codes import code_row
 from kling_pipe.client.http import Http, NoAnswerError, RawAnswer
 from kling_pipe.effects import Effects
 from kling_pipe.model import Json
+from kling_pipe.unsigned import unsigned
 
 Sleep = Callable[[float], Awaitable[None]]
 Note = Callable[[Mapping[str, Any]], None]
@@ -71,7 +72,7 @@ class Client:
         effects: Effects | None = None,
         note: Note | None = None,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         self._signer = Signer(credentials, clock)
         self._http = Http(transport=transport, http=http)
         self._files = Http(transport=transport, http=http, connections=8)
@@ -214,7 +215,7 @@ class Client:
         try:
             # Lists stand in no queue behind creates: each moment that an ended task is not seen, a slot is idle.
             http = self._lists if asked.kind == "list" else self._http
-            raw = await http.send(method, self._base_url + path, headers, body)
+            raw = await http.send(method, self.base_url + path, headers, body)
             answer = _opened(raw)
         except NoAnswerError as failure:
             answer = InDoubt(failure.reason, failure.sent)
@@ -264,7 +265,7 @@ def _opened(raw: RawAnswer) -> _Envelope | Refused | InDoubt:
     if form["code"] == 0:
         return _Envelope(form.get("data"))
     row = code_row(form["code"])
-    message = str(form.get("message") or row.meaning)
+    message = unsigned(str(form.get("message") or row.meaning))
     return Refused(form["code"], message, row, str(form.get("request_id") or ""), after)
 
 

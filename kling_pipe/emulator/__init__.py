@@ -9,5 +9,6 @@ from kling_pipe.emulator.accounts import Account, credentials
 from kling_pipe.emulator.daemon import ensure
 from kling_pipe.emulator.options import Options
 from kling_pipe.emulator.running import Running
+from kling_pipe.emulator.shelf import EmulatorShelf
 
-__all__ = ["Account", "Options", "Running", "credentials", "ensure"]
+__all__ = ["Account", "EmulatorShelf", "Options", "Running", "credentials", "ensure"]

@@ -9,7 +9,7 @@ from kling_pipe.catalog import Operation
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.media.card import FRAME_RATE
 from kling_pipe.emulator.sessions import Step, filled, given, keeps
-from kling_pipe.emulator.timing import UNKNOWN_INPUT, own_task
+from kling_pipe.emulator.timing import input_seconds, own_task
 from kling_pipe.emulator.world import World
 
 _SIZE = (1280, 720)
@@ -28,8 +28,7 @@ def prepared(
         name = next(one for one in keeps(operation) if one in sent)
         session = world.sessions.find(account, operation, sent[name], now)
     value = next(iter(session.sent.values()))
-    found = own_task(world.index, str(value))
-    seconds = (found[0].seconds if found else 0.0) or UNKNOWN_INPUT
+    seconds = input_seconds(world.index, world.blobs, value)
     ms = round(seconds * 1000)
     url = str(value) if not str(value).isdecimal() else f"{host}/media/{value}"
     words = {"session": session.session_id, "fps": FRAME_RATE, "ms": ms, "half_ms": ms // 2, "url": url}

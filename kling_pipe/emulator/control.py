@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kling_pipe.emulator import inspector
+from kling_pipe.emulator import blobs, inspector
 from kling_pipe.emulator.callbacks import is_loopback
 from kling_pipe.emulator.faults import Faults, RuleError
 from kling_pipe.emulator.studio import Studio
@@ -23,6 +24,8 @@ from kling_pipe.emulator.world import World
 Endpoint = Callable[[Request], Awaitable[Response]]
 POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; connect-src 'self'"
 MODES = ("real", "scaled", "manual")
+FILE = re.compile(r"[0-9a-f]{64}\.(mp4|mov|png|jpg|jpeg|mp3|wav|m4a|aac)")
+DAY_MS = 24 * 3600 * 1000
 
 
 def ledger(world: World, faults: Faults) -> dict[str, Any]:
@@ -88,6 +91,24 @@ class Control:
         self.faults.rules.clear()
         return JSONResponse({"status": "ok"})
 
+    async def get_file(self, request: Request) -> Response:
+        """Where a file that was handed in can be fetched: `{"url": ...}`, signed, for a day of the emulator's clock."""
+        name, _, extension = request.path_params["name"].partition(".")
+        if not FILE.fullmatch(request.path_params["name"]) or not (self.world.blobs / f"{name}.{extension}").is_file():
+            return JSONResponse({"code": 404, "message": "there is no such file"}, status_code=404)
+        now = self.world.advance()
+        base = self.world.options.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+        return JSONResponse({"url": self.world.links.url(base, f"blobs/{name}", extension, now, now + DAY_MS)})
+
+    async def put_file(self, request: Request) -> Response:
+        """Take a film or a picture in, named by its checksum, for requests that take them by link alone."""
+        name = request.path_params["name"]
+        if not FILE.fullmatch(name):
+            raise ValueError("a file's name is its SHA-256 and its suffix, such as 9f86...0a08.mp4")
+        if not await blobs.handed_in(self.world.blobs, name, request.stream()):
+            raise ValueError(f"the checksum of `{name}` is another one")
+        return await self.get_file(request)
+
     async def clock(self, request: Request) -> Response:
         """`{"mode": real|scaled|manual, "rate": 10, "advance": 3600}`, all optional; answers with the new time."""
         asked = await request.json()
@@ -117,6 +138,8 @@ def build_control(world: World, studio: Studio, faults: Faults) -> ASGIApp:
         Route("/_emulator/ledger", control.ledger),
         Route("/_emulator/faults", control.get_faults, methods=["GET"]),
         Route("/_emulator/faults", control.put_faults, methods=["PUT"]),
+        Route("/_emulator/files/{name}", control.get_file, methods=["GET"]),
+        Route("/_emulator/files/{name}", control.put_file, methods=["PUT"]),
         Route("/_emulator/reset", control.reset, methods=["POST"]),
         Route("/_emulator/clock", control.clock, methods=["POST"]),
     ]

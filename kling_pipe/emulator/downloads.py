@@ -15,6 +15,7 @@ from kling_pipe.emulator.world import World
 
 MEDIA_TYPES = {
     "mp4": "video/mp4",
+    "mov": "video/quicktime",
     "png": "image/png",
     "jpg": "image/jpeg",
     "mp3": "audio/mpeg",

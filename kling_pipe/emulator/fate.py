@@ -55,7 +55,7 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
     operation, body, extra = order.operation, order.body, order.extra
     task_id = str(FIRST_TASK + order.seq * STEP)
     external_id = str(body.get("external_task_id") or "")
-    clip = clip_seconds(index, operation, body)
+    clip = clip_seconds(index, blobs, operation, body)
     seconds = pace.task_seconds(operation.kind, external_id or task_id, options, clip) + extra.slow
     if operation.kling.get("synchronous"):
         seconds = 0.0

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog import Operation
-from kling_pipe.emulator import leaves, links
+from kling_pipe.emulator import blobs, leaves, links
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.task import Task
 from kling_pipe.made import Made, made
 
 UNKNOWN_INPUT = 5.0
-"""The length taken for a video or sound that is not the emulator's own: it is never fetched."""
+"""The length taken for a video or sound that is not here: it is never fetched."""
 _MOST_OUTPUTS = 16
 
 
@@ -45,13 +46,18 @@ def is_edit(operation: Operation, body: Mapping[str, Any]) -> bool:
     return any(all((item.get(key) or value) == value for key, value in telling.items()) for item in items)
 
 
-def clip_seconds(index: Index, operation: Operation, body: Mapping[str, Any]) -> float:
-    """Length of the clip or sound that a request asks for; 0 for what has none."""
+def clip_seconds(index: Index, folder: Path, operation: Operation, body: Mapping[str, Any]) -> float:
+    """Length of the clip or sound that a request asks for; 0 for what has none. `folder` holds what was handed in."""
     if operation.kling["result"].get("media") not in ("video", "audio"):
         return 0.0
 
     def given(value: Any) -> Made:
-        found = own_task(index, value)
-        return Made(seconds=(found[0].seconds if found else 0.0) or UNKNOWN_INPUT)
+        return Made(seconds=input_seconds(index, folder, value))
 
     return made(operation, body, given, guess=True).seconds or UNKNOWN_INPUT
+
+
+def input_seconds(index: Index, folder: Path, value: Any) -> float:
+    """Length of a clip or sound that goes in: one of the emulator's own, one that was handed in, or a guess."""
+    found = own_task(index, str(value))
+    return (found[0].seconds if found else blobs.seconds(folder, value)) or UNKNOWN_INPUT

@@ -12,6 +12,7 @@ from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.events import Event, EventType, OnEvent, ignore
 from kling_pipe.engine.meter import Meter
 from kling_pipe.engine.poll import Poller
+from kling_pipe.engine.publish import Publisher
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
 from kling_pipe.engine.stops import Stops
@@ -26,7 +27,8 @@ T = TypeVar("T")
 class Context:
     """One run's parts. `upstream` gives the record of what an address made; `out` is the output folder's name.
 
-    `draft` gives the external id of the approved draft that a job is the final version of, or "".
+    `draft` gives the external id of the approved draft that a job is the final version of, or "". `publisher` hands
+    out links to local files; without one Kling gets none of those that it takes by URL only.
     """
 
     client: Client
@@ -45,6 +47,7 @@ class Context:
     on_event: OnEvent = ignore
     stops: Stops = field(default_factory=Stops)
     meter: Meter = field(default_factory=Meter)
+    publisher: Publisher | None = None
 
     async def stored(self, action: Callable[..., T], *arguments: Any) -> T:
         """The answer of a method of `outputs`, in a thread: nobody else waits for a disk or a bucket."""

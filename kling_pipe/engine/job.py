@@ -167,6 +167,7 @@ async def _request(job: Job, context: Context) -> dict[str, object]:
         inline_bytes=context.settings.inline_bytes,
         media=operation_named(job.operation).kling["media"],
         preset=lambda wanted: preset_id(context.client, wanted),
+        publishes=context.publisher is not None,
     )
 
 

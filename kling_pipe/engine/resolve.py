@@ -29,8 +29,11 @@ async def resolved(
     inline_bytes: int,
     media: Sequence[Mapping[str, Any]] = (),
     preset: Preset | None = None,
+    publishes: bool = False,
 ) -> dict[str, Any]:
-    """The request with each `OutputRef` as an id, a URL, or a file to send. Raises UnusableInputError.
+    """The request with each `OutputRef` as an id, a URL, or a file to send or (if `publishes`) to be published.
+
+    Raises UnusableInputError.
 
     `media` are the fields that hold such values, as the operation's data lists them: some want the id that Kling gave a
     result, some take bytes. `preset` asks for the id of a ready-made thing. `renew` asks Kling for the task again
@@ -70,12 +73,17 @@ async def resolved(
         again = await fresh(record)
         if again is not None and _output(again, wanted).url:
             return _output(again, wanted).url
+        if publishes:
+            return _saved(output, wanted, object_path)
         if not entry.get("base64", wanted.kind == "image"):
             raise UnusableInputError(
                 f"`{wanted.address}` has no URL any more, and Kling takes a {wanted.kind} by URL only:"
                 f" remake it with --replace {wanted.address}"
             )
-        return _saved(output, wanted, object_path, inline_bytes)
+        if output.size > inline_bytes:
+            limit = inline_bytes // 1_000_000
+            raise UnusableInputError(f"`{wanted.address}` has no URL any more, and its file is larger than {limit} MB")
+        return _saved(output, wanted, object_path)
 
     return {name: await value(item, (name,)) for name, item in request.items()}
 
@@ -103,11 +111,8 @@ def _output(record: Record, wanted: OutputRef) -> Output:
     )
 
 
-def _saved(output: Output, wanted: OutputRef, object_path: Callable[[str], Path], inline_bytes: int) -> FileRef:
+def _saved(output: Output, wanted: OutputRef, object_path: Callable[[str], Path]) -> FileRef:
     path = object_path(output.sha256) if output.sha256 else None
     if path is None or not path.is_file():
         raise UnusableInputError(f"`{wanted.address}` has neither a URL nor a saved file any more")
-    if output.size > inline_bytes:
-        limit = inline_bytes // 1_000_000
-        raise UnusableInputError(f"`{wanted.address}` has no URL any more, and its file is larger than {limit} MB")
     return FileRef(str(path), output.sha256, output.size, wanted.kind)

@@ -22,6 +22,7 @@ from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.lookup import Findings
 from kling_pipe.engine.meter import Meter
 from kling_pipe.engine.poll import Poller
+from kling_pipe.engine.publish import Publisher
 from kling_pipe.engine.pools import pools
 from kling_pipe.engine.pull import Pulled
 from kling_pipe.engine.pull import pull as pull_files
@@ -185,6 +186,8 @@ async def _client(workspace: Workspace, seams: Seams, note: Note = ignore) -> As
 
 def _context(workspace: Workspace, store: Store, client: Client, settings: Settings, seams: Seams) -> Context:
     durations = Durations(store.learned())
+    shelf = workspace.shelf(client.base_url, seams.effects)
+    images_over = workspace.publish.images_over if workspace.publish else settings.inline_bytes
     return Context(
         client=client,
         store=store,
@@ -203,6 +206,7 @@ def _context(workspace: Workspace, store: Store, client: Client, settings: Setti
         sleep=seams.sleep,
         out=workspace.out,
         emulated=workspace.emulated,
+        publisher=Publisher(shelf, min(images_over, settings.inline_bytes)) if shelf else None,
     )
 
 

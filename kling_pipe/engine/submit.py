@@ -19,6 +19,7 @@ from kling_pipe.client import Created, Found, InDoubt, Listed, NotFound, Refused
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.prepare import prepared
+from kling_pipe.engine.publish import linked
 from kling_pipe.engine.reasons import NoRoomError, UnseenError
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import stop_for
@@ -67,13 +68,17 @@ class Submission:
 
     async def _post(self) -> Record | None:
         """One POST and what follows from its answer; None: send again."""
+        # Before the intent: an upload that fails costs nothing and leaves nothing in doubt.
+        request = await linked(self.request, self.operation.kling["media"], self.context.publisher)
         if not self.is_ready:
-            ready = await prepared(self.context.client, self.operation, self.request, self.record.external_task_id)
+            ready = await prepared(self.context.client, self.operation, request, self.record.external_task_id)
             if isinstance(ready, Refused | InDoubt):
                 return await self._unprepared(ready)
-            self.request, self.is_ready = ready, True
+            self.is_ready = True
+            if ready is not request:
+                self.request = request = dict(ready)
         self._intend()
-        answer = await self._send()
+        answer = await self._send(request)
         if isinstance(answer, Created):
             self.context.slots.accepted(self.want)
             return self._known(answer.task, "submitted")
@@ -93,10 +98,10 @@ class Submission:
             return None
         return self._failed(answer) if answer.row.create == "lookup" else await self._refused(answer)
 
-    async def _send(self) -> Created | Refused | InDoubt:
+    async def _send(self, request: Mapping[str, Any]) -> Created | Refused | InDoubt:
         """The POST. When the run is stopped meanwhile, an answer that is on its way is worth a moment."""
         name, again = self.record.external_task_id, self.again
-        create = self.context.client.create(self.operation, self._body(), name, again=again)
+        create = self.context.client.create(self.operation, self._body(request), name, again=again)
         sending = asyncio.ensure_future(create)
         try:
             return await asyncio.shield(sending)
@@ -108,10 +113,10 @@ class Submission:
                 self._note_late(sending.result())
             raise
 
-    def _body(self) -> Mapping[str, Any]:
+    def _body(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         url = self.context.settings.callback_url
         wanted = url and "callback_url" in self.operation.fields
-        return {**self.request, "callback_url": url} if wanted else self.request
+        return {**request, "callback_url": url} if wanted else request
 
     def _note_late(self, answer: Created | Refused | InDoubt) -> None:
         if isinstance(answer, Created):

@@ -72,14 +72,23 @@ def compile_manifest(
     files: Files | None = None,
     recorded: RecordedKey = lambda _: None,
     settle: Settle = lambda problems, _: problems,
+    publishes: bool = False,
 ) -> Manifest:
     """Compile one manifest file and all it includes. Raises `ManifestInvalid` with every problem found.
 
     `overrides` replace values of `vars`; `recorded` gives the key that the lock holds for a frozen job.
     `settle` has the last word on problems and their levels; it gets them with the texts of all files by name.
+    `publishes`: a run can hand out links to local files, so that a film may be one.
     """
     reading = read_manifest(
-        path, overrides=overrides, profile=profile, probe=probe, files=files, recorded=recorded, settle=settle
+        path,
+        overrides=overrides,
+        profile=profile,
+        probe=probe,
+        files=files,
+        recorded=recorded,
+        settle=settle,
+        publishes=publishes,
     )
     if any(problem.level == "error" for problem in reading.problems):
         raise ManifestInvalid(reading.problems, addresses=tuple(reading.drafts))
@@ -106,13 +115,14 @@ def read_manifest(
     recorded: RecordedKey = lambda _: None,
     settle: Settle = lambda problems, _: problems,
     opened: Opened = nothing_open,
+    publishes: bool = False,
 ) -> Reading:
     """Read one manifest file and all it includes. What is wrong is in `problems`, all of it.
 
     Takes what `compile_manifest` takes; `opened` gives the texts of files that are open in an editor.
     """
     trouble = Trouble()
-    media = MediaReader(files or Files(), probe or (lambda _file, _limits: ()))
+    media = MediaReader(files or Files(), probe or (lambda _file, _limits: ()), publishes=publishes)
     root = Loader(trouble, media, profile, opened).scope(path, _shown(path), overrides or {})
     scopes = list(_scopes(root))
     for scope in scopes:

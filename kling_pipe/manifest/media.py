@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +22,12 @@ _LONG_DIGITS = re.compile(r"[0-9]{10,19}\Z")
 _IDS = ("element", "voice")
 _FILES = ("image", "audio")
 """Kinds of which a local file may be sent as base64. Which fields take one is data."""
-_LIMITS = {"audio": "lip_sound"}
-"""What a file is measured by where it is named; most kinds have one set of limits."""
+_LIMITS = {"audio": "lip_sound", "image": "image"}
+"""What a file is measured by where it is named; films have limits of their own in each field that takes one."""
+_PUBLISH = (
+    "Name a bucket under `[publish]` in kling-pipe.toml, and it is uploaded there for you; or write a URL."
+    " With --emulator it is taken as it is."
+)
 
 Probe = Callable[[FileRef, str], Sequence[Any]]
 """Local file and the name of its limits -> findings with `rule`, `level`, `message`, `found`, `allowed`, `hint`."""
@@ -48,9 +53,13 @@ class Complaint(NamedTuple):
 
 
 class MediaReader:
-    """Turns literals into values; local files are read and checked once each."""
+    """Turns literals into values; local files are read and checked once each.
 
-    def __init__(self, files: Files, probe: Probe) -> None:
+    `publishes`: what Kling takes by URL only may be a local file, because a run hands out a link to it.
+    """
+
+    def __init__(self, files: Files, probe: Probe, *, publishes: bool = False) -> None:
+        self.publishes = publishes
         self._files = files
         self._probe = probe
         self._probed: dict[tuple[str, str], Sequence[Any]] = {}
@@ -68,21 +77,25 @@ class MediaReader:
             return Literal(text)
         if text.startswith("data:") or (kind in _FILES and _BASE64.match(text)):
             return Literal(text)
-        if kind not in _FILES:
+        if kind not in _FILES and not self.publishes:
             raise NotFound(
                 "KP309",
                 f"Kling takes {_article(kind)} by URL only, and `{_short(text)}` is a local path",
-                hint=f"Put the {kind} on a web server or bucket and write its URL.",
+                hint=_PUBLISH,
             )
-        return self._file(text, folder, limits or _LIMITS.get(kind, "image"))
+        return self._file(text, folder, kind, limits or _LIMITS.get(kind, ""))
 
-    def _file(self, value: str, folder: Path, limits: str) -> Literal:
+    def checked(self, ref: FileRef, limits: str) -> Sequence[Any]:
+        """What is wrong with a file in a field with these limits."""
+        return self._complaints(Path(ref.path).name, ref, limits) if limits else ()
+
+    def _file(self, value: str, folder: Path, kind: str, limits: str) -> Literal:
         file = Path(folder, value)
         try:
             if file.is_dir():
-                raise NotFound("KP303", f"`{value}` is a folder, not a file", hint="Name the picture in it.")
-            ref = self._files.ref(file.absolute())
-            return Literal(ref, self._complaints(value, ref, limits))
+                raise NotFound("KP303", f"`{value}` is a folder, not a file", hint="Name the file in it.")
+            ref = replace(self._files.ref(file.absolute()), kind=kind)  # type: ignore[arg-type]  # one that has files
+            return Literal(ref, self._complaints(value, ref, limits) if limits else ())
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise NotFound(
@@ -116,7 +129,7 @@ def _id(value: Any, kind: str) -> Value:
     )
 
 
-def fitting(value: Value, kind: str, entry: Mapping[str, Any]) -> Value:
+def fitting(value: Value, kind: str, entry: Mapping[str, Any], *, publishes: bool = False) -> Value:
     """The value, if the field takes it in this form: `entry` is what the data says of the field. Raises `NotFound`."""
     if not entry or not isinstance(value, str | FileRef) or kind in _IDS:
         return value
@@ -133,11 +146,9 @@ def fitting(value: Value, kind: str, entry: Mapping[str, Any]) -> Value:
             f"this wants {_article(kind)} by URL, and `{value}` is an id",
             hint="Some operations have a field of its own for ids, such as `video_id`.",
         )
-    elif isinstance(value, FileRef) and not entry.get("base64"):
+    elif isinstance(value, FileRef) and not entry.get("base64") and not publishes:
         raise NotFound(
-            "KP309",
-            f"this field takes {_article(kind)} by URL only, and this is a local file",
-            hint=f"Put the {kind} on a web server or bucket and write its URL.",
+            "KP309", f"this field takes {_article(kind)} by URL only, and this is a local file", hint=_PUBLISH
         )
     return value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kling_pipe.check import scalar
@@ -17,6 +17,7 @@ from kling_pipe.manifest.mention import reference_in
 from kling_pipe.manifest.names import Reference, looks_like_reference, parse_reference
 from kling_pipe.manifest.texts import Texts
 from kling_pipe.manifest.trouble import Path_
+from kling_pipe.model import FileRef
 from kling_pipe.pointers import Pointer
 from kling_pipe.prompts import has_template
 
@@ -140,7 +141,7 @@ class Values:
         try:
             reference = self.reference(value)
             if reference is None:
-                return fitting(self._literal(value, kind, path, entry), kind, entry)
+                return self._fitting(self._literal(value, kind, path, entry), kind, entry)
             if reference.kind != kind:
                 wanted, given = article(kind), article(reference.kind)
                 self._case.refuse(
@@ -150,10 +151,16 @@ class Values:
                     hint=f"Name {wanted} here, such as `{kind}.name`.",
                 )
                 return None
-            return fitting(self.resolve(reference, path), kind, entry)
+            found = self._fitting(self.resolve(reference, path), kind, entry)
+            if isinstance(found, FileRef) and kind == "video":  # where it is named, nobody knows what it is for
+                self._complain(self._case.media.checked(found, str(entry.get("limits", ""))), path)
         except NotFound as problem:
             self._case.report(problem, path)
             return None
+        return found
+
+    def _fitting(self, value: Value, kind: str, entry: Mapping[str, Any]) -> Value:
+        return fitting(value, kind, entry, publishes=self._case.media.publishes)
 
     def _literal(self, value: Any, kind: str, path: Path_, entry: Mapping[str, Any]) -> Value:
         case = self._case
@@ -163,8 +170,12 @@ class Values:
             if isinstance(value, str) and value in case.recipe.scope.entries.get(kind, {}):
                 problem.near = f"{kind}.{value}"  # a name without its kind reads as a path
             raise
-        for finding in literal.findings:
-            case.refuse(
+        self._complain(literal.findings, path)
+        return literal.value
+
+    def _complain(self, findings: Sequence[Any], path: Path_) -> None:
+        for finding in findings:
+            self._case.refuse(
                 finding.rule,
                 path,
                 finding.message,
@@ -174,7 +185,6 @@ class Values:
                 hint=finding.hint,
                 source=finding.source,
             )
-        return literal.value
 
     def reference(self, value: Any) -> Reference | None:
         """The reference that a value writes, or None. Raises `NotFound` for one that cannot be read."""

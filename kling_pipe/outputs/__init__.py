@@ -3,7 +3,20 @@
 from kling_pipe.outputs.bucket import BucketOutputs
 from kling_pipe.outputs.local import LocalOutputs
 from kling_pipe.outputs.names import output_path
+from kling_pipe.outputs.publish import BucketShelf, Publish, Shelf, shelf_name
 from kling_pipe.outputs.sidecar import sidecar_form
 from kling_pipe.outputs.store import Incoming, OutputStore, Stored
 
-__all__ = ["BucketOutputs", "Incoming", "LocalOutputs", "OutputStore", "Stored", "output_path", "sidecar_form"]
+__all__ = [
+    "BucketOutputs",
+    "BucketShelf",
+    "Incoming",
+    "LocalOutputs",
+    "OutputStore",
+    "Publish",
+    "Shelf",
+    "Stored",
+    "output_path",
+    "shelf_name",
+    "sidecar_form",
+]

@@ -21,6 +21,7 @@ from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.outputs.local import LocalOutputs
 from kling_pipe.outputs.store import Stored
+from kling_pipe.unsigned import unsigned
 
 _IN_MEMORY = 8 << 20
 """Results up to this size go out in one request; larger ones in parts, as they come."""
@@ -198,7 +199,7 @@ class BucketOutputs:
         try:
             yield
         except (BaseError, OSError) as error:
-            raise _failed(f"{self.base}/{key}", error) from error
+            raise told(f"{self.base}/{key}", error) from error
 
 
 def opened(url: str) -> Any:
@@ -211,11 +212,12 @@ def opened(url: str) -> Any:
     try:
         return from_url(url)
     except Exception as error:  # the package raises its own errors and ValueError, by scheme
-        raise _failed(url, error) from error
+        raise told(url, error) from error
 
 
-def _failed(where: str, error: Exception) -> LocalStateError:
-    reason = str(error).partition("\n")[0]
+def told(where: str, error: Exception) -> LocalStateError:
+    """What a bucket had to say, and what to do."""
+    reason = unsigned(str(error).partition("\n")[0])
     hint = "check the bucket's name, the credentials in the environment, and run again: nothing is paid twice"
     return LocalStateError(f"`{where}` cannot be used: {reason}", hint=hint)
 

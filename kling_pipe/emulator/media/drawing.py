@@ -144,7 +144,7 @@ def _picture_of(reference: Reference, side: int) -> Image.Image:
 
 
 def _opened(path: Path) -> Image.Image:
-    if path.suffix == ".mp4":
+    if path.suffix in (".mp4", ".mov"):
         from kling_pipe.emulator.media.mp4 import first_frame
 
         return first_frame(path)

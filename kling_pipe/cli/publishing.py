@@ -1,0 +1,59 @@
+"""The `[publish]` table of the settings: where local files go that Kling takes by link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kling_pipe.errors import UsageError
+from kling_pipe.nearest import nearest
+
+if TYPE_CHECKING:
+    from kling_pipe.outputs import Publish
+
+_WORDS: Mapping[str, type | tuple[type, ...]] = {"to": str, "expires": str, "images_over_mb": (int, float)}
+_SECONDS = {"m": 60, "h": 3600, "d": 24 * 3600}
+_TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)([mhd])")
+
+
+def publish_place(settings: Mapping[str, Any], environ: Mapping[str, str]) -> Publish | None:
+    """Where files are published, and how; None when nothing says where. Raises UsageError."""
+    from kling_pipe.outputs import Publish
+
+    table = dict(settings.get("publish", {}))
+    for word, value in table.items():
+        _check(word, value)
+    to = environ.get("KLING_PIPE_PUBLISH") or table.get("to", "")
+    if not to:
+        if table:
+            raise UsageError("`[publish]` does not say where", hint='Write to = "s3://bucket/prefix" there.')
+        return None
+    place = Publish(to)
+    expires = _seconds(table["expires"]) if "expires" in table else place.expires
+    over = round(table["images_over_mb"] * 1_000_000) if "images_over_mb" in table else place.images_over
+    return Publish(to, expires, over)
+
+
+def _check(word: str, value: Any) -> None:
+    if word not in _WORDS:
+        near = nearest(word, _WORDS)
+        hint = f"Did you mean `{near}`?" if near else f"It may say {', '.join(_WORDS)}."
+        raise UsageError(f"`[publish]` has an unknown setting `{word}`", hint=hint)
+    wanted = isinstance(value, _WORDS[word]) and not isinstance(value, bool)
+    if not wanted or (isinstance(value, int | float) and not 0 <= value < 1e6):
+        kind = "text" if _WORDS[word] is str else "a number of megabytes"
+        raise UsageError(f"`{word}` in `[publish]` wants {kind}, not `{value}`", hint="Correct the line, or remove it.")
+
+
+def _seconds(text: str) -> float:
+    from kling_pipe.outputs.publish import LONGEST
+
+    found = _TIME.fullmatch(text.strip())
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    if not 60 <= seconds <= LONGEST:
+        raise UsageError(
+            f'`expires = "{text}"` in `[publish]` is no time that a link can be good for',
+            hint="Write 12h or 2d; a bucket signs for 7d at most, and less than a minute is too short for Kling.",
+        )
+    return seconds

@@ -1,0 +1,109 @@
+"""Local files by link: what Kling takes by URL only, and pictures too large to travel inside a request.
+
+A file is put on the shelf once, before the create that needs it; its link is made anew for every request that is sent
+and stands nowhere else. Keys never see it: a file is digested as its bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kling_pipe.catalog import load as operation_named
+from kling_pipe.engine.reasons import UnusableInputError
+from kling_pipe.errors import LocalStateError
+from kling_pipe.model import FileRef, Json, Plan
+from kling_pipe.outputs import Shelf, shelf_name
+from kling_pipe.plan.budget import pays
+from kling_pipe.pointers import parts
+
+Media = Sequence[Mapping[str, Any]]
+
+
+@dataclass
+class Publisher:
+    """Puts files on a shelf and hands out links. Pictures of more than `images_over` bytes go by link, too."""
+
+    shelf: Shelf
+    images_over: int
+    _there: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def link(self, file: FileRef) -> str:
+        """A link to a file, which is uploaded first if it is not there. Raises LocalStateError."""
+        try:
+            name = await asyncio.to_thread(shelf_name, file)
+            await self._stands(file, name)
+        except OSError as error:
+            raise LocalStateError(f"`{file.path}` cannot be read: {error.strerror or error}") from error
+        return await asyncio.to_thread(self.shelf.link, name)
+
+    async def _stands(self, file: FileRef, name: str) -> None:
+        """One upload for all jobs that ask at once; one that failed is tried again by the next that asks."""
+        known = self._there.get(name)
+        if known is None or (known.done() and (known.cancelled() or known.exception())):
+            known = self._there[name] = asyncio.create_task(asyncio.to_thread(self._put, file, name))
+        await asyncio.shield(known)
+
+    def _put(self, file: FileRef, name: str) -> None:
+        if not self.shelf.stands(name):
+            self.shelf.put(name, Path(file.path), file.sha256)
+
+
+def goes_by_link(file: FileRef, entry: Mapping[str, Any], images_over: float) -> bool:
+    """Whether a file in a field (`entry` is what the operation's data says of it) is published."""
+    return not entry.get("base64") or (file.kind == "image" and file.size > images_over)
+
+
+async def linked(request: Mapping[str, Json], media: Media, publisher: Publisher | None) -> dict[str, Any]:
+    """The request with a link in place of each file that goes by link. Raises UnusableInputError, LocalStateError."""
+    fields = {parts(entry["at"]): entry for entry in media}
+
+    async def value(item: Json, at: tuple[str, ...]) -> Json:
+        if isinstance(item, Mapping):
+            return {name: await value(one, (*at, name)) for name, one in item.items()}
+        if isinstance(item, list | tuple):
+            return [await value(one, (*at, "*")) for one in item]
+        if isinstance(item, FileRef) and at in fields:
+            return await file(item, fields[at])
+        return item
+
+    async def file(item: FileRef, entry: Mapping[str, Any]) -> FileRef | str:
+        if publisher is not None and goes_by_link(item, entry, publisher.images_over):
+            return await publisher.link(item)
+        if publisher is None and not entry.get("base64"):
+            raise UnusableInputError(
+                f"Kling takes a {item.kind} by URL only, and nothing says where `{item.path}` may be published:"
+                " name a bucket under `[publish]` in kling-pipe.toml"
+            )
+        return item
+
+    return {name: await value(item, (name,)) for name, item in request.items()}
+
+
+def files_by_link(plan: Plan, images_over: float) -> list[FileRef]:
+    """The local files that a run of a plan publishes unless they are there already, each once. Pure."""
+    found: dict[str, FileRef] = {}
+    for step in plan.steps:
+        if pays(step):
+            media = operation_named(step.job.operation).kling["media"]
+            found |= {file.sha256: file for file in _by_link(step.job.request, media, images_over)}
+    return list(found.values())
+
+
+def _by_link(request: Json, media: Media, images_over: float) -> Iterator[FileRef]:
+    fields = {parts(entry["at"]): entry for entry in media}
+
+    def inside(item: Json, at: tuple[str, ...]) -> Iterator[FileRef]:
+        if isinstance(item, Mapping):
+            for name, one in item.items():
+                yield from inside(one, (*at, name))
+        elif isinstance(item, list | tuple):
+            for one in item:
+                yield from inside(one, (*at, "*"))
+        elif isinstance(item, FileRef) and at in fields and goes_by_link(item, fields[at], images_over):
+            yield item
+
+    return inside(request, ())
