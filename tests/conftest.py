@@ -19,7 +19,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     """No credentials, no settings, a home that is empty: what a newcomer's machine looks like. Children inherit it."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.upper().startswith(("KLING", "XDG_"))]:
+        for name in [name for name in os.environ if name.upper().startswith(("KLING", "XDG_", "OTEL_", "TRACEPARENT"))]:
             patch.delenv(name)
         for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
             patch.setenv(name, str(home))

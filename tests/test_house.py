@@ -32,7 +32,7 @@ LADDER = (
     ("plan", "pick", "editor", "apidocs"),
     ("workspace", "revisions"),
     ("engine", "gallery", "serve"),
-    ("api", "fleet"),
+    ("api", "fleet", "telemetry"),
     ("lsp",),
     ("top",),
     ("cli",),
@@ -65,6 +65,7 @@ HOMES = {
     "stamina": {"client", "engine"},
     "platformdirs": {"workspace", "cli"},
     "uvloop": {"api", "engine", "emulator"},
+    "opentelemetry": {"telemetry"},
 }
 """Which part of the house may import a package. What is not listed here may not be imported at all."""
 

@@ -11,6 +11,7 @@ import click
 
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
 from kling_pipe.cli.options import environment, place_options
+from kling_pipe.cli.telemetry import telemetry
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def worker(database: str, concurrency: int, drain: bool, takeover: float, env_fi
     campaign names. SIGTERM ends it after what it has in hand; what a killed one had in hand is taken over by others.
     """
     import asyncio
+    import functools
 
     from kling_pipe.fleet.worker import work
     from kling_pipe.workspace import open_workspace
@@ -54,11 +56,14 @@ def worker(database: str, concurrency: int, drain: bool, takeover: float, env_fi
     workspace = open_workspace(Path.cwd(), environ=environment(env_file)).shared_in(database)
 
     async def until_stopped() -> None:
+        from kling_pipe.engine import Seams
         from kling_pipe.engine.signals import stop_on_signals
 
         stop = asyncio.Event()
-        with stop_on_signals(stop):
-            await work(workspace, stop, concurrency=concurrency, heartbeat=takeover, drain=drain, on_event=_say)
+        with stop_on_signals(stop), telemetry("", {}) as watch:
+            seams = Seams(meter=watch)
+            once = functools.partial(work, concurrency=concurrency, heartbeat=takeover, drain=drain)
+            await once(workspace, stop, seams=seams, on_event=_say)
 
     click.echo(f"worker {os.getpid()}: waiting for steps", err=True)
     asyncio.run(until_stopped())
@@ -82,11 +87,11 @@ def cancel(campaign: Campaign) -> None:
     click.echo("\n".join([*taken, f"{len(taken)} steps are cancelled"]))
 
 
-def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int]) -> NoReturn:
-    """Put a plan into the queue, and end: with 75 when there is something to wait for."""
+def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int], *, origin: str = "") -> NoReturn:
+    """Put a plan into the queue, and end: with 75 when there is something to wait for. `origin` is this run's trace."""
     from kling_pipe.fleet.post import enqueue
 
-    _, count = enqueue(plan, workspace, limits)
+    _, count = enqueue(plan, workspace, limits, origin=origin)
     click.echo(f"{count} steps are in the queue; `kling-pipe worker` carries them out, on any machine")
     click.get_current_context().exit(75 if count else 0)
 

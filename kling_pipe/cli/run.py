@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,7 @@ from kling_pipe.cli.fleet import hand_over
 from kling_pipe.cli.logfile import Log, log_file
 from kling_pipe.cli.options import place_options
 from kling_pipe.cli.reviewed import refuse_changes, reviewed
+from kling_pipe.cli.telemetry import telemetry
 from kling_pipe.errors import BudgetExceeded, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def make(
         retry=retry,
         select=campaign.select,
         exclude=campaign.exclude,
-        seams=seams(note=flags["log"].on_request),
+        seams=seams(note=_on_request(flags)),
     )
     if saved is not None:
         refuse_changes(saved[1], found, workspace)
@@ -199,7 +200,7 @@ def make(
     _gate(api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
     _ask(found, workspace, flags)
     if workspace.database and flags["detach"]:
-        hand_over(found, workspace, manifest.limits)
+        hand_over(found, workspace, manifest.limits, origin=flags["watch"].origin if flags["watch"] else "")
     _carry_out(found, manifest, workspace, campaign, flags)
 
 
@@ -211,7 +212,18 @@ def _settle(flags: dict[str, Any], campaign: Campaign) -> None:
     if flags["provenance"] is None:
         flags["provenance"] = settings.get("provenance", True)
     flags["timeout"] = seconds(flags["timeout"] or settings.get("timeout", ""))
-    flags["log"] = click.get_current_context().with_resource(log_file(flags["log_file"], aloud=flags["verbose"]))
+    context = click.get_current_context()
+    flags["log"] = context.with_resource(log_file(flags["log_file"], aloud=flags["verbose"]))
+    facts = {"kling_pipe.verb": context.info_name or "", "kling_pipe.manifest": campaign.manifest.name}
+    flags["watch"] = context.with_resource(telemetry("run", facts))
+
+
+def _on_request(flags: dict[str, Any]) -> Callable[[Mapping[str, Any]], None]:
+    """Who is told of the requests before a run; those of the run itself its meter counts."""
+    from kling_pipe.engine.events import both
+
+    log: Log = flags["log"]
+    return both(flags["watch"].asked, log.on_request) if flags["watch"] else log.on_request
 
 
 def _tell_problems(problems: list[Any], campaign: Campaign) -> None:
@@ -266,6 +278,9 @@ def _carry_out(
     kind: Kind = "quiet" if flags["quiet"] else flags["progress"]
     budget = {**manifest.budget, **amounts(flags.get("budget", ()))}
     log: Log = flags["log"]
+    watch = flags["watch"]
+    if watch:
+        watch.expect(found)
     expected = lessons(workspace).expected
     shown = listeners(kind, found, budget, as_json=flags["as_json"], into=flags["json_into"], expected=expected)
     with shown as (on_event, last):
@@ -274,11 +289,14 @@ def _carry_out(
             workspace,
             on_event=both(log.on_event, on_event),
             settings=_settings(manifest, flags, budget),
-            seams=seams(note=log.on_request),
+            seams=seams(note=log.on_request, meter=watch),
             create=flags.get("create", True),
             signals=True,
         )
-        both(log.last, last)(result_form(result))
+        summary = result_form(result)
+        both(log.last, last)(summary)
+        if watch:
+            watch.last(result.outcomes, summary)
     _report(result, found, workspace, flags["junit_into"])
     if not flags["as_json"]:
         if failed := failures_text(result, lambda verb, *words: command(campaign, verb, *words)):

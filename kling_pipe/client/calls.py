@@ -50,14 +50,16 @@ class _Asked:
     kind: str
     external_task_id: str = ""
     again: str = ""
+    host: str = ""
 
 
 class Client:
     """One account at one base URL.
 
     `transport` and `http` replace the network and the HTTP library. `note` is told of every request: kind, method,
-    path, external_task_id, code (None when there was no answer to believe), seconds, reason, and `again`, why it was
-    sent once more; never headers, bodies or what a URL is signed with.
+    host, path, external_task_id, status (HTTP's, None without an answer), code (None when there was no answer to
+    believe), seconds, reason, and `again`, why it was sent once more; never headers, bodies or what a URL is signed
+    with.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Client:
         note: Note | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self._host = _host(base_url)
         self._signer = Signer(credentials, clock)
         self._http = Http(transport=transport, http=http)
         self._files = Http(transport=transport, http=http, connections=8)
@@ -168,8 +171,8 @@ class Client:
         self._effects.sent("download")
         reason = answer.reason if isinstance(answer, InDoubt) else ""
         code = 0 if isinstance(answer, Downloaded) else answer.status if isinstance(answer, Gone) else None
-        asked = _Asked("download", external_task_id, again)
-        self._tell(asked, "GET", urlsplit(url).path, code, self._clock() - started, reason)
+        asked = _Asked("download", external_task_id, again, _host(url))
+        self._tell(asked, "GET", urlsplit(url).path, 200 if code == 0 else code, code, self._clock() - started, reason)
         return answer
 
     async def _streamed(self, url: str, write: Callable[[bytes], None]) -> Downloaded | Gone | InDoubt:
@@ -210,34 +213,50 @@ class Client:
         headers = {"Authorization": self._signer.header()}
         if body:
             headers["Content-Type"] = "application/json"
-        started = self._clock()
+        started, status = self._clock(), None
         self._effects.sending(method)
         try:
             # Lists stand in no queue behind creates: each moment that an ended task is not seen, a slot is idle.
             http = self._lists if asked.kind == "list" else self._http
             raw = await http.send(method, self.base_url + path, headers, body)
-            answer = _opened(raw)
+            answer, status = _opened(raw), raw.status
         except NoAnswerError as failure:
             answer = InDoubt(failure.reason, failure.sent)
         self._effects.sent(method)
         code = 0 if isinstance(answer, _Envelope) else answer.code if isinstance(answer, Refused) else None
         known = replace(asked, external_task_id=asked.external_task_id or _named(answer))
-        self._tell(known, method, path, code, self._clock() - started, _why(answer))
+        self._tell(known, method, path, status, code, self._clock() - started, _why(answer))
         return answer
 
-    def _tell(self, asked: _Asked, method: str, path: str, code: int | None, seconds: float, reason: str) -> None:
+    def _tell(
+        self,
+        asked: _Asked,
+        method: str,
+        path: str,
+        status: int | None,
+        code: int | None,
+        seconds: float,
+        reason: str,
+    ) -> None:
         self._note(
             {
                 "kind": asked.kind,
                 "method": method,
+                "host": asked.host or self._host,
                 "path": path,
                 "external_task_id": asked.external_task_id,
+                "status": status,
                 "code": code,
                 "seconds": round(seconds, 6),
                 "reason": reason,
                 "again": asked.again,
             }
         )
+
+
+def _host(url: str) -> str:
+    """Host and port of a URL, without what may stand before an @."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _why(answer: _Envelope | Refused | InDoubt) -> str:

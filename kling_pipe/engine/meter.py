@@ -8,8 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kling_pipe.engine.events import Event
+from kling_pipe.model import Job, Record
 
-_PHASES = {"submitted": "kling", "adopted": "kling", "succeeded": "download", "saved": ""}
+_PHASES = {
+    "retrying": "submit",
+    "submitted": "kling",
+    "adopted": "kling",
+    "succeeded": "download",
+    "saved": "",
+    "failed": "",
+}
 """The phase that an event of a job begins; times between are added up."""
 
 _SIGNS = {"submitted": 1, "adopted": 1, "succeeded": -1, "failed": -1}
@@ -34,7 +42,10 @@ class _Use:
 
 @dataclass(slots=True)
 class Meter:
-    """One run's counters. Times are the run's own clock, in seconds."""
+    """One run's counters. Times are the run's own clock, in seconds.
+
+    Who wants to tell more of a run than its sums extends this class: `moved`, `taken` and `ended` say what happens.
+    """
 
     requests: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
@@ -51,21 +62,45 @@ class Meter:
 
     def ready(self, address: str, now: float) -> None:
         """A job could begin, and queues for its slots."""
-        self._phase(address, "queue", now)
+        self.moved(address, "queue", now)
 
     def begun(self, address: str, pools: Iterable[tuple[str, int]], now: float) -> None:
         """A job got its slots: so many of each pool while its task lives."""
-        self._phase(address, "", now)
+        self.moved(address, "submit", now)
         self._pools[address] = tuple(pools)
 
     def event(self, event: Event) -> None:
         """Something happened to a job."""
         if event.type in _PHASES:
-            self._phase(event.address, _PHASES[event.type], event.at)
+            self.moved(event.address, _PHASES[event.type], event.at)
             self.saved += event.type == "saved"
         if event.type in _SIGNS:
             for name, weight in self._pools.get(event.address, ()):
                 self._uses[name].change(_SIGNS[event.type] * weight, event.at)
+
+    def moved(self, address: str, phase: str, now: float) -> None:
+        """A job is in another phase now: `queue`, `submit`, `kling`, `download`, or "" for none."""
+        before, since = self._phases.get(address, ("", now))
+        if before == phase:
+            return
+        self._phases.pop(address, None)
+        if before:
+            self.seconds[before] += max(0.0, now - since)
+        if phase:
+            self._phases[address] = (phase, now)
+
+    def taken(self, job: Job, origin: str) -> None:
+        """A worker took a job out of a queue; `origin` is the trace of the run that put it there, or ""."""
+
+    def ended(self, address: str, ending: str, record: Record | None, message: str, now: float) -> None:
+        """A job has its last word: `made`, `reused`, `failed` or `waiting`, and why."""
+        del ending, record, message  # for those who extend this class
+        self.moved(address, "", now)
+        self._pools.pop(address, None)
+
+    def in_use(self) -> dict[str, int]:
+        """Slots that hold a task now, by pool."""
+        return {name: use.in_use for name, use in list(self._uses.items())}
 
     def form(self, limits: Mapping[str, int]) -> dict[str, Any]:
         """The counters as JSON. `limits` are the slots that each pool has at the end."""
@@ -76,13 +111,6 @@ class Meter:
             "job_seconds": {name: round(self.seconds[name], 3) for name in ("queue", "kling", "download")},
             "slots": {name: _used(use, limits[name]) for name, use in self._uses.items() if name in limits},
         }
-
-    def _phase(self, address: str, phase: str, now: float) -> None:
-        before, since = self._phases.pop(address, ("", now))
-        if before:
-            self.seconds[before] += max(0.0, now - since)
-        if phase:
-            self._phases[address] = (phase, now)
 
 
 def _used(use: _Use, limit: int) -> dict[str, float]:

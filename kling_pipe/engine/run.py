@@ -44,7 +44,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """What a test or a caller may replace: effects, the clock (seconds since 1970), sleep, network, request log."""
+    """What a test or a caller may replace: effects, clock (seconds since 1970), sleep, network, request log, meter."""
 
     effects: Effects | None = None
     clock: Callable[[], float] = time.time
@@ -52,6 +52,7 @@ class Seams:
     transport: Any = None
     http: Any = None
     note: Note | None = None
+    meter: Meter | None = None
 
 
 async def refresh(
@@ -91,7 +92,7 @@ async def run(
     settings, seams = settings or Settings(), seams or Seams()
     store = workspace.store(seams.effects)
     try:
-        meter = Meter()
+        meter = seams.meter or Meter()
         async with _client(workspace, seams, meter.request) as client:
             context = _context(workspace, store, client, settings, seams)
             context.on_event, context.meter = both(meter.event, on_event), meter
@@ -111,9 +112,10 @@ async def at_work(
     seams = seams or Seams()
     store = workspace.store(seams.effects)
     try:
-        async with _client(workspace, seams) as client:
+        meter = seams.meter or Meter()
+        async with _client(workspace, seams, meter.request) as client:
             context = _context(workspace, store, client, settings or Settings(), seams)
-            context.on_event = on_event
+            context.on_event, context.meter = both(meter.event, on_event), meter
             try:
                 yield context
             finally:

@@ -273,6 +273,8 @@ class LocalRunner:
     def _note(self, outcome: Outcome) -> None:
         step, record = outcome.step, outcome.record
         self.outcomes[outcome.address] = outcome
+        now = self.context.clock()
+        self.context.meter.ended(outcome.address, outcome.ending, record, outcome.message, now)
         if outcome.ending in ("made", "reused") and record is not None:
             self.records[outcome.address] = record
             if not (record.source == "lock" and record.address == outcome.address):

@@ -14,10 +14,11 @@ from kling_pipe.model import Plan
 from kling_pipe.workspace import Workspace
 
 
-def enqueue(plan: Plan, workspace: Workspace, limits: Mapping[str, int]) -> tuple[str, int]:
+def enqueue(plan: Plan, workspace: Workspace, limits: Mapping[str, int], *, origin: str = "") -> tuple[str, int]:
     """Put a plan into the queue of its account. Returns the campaign's name there, and how many steps are to be done.
 
-    What is made already is written into the shared ledger, so that workers find it. Raises LocalStateError.
+    What is made already is written into the shared ledger, so that workers find it. `origin` is the `traceparent` of
+    the run that does this, which the workers' traces stand below. Raises LocalStateError.
     """
     if workspace.emulator_state is not None:
         raise UsageError(
@@ -31,7 +32,7 @@ def enqueue(plan: Plan, workspace: Workspace, limits: Mapping[str, int]) -> tupl
                 store.put(replace(step.record, source="ledger"), expected=None)
         board.install(session)
         name = secrets.token_hex(8)
-        form = {"out": workspace.out, "bucket": workspace.bucket, "limits": dict(limits)}
+        form = {"out": workspace.out, "bucket": workspace.bucket, "limits": dict(limits), "origin": origin}
         return name, board.post(session, name, plan, workspace.account, form)
     finally:
         session.close()

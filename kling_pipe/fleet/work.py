@@ -55,22 +55,30 @@ class Bench:
         records = {need: self.context.store.get(name) for need, name in place.needs.items()}
         context = self._context(place, records)
         self.limits.update(place.campaign["limits"])
-        want = wanted(job)
+        want, meter = wanted(job), context.meter
+        meter.taken(job, str(place.campaign.get("origin", "")))
+        meter.ready(address, context.clock())
         await context.slots.take(want)
-        if not board.is_queued(self.session, campaign, address):  # cancelled while it waited for slots
-            context.slots.release(want)
-            return
+        record, failed = None, ""
         try:
+            if not board.is_queued(self.session, campaign, address):  # cancelled while it waited for slots
+                context.slots.release(want)
+                return
+            meter.begun(address, want.pools, context.clock())
             record = await run_job(job, place.form["attempt"], context, want, last=place.form["last"])
+            if record.state == "succeed":
+                board.done(self.session, self.workspace.account, campaign, address, record.external_task_id)
+            elif record.state == "failed":
+                failed = record.message or "it failed"
         except NoRoomError:
             raise
         except JobError as error:
-            board.failed(self.session, campaign, address, error.message)
-            return
-        if record.state == "succeed":
-            board.done(self.session, self.workspace.account, campaign, address, record.external_task_id)
-        elif record.state == "failed":
-            board.failed(self.session, campaign, address, record.message or "it failed")
+            failed = error.message
+        finally:
+            ending = "failed" if failed else "made" if record and record.state == "succeed" else "waiting"
+            meter.ended(address, ending, record, failed, context.clock())
+        if failed:
+            board.failed(self.session, campaign, address, failed)
 
     def _context(self, place: board.Place, records: dict[str, Record | None]) -> Context:
         bucket, out = str(place.campaign["bucket"]), str(place.campaign["out"])
