@@ -21,10 +21,14 @@ SKEW = 5
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """An access key and its secret: tokens are signed here (JWT HS256)."""
+    """An access key and its secret: tokens are signed here (JWT HS256).
+
+    `api_key` is the same account's API key where it is known for sure, for calls that take no signed token.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
+    api_key: str = field(default="", repr=False)
 
     @property
     def key_id(self) -> str:
@@ -33,6 +37,11 @@ class AccessKey:
 
     def __repr__(self) -> str:
         return f"AccessKey({self.access_key[:4]}…)"
+
+
+def branch(key: AccessKey, name: str) -> AccessKey:
+    """The key of a further account beside another one, as the emulator has them."""
+    return AccessKey(f"{key.access_key}.{name}", key.secret_key, f"{key.api_key}.{name}" if key.api_key else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +101,14 @@ class Signer:
         self._token = ""
         self._until = 0.0
 
-    def header(self) -> str:
-        """`Bearer <token>`."""
-        if isinstance(self._credentials, ApiKey):
+    @property
+    def has_key(self) -> bool:
+        """Whether there is an API key for calls that take no signed token."""
+        return bool(self._credentials.api_key)
+
+    def header(self, *, plain: bool = False) -> str:
+        """`Bearer <token>`; with `plain` the API key, where there is one."""
+        if isinstance(self._credentials, ApiKey) or (plain and self._credentials.api_key):
             return f"Bearer {self._credentials.api_key}"
         now = self._clock()
         if now >= self._until - MARGIN:

@@ -27,6 +27,7 @@ LADDER = (
     ("source", "prompts", "select"),
     ("report", "format"),
     ("check", "cost", "made"),
+    ("standards",),
     ("client", "emulator", "contracts"),
     ("manifest", "problems"),
     ("plan", "pick", "editor", "apidocs"),

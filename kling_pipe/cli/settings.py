@@ -21,6 +21,8 @@ WORDS: Mapping[str, type] = {
     "publish": dict,
     "rules": dict,
     "timeout": str,
+    "standard": str,
+    "spread": str,
 }
 """What a settings file may say; `rules` is the table of problem levels, `publish` that of files that go by link."""
 

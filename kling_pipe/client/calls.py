@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from kling_pipe.auth import Credentials, Signer
 from kling_pipe.catalog import Operation
@@ -26,9 +26,11 @@ from kling_pipe.client.answers import (
 )
 from kling_pipe.client.body import Body, body_of
 from kling_pipe.client.codes import code_row
+from kling_pipe.client.forms import Call, First, Form, Page, Second, first_page, no_key
 from kling_pipe.client.http import Http, NoAnswerError, RawAnswer
 from kling_pipe.effects import Effects
 from kling_pipe.model import Json
+from kling_pipe.standards import FIRST, form, row, speaks
 from kling_pipe.unsigned import unsigned
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -51,6 +53,7 @@ class _Asked:
     external_task_id: str = ""
     again: str = ""
     host: str = ""
+    plain: bool = False
 
 
 class Client:
@@ -59,7 +62,7 @@ class Client:
     `transport` and `http` replace the network and the HTTP library. `note` is told of every request: kind, method,
     host, path, external_task_id, status (HTTP's, None without an answer), code (None when there was no answer to
     believe), seconds, reason, and `again`, why it was sent once more; never headers, bodies or what a URL is signed
-    with.
+    with. `standard` is the form in which requests go out where there is a choice.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Client:
         sleep: Sleep = asyncio.sleep,
         effects: Effects | None = None,
         note: Note | None = None,
+        standard: str = FIRST,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._host = _host(base_url)
@@ -84,6 +88,8 @@ class Client:
         self._sleep = sleep
         self._effects = effects or Effects()
         self._note = note or (lambda _: None)
+        self._standard = standard
+        self._first, self._second = First(), Second()
 
     async def __aenter__(self) -> Client:
         return self
@@ -102,18 +108,26 @@ class Client:
     ) -> Created | Refused | InDoubt:
         """Create a task. Sent once; once more only when Kling refused the token's time."""
         own = {"external_task_id": external_task_id} if "external_task_id" in operation.fields else {}
-        body = body_of({**request, **own})
-        asked = _Asked("create", external_task_id, again)
-        answer = await self._signed(asked, str(operation.kling["method"]), operation.path, body)
+        wanted = self._form(operation, request)
+        call = no_key() if wanted.plain and not self._signer.has_key else wanted.create(operation, {**request, **own})
+        if isinstance(call, Refused):
+            return call
+        asked = _Asked("create", external_task_id, again, plain=wanted.plain)
+        answer = await self._signed(asked, call.method, call.path, body_of(call.fields or {}))
         if not isinstance(answer, _Envelope):
             return answer
         if not isinstance(answer.data, Mapping):
             return InDoubt("Kling accepted the request and named no task")
+        task = wanted.created(answer.data)
         if operation.kling.get("synchronous"):
-            return Created(TaskState.read({"task_status": operation.kling["states"]["success"][0], **answer.data}))
-        if not answer.data.get("task_id"):
+            return Created(TaskState.read({"task_status": operation.kling["states"]["success"][0], **task}))
+        if not task.get("task_id"):
             return InDoubt("Kling accepted the request and named no task")
-        return Created(TaskState.read(answer.data))
+        return Created(TaskState.read(task))
+
+    def _form(self, operation: Operation, request: Mapping[str, Json]) -> Form:
+        model = str(request.get(operation.kling["pool"]["model"] or "", ""))
+        return self._second if speaks(self._standard, operation.name, model) else self._first
 
     async def prepare(
         self, path: str, fields: Mapping[str, Json], *, external_task_id: str = ""
@@ -124,36 +138,82 @@ class Client:
             return answer
         return Prepared(answer.data if isinstance(answer.data, Mapping) else {})
 
-    async def get(self, operation: Operation, task: str) -> Found | NotFound | Refused | InDoubt:
-        """One task by its id or its external id."""
+    async def get(
+        self,
+        operation: Operation,
+        task: str,
+        request: Mapping[str, Json] | None = None,
+        *,
+        everywhere: bool = False,
+    ) -> Found | NotFound | Refused | InDoubt:
+        """One task by its id or its external id.
+
+        `request` is what it was asked for with: some models exist in one standard alone. `everywhere`: also where it
+        is most likely not.
+        """
         if operation.kling["lookup"] == "none":
             return NotFound()
-        answer = await self._read("get", f"{operation.path}/{quote(task, safe='')}")
-        # Kling answers an unknown id like any bad value; a GET has no other value than the id.
-        if isinstance(answer, Refused) and answer.row.read == "not_found":
-            return NotFound()
-        if not isinstance(answer, _Envelope):
-            return answer
-        return Found(TaskState.read(answer.data)) if answer.data else NotFound()
+        for wanted in self._forms(operation, request or {}, everywhere=everywhere):
+            for question in wanted.questions(operation, task):
+                answer = await self._read("get", question.call, plain=wanted.plain)
+                # Kling answers an unknown id like any bad value; a GET has no other value than the id.
+                if isinstance(answer, Refused) and answer.row.read == "not_found":
+                    continue
+                if not isinstance(answer, _Envelope):
+                    return answer
+                if found := question.found(answer.data):
+                    return Found(TaskState.read(found))
+        return NotFound()
 
-    async def list(self, operation: Operation, page: int, size: int) -> Listed | Refused | InDoubt:
-        """One page of an operation's tasks, newest first. Pages count from 1."""
-        return await self._listed(operation.path, page, size)
+    def _forms(self, operation: Operation, request: Mapping[str, Json], *, everywhere: bool) -> Iterator[Form]:
+        """Where a task may be, the likeliest first. Nobody promises that one standard shows what the other made."""
+        if not self._signer.has_key or form(operation.name) is None:
+            yield self._first
+        elif self._form(operation, request).plain:
+            yield from (self._second, self._first)
+        else:
+            yield from (self._first, self._second) if everywhere else (self._first,)
+
+    def at_once(self, operation: Operation) -> int:
+        """How many tasks `by_ids` and `by_names` take; 0 where they cannot be asked for together."""
+        return self._second.most if self._lists_all(operation) else 0
+
+    async def by_ids(self, ids: list[str]) -> Listed | Refused | InDoubt:
+        """Tasks by their ids, at most `at_once`; what is not known is missing in the answer."""
+        return await self._asked_for(self._second.by_ids(ids))
+
+    async def by_names(self, names: list[str]) -> Listed | Refused | InDoubt:
+        """The same by external ids."""
+        return await self._asked_for(self._second.by_external_ids(names))
+
+    async def _asked_for(self, call: Call) -> Listed | Refused | InDoubt:
+        answer = await self._read("list", call, plain=True)
+        return Listed(self._second.rows_of(answer.data), full=False) if isinstance(answer, _Envelope) else answer
+
+    async def list(
+        self, operation: Operation, page: int, size: int, *, everything: bool = False
+    ) -> Listed | Refused | InDoubt:
+        """One page of an operation's tasks, newest first. Pages count from 1.
+
+        `everything`: by the first standard, whose list forgets nothing; the second's holds 30 days.
+        """
+        wanted = self._second if self._lists_all(operation) and not everything else self._first
+        return await self._listed(wanted.page(operation, page, size), plain=wanted.plain)
+
+    def _lists_all(self, operation: Operation) -> bool:
+        return self._standard != FIRST and self._signer.has_key and form(operation.name) is not None
 
     async def presets(self, operation: Operation, page: int, size: int) -> Listed | Refused | InDoubt:
         """One page of Kling's ready-made results, in the shape of a list."""
-        return await self._listed(operation.kling["presets"]["path"], page, size)
+        return await self._listed(first_page(operation.kling["presets"]["path"], page, size))
 
-    async def _listed(self, path: str, page: int, size: int) -> Listed | Refused | InDoubt:
-        answer = await self._read("list", f"{path}?{urlencode({'pageNum': page, 'pageSize': size})}")
-        if not isinstance(answer, _Envelope):
-            return answer
-        rows = answer.data or []
-        return Listed(tuple(rows), len(rows) >= size)
+    async def _listed(self, page: Page, *, plain: bool = False) -> Listed | Refused | InDoubt:
+        answer = await self._read("list", page.call, plain=plain)
+        return Listed(*page.read(answer.data)) if isinstance(answer, _Envelope) else answer
 
     async def ask(self, path: str, query: Mapping[str, Any]) -> Prepared | Refused | InDoubt:
         """A question about the account. Its answer has a second envelope in the first; what is in that is given."""
-        answer = await self._read("ask", f"{path}?{urlencode(query)}")
+        answer = await self._read("ask", Call("GET", f"{path}?{urlencode(query)}"))
         if not isinstance(answer, _Envelope):
             return answer
         data = answer.data if isinstance(answer.data, Mapping) else {}
@@ -190,15 +250,16 @@ class Client:
             return InDoubt(failure.reason, failure.sent)
         return Downloaded(size)
 
-    async def _read(self, kind: str, path: str) -> _Envelope | Refused | InDoubt:
-        wait, asked = _FIRST_WAIT, _Asked(kind)
+    async def _read(self, kind: str, call: Call, *, plain: bool = False) -> _Envelope | Refused | InDoubt:
+        body = body_of(call.fields) if call.fields is not None else None
+        wait, asked = _FIRST_WAIT, _Asked(kind, plain=plain)
         for _ in range(_READ_TRIES - 1):
-            answer = await self._signed(asked, "GET", path)
+            answer = await self._signed(asked, call.method, call.path, body)
             if isinstance(answer, _Envelope) or (isinstance(answer, Refused) and answer.row.read != "retry"):
                 return answer
             await self._sleep(answer.retry_after or wait)
-            wait, asked = wait * 2, _Asked(kind, again=_why(answer))
-        return await self._signed(asked, "GET", path)
+            wait, asked = wait * 2, replace(asked, again=_why(answer))
+        return await self._signed(asked, call.method, call.path, body)
 
     async def _signed(
         self, asked: _Asked, method: str, path: str, body: Body | None = None
@@ -210,11 +271,12 @@ class Client:
         return answer
 
     async def _once(self, asked: _Asked, method: str, path: str, body: Body | None) -> _Envelope | Refused | InDoubt:
-        headers = {"Authorization": self._signer.header()}
+        headers = {"Authorization": self._signer.header(plain=asked.plain)}
         if body:
             headers["Content-Type"] = "application/json"
         started, status = self._clock(), None
-        self._effects.sending(method)
+        effect = "GET" if asked.kind == "list" else method  # a question, however it is asked
+        self._effects.sending(effect)
         try:
             # Lists stand in no queue behind creates: each moment that an ended task is not seen, a slot is idle.
             http = self._lists if asked.kind == "list" else self._http
@@ -222,7 +284,7 @@ class Client:
             answer, status = _opened(raw), raw.status
         except NoAnswerError as failure:
             answer = InDoubt(failure.reason, failure.sent)
-        self._effects.sent(method)
+        self._effects.sent(effect)
         code = 0 if isinstance(answer, _Envelope) else answer.code if isinstance(answer, Refused) else None
         known = replace(asked, external_task_id=asked.external_task_id or _named(answer))
         self._tell(known, method, path, status, code, self._clock() - started, _why(answer))
@@ -269,7 +331,9 @@ def _why(answer: _Envelope | Refused | InDoubt) -> str:
 def _named(answer: _Envelope | Refused | InDoubt) -> str:
     """The external id of the task that an answer is about."""
     data = answer.data if isinstance(answer, _Envelope) else None
-    return TaskState.read(data).external_task_id if isinstance(data, Mapping) else ""
+    if not isinstance(data, Mapping):
+        return ""
+    return TaskState.read(data if "task_id" in data else row(data)).external_task_id
 
 
 def _opened(raw: RawAnswer) -> _Envelope | Refused | InDoubt:

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
 from kling_pipe.catalog import Operation
-from kling_pipe.emulator import before, elements, results
+from kling_pipe.emulator import before, elements, results, second
 from kling_pipe.emulator.answers import Answer, Refusal, success
 from kling_pipe.emulator.fate import PLAIN, Extra
+from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.wire import Request
 from kling_pipe.emulator.world import World
+from kling_pipe.standards.table import FIRST, SECOND, endpoints, exists_in
 
 Handler = Callable[[Request, str], Answer]
+_OTHER: Mapping[str, Mapping[str, str]] = {"/account/costs": {"GET": "costs"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a path leads: an operation (if any), and what kind of request it is. `name` is the id in the path."""
+    """Where a path leads: an operation (if any), and what kind of request it is. `name` is the id in the path.
+
+    `form` is the standard that it belongs to, "" for the first.
+    """
 
     kind: str
     pattern: str
     operation: Operation | None = None
     name: str = ""
+    form: str = ""
 
 
 class Api:
@@ -62,8 +69,10 @@ class Api:
             return Route(_kind({"GET": "presets"}, method), path, operation)
         if operation := self._deletes.get(path):
             return Route(_kind({"POST": "delete"}, method), path, operation)
-        if path == "/account/costs":
-            return Route(_kind({"GET": "costs"}, method), path)
+        if found := second.kinds(path) or _OTHER.get(path):
+            end = endpoints().get(path)
+            made = self.world.operations[end.operation] if end else None
+            return Route(_kind(found, method), path, made, form="" if path in _OTHER else SECOND)
         for parent, operation in self._operations.items():
             if path.startswith(f"{parent}/"):
                 if operation.kling["lookup"] == "none":
@@ -77,6 +86,8 @@ class Api:
             self.route(request.method, request.path)
         if self.world.options.strict:
             _strict(request)
+        if route.form:
+            return self._second(request, route, account, extra)
         if route.operation is None:
             return self._costs(request, account)
         if route.kind == "create":
@@ -90,10 +101,19 @@ class Api:
         }
         return handlers[route.kind](request, route, route.operation, account)
 
+    def _second(self, request: Request, route: Route, account: str, extra: Extra) -> Answer:
+        if route.kind == "create":
+            end = endpoints()[route.pattern]
+            return second.create(self.world, request, end, account, replace(extra, form=SECOND))
+        return (second.get if route.kind == "get" else second.page)(self.world, request, account)
+
     def _create(self, request: Request, operation: Operation, account: str, extra: Extra) -> Answer:
         body = request.json()
         if self.world.options.strict and (empty := [name for name, value in body.items() if value == ""]):
             raise Refusal(1201, f"{empty[0]} value '' is invalid")
+        model = operation.kling["pool"]["model"]
+        if model and not exists_in(FIRST, operation.name, str(body.get(model))):
+            raise Refusal(1201, f"{model} value '{body[model]}' is invalid")
         task = self.world.create(account, operation, body, extra)
         if operation.kling.get("synchronous"):
             return success(results.text(self.world, task, self.world.advance()))
@@ -106,13 +126,19 @@ class Api:
     def _get(self, _: Request, route: Route, operation: Operation, account: str) -> Answer:
         now = self.world.advance()
         task = self.world.index.find(account, operation.name, route.name, now)
+        if not self._is_shown(task):
+            raise Refusal(1201, f"Task not found by id/external id: {route.name}")
         return success(results.text(self.world, task, now))
 
     def _list(self, request: Request, _: Route, operation: Operation, account: str) -> Answer:
         now = self.world.advance()
         number, size = _page(request, operation)
-        tasks = self.world.index.page(account, operation.name, number, size, now)
+        page = self.world.index.page(account, operation.name, number, size, now)
+        tasks = [task for task in page if self._is_shown(task)]
         return success(f"[{','.join(results.text(self.world, task, now) for task in tasks)}]")
+
+    def _is_shown(self, task: Task) -> bool:
+        return not (task.form and self.world.options.standards_apart)
 
     def _list_presets(self, request: Request, _: Route, operation: Operation, __: str) -> Answer:
         number, size = _page(request, operation)

@@ -24,16 +24,21 @@ class Gate:
         self._by_api_key = {account.api_key: account for account in known}
         self._checked: dict[str, tuple[Account, float, float]] = {}
 
-    def account(self, authorization: str, seconds: float) -> Account:
-        """The account of a header at a time (s since 1970). Raises Refusal 1000 to 1004."""
+    def account(self, authorization: str, seconds: float, *, plain: bool = False) -> Account:
+        """The account of a header at a time (s since 1970). Raises Refusal 1000 to 1004.
+
+        `plain`: an API key opens, and no token.
+        """
         if not authorization.strip():
             raise Refusal(1001)
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise Refusal(1000, "Authorization must be `Bearer <token>`")
-        if token in self._by_api_key:
-            return self._by_api_key[token]
+        if found := _known(self._by_api_key, token):
+            return found
+        if plain:
+            raise Refusal(1002, "this API takes an API key")
         if token not in self._checked:
             self._remember(token, self._verified(token))
         account, not_before, expires = self._checked[token]

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from kling_pipe.emulator import results
+from kling_pipe.emulator import results, second_answers
 from kling_pipe.emulator.faults import CALLBACK, Faults, Subject
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.world import World
@@ -77,12 +77,19 @@ class Callbacks:
         if rule and rule.fault == "callback_lost":
             self._world.tally.callbacks["lost by a fault"] += 1
             return
-        data = results.full(self._world, task, moment)
-        body = json.dumps({name: data[name] for name in TOLD if name in data}).encode()
+        status, body = self._told(task, moment)
         loop = asyncio.get_running_loop()
         for _ in range(2 if rule else 1):
-            sent = loop.run_in_executor(self._threads, self._post, url, body, f"{task.task_id}-{data['task_status']}")
+            sent = loop.run_in_executor(self._threads, self._post, url, body, f"{task.task_id}-{status}")
             sent.add_done_callback(self._count)
+
+    def _told(self, task: Task, moment: int) -> tuple[str, bytes]:
+        """What is said, in the words of the standard that the task was made in."""
+        if task.form:
+            data = second_answers.full(self._world, task, moment)
+            return str(data["status"]), json.dumps(data).encode()
+        data = results.full(self._world, task, moment)
+        return str(data["task_status"]), json.dumps({name: data[name] for name in TOLD if name in data}).encode()
 
     def _post(self, url: str, body: bytes, message_id: str) -> str:
         headers = {"Content-Type": "application/json", **self._signed(body, message_id)}

@@ -25,7 +25,7 @@ class Extra:
     """What comes with a request beside its body: the host that it was sent to, and what faults do to its task.
 
     `failure` is the message to fail with, `slow` adds seconds, `invisible` hides the task for so many seconds, in which
-    its external id is refused again or not (`refuses_duplicates`).
+    its external id is refused again or not (`refuses_duplicates`). `form` is the standard it came in, "" for the first.
     """
 
     host: str = ""
@@ -33,6 +33,7 @@ class Extra:
     slow: float = 0.0
     invisible: float = 0.0
     refuses_duplicates: bool = True
+    form: str = ""
 
 
 PLAIN = Extra()
@@ -83,4 +84,5 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
         visible_at=order.now + int(extra.invisible * 1000),
         refuses_duplicates=extra.refuses_duplicates,
         host=extra.host,
+        form=extra.form,
     )

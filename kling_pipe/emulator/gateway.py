@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from kling_pipe.emulator import second
 from kling_pipe.emulator.answers import Answer, Refusal
 from kling_pipe.emulator.api import Api, Route
 from kling_pipe.emulator.auth import Gate
@@ -60,7 +61,8 @@ class Gateway:
         rule = self.faults.strike(self._subject(REQUEST, request, route)) if self.faults.rules else None
 
         async def handle() -> Answer:
-            account = self._gate.account(request.headers.get("authorization", ""), time.time())
+            plain = bool(route.form)
+            account = self._gate.account(request.headers.get("authorization", ""), time.time(), plain=plain)
             answer = self._api.answer(request, route, account.name, self._extra(request, route))
             self._begin(route)
             return answer
@@ -126,7 +128,8 @@ class Gateway:
         external_id = route.name
         if route.kind == "create":
             try:
-                external_id = str(request.json().get("external_task_id") or "")
+                body = request.json()
+                external_id = second.external_id(body) if route.form else str(body.get("external_task_id") or "")
             except Refusal:
                 external_id = ""
         elif task := self.world.index.by_task_id.get(route.name):

@@ -20,7 +20,9 @@ class Options:
     within 30 %) varies it by a hash of the external id; `per_clip_second` makes it follow the length of the clip.
     `latency` delays each answer.
     `slots` are parallel tasks per pack type (and per model with `slots_per_model`); `packs` are the units an account
-    has (a pack that is not named never runs out). `over_limit_http` is the HTTP status of code 1303: 429 or 200.
+    has (a pack that is not named never runs out); in both `NAME/video` is for the account NAME alone.
+    `over_limit_http` is the HTTP status of code 1303: 429 or 200.
+    `standards_apart` hides from each of the vendor's two standards what was made in the other.
     `reuse_failed_ids` allows an external id again when its task failed. `media` is `real` or `tiny`, `media_bytes`
     pads tiny files. `url_seconds` is how long one signed URL works. `keys` are further accounts, `ACCESS:SECRET`.
     `idle_exit` ends the server after so many quiet seconds (0: never).
@@ -41,6 +43,7 @@ class Options:
     slots_per_model: bool = False
     over_limit_http: int = 429
     reuse_failed_ids: bool = False
+    standards_apart: bool = False
     packs: Mapping[str, float] = field(default_factory=dict)
     max_body: int = 192 * 1024 * 1024
     url_seconds: int = 30 * 24 * 3600
@@ -84,6 +87,7 @@ _HELP: Mapping[str, str] = {
     "slots": "parallel tasks per pack type, such as video=5,image=9",
     "slots_per_model": "count slots per model as well",
     "over_limit_http": "HTTP status of code 1303: 429 or 200",
+    "standards_apart": "hide from each standard the tasks that were made in the other",
     "reuse_failed_ids": "allow the external id of a failed task again",
     "packs": "units an account has, such as video=100,image=500",
     "max_body": "largest request body in bytes",

@@ -17,6 +17,7 @@ class Task:
 
     `failure` is the message it will fail with, or empty. `units` is what it will cost on success.
     `slot` names the pool in which it holds `weight` places, or is empty. Before `visible_at` queries do not find it.
+    `body` is in the first standard's words whatever it came in; `form` is the standard, empty for the first.
     """
 
     seq: int
@@ -40,6 +41,7 @@ class Task:
     visible_at: int = 0
     refuses_duplicates: bool = True
     host: str = ""
+    form: str = ""
     told: int = 0
     cached: tuple[str, int, str] = field(default=("", 0, ""), compare=False, repr=False)
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from kling_pipe.engine.settings import Settings
 from kling_pipe.errors import UsageError
+from kling_pipe.standards import heard
 
 Told = Callable[[str, str], None]
 """Called with a task's id and its status."""
@@ -91,9 +92,10 @@ class Receiver:
             form = json.loads(body)
         except ValueError:
             return "400 Bad Request"
-        if not isinstance(form, dict) or not isinstance(form.get("task_id"), str):
+        told = heard(form) if isinstance(form, dict) else None
+        if told is None:
             return "400 Bad Request"
-        self._told(form["task_id"], str(form.get("task_status") or ""))
+        self._told(*told)
         return "200 OK"
 
     def _is_signed(self, headers: Mapping[str, str], body: bytes) -> bool:

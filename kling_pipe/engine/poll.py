@@ -158,8 +158,11 @@ class Poller:
 
     async def _look(self, group: _Group, due: list[Watch]) -> None:
         unseen: list[Watch] | None = due
-        if len(due) >= _BY_LIST_FROM:
+        at_once = self._client.at_once(group.operation)
+        if len(due) >= max(_BY_LIST_FROM, at_once * _BY_LIST_FROM):
             unseen = await self._look_by_list(group, due)
+        if at_once and unseen:
+            unseen = await self._look_by_ids(group, unseen, at_once)
         answers = await asyncio.gather(*(self._look_at_one(group, watch) for watch in unseen or ()))
         self._note_reach(group, answered=unseen is not None and (any(answers) or not answers))
 
@@ -184,8 +187,22 @@ class Poller:
                 break
         return list(unseen.values())
 
+    async def _look_by_ids(self, group: _Group, due: list[Watch], at_once: int) -> list[Watch] | None:
+        """So many with each question. Gives those that no answer held; None if a question failed."""
+        unseen = {watch.task_id: watch for watch in due}
+        ids = list(unseen)
+        for start in range(0, len(ids), at_once):
+            answer = await self._client.by_ids(ids[start : start + at_once])
+            if not isinstance(answer, Listed):
+                self._failed(answer)
+                return None
+            for task in answer.tasks:
+                if watch := unseen.pop(task.task_id, None):
+                    self._tell(group.operation, watch, task)
+        return list(unseen.values())
+
     async def _look_at_one(self, group: _Group, watch: Watch) -> bool:
-        answer = await self._client.get(group.operation, watch.task_id)
+        answer = await self._client.get(group.operation, watch.task_id, everywhere=True)
         if isinstance(answer, Found):
             self._tell(group.operation, watch, answer.task)
         elif isinstance(answer, NotFound):

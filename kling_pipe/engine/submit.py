@@ -147,10 +147,10 @@ class Submission:
         # An id that was sent before and is refused now most likely exists and is not to be seen yet.
         settles = _SETTLES_AFTER_REFUSED_ID if self.resent else 1
         for _ in range(settles):
-            if task := await self.look_up():
+            if task := await self.look_up(everywhere=True):
                 return self._adopted(task)
             await self.context.sleep(self.context.settings.settle)
-        last = await self.look_up()
+        last = await self.look_up(everywhere=True)
         if last is None and self.resent:
             raise UnseenError(f"Kling refuses the id and shows no task of it: {answer.message} (code {answer.code})")
         return self._adopted(last) if last else self._failed(answer)
@@ -165,13 +165,16 @@ class Submission:
         self.doubt_at, self.resent = None, True
         return task
 
-    async def look_up(self) -> TaskState | None:
-        """The task with this external id, or None. How to ask is data. Raises Unreachable."""
+    async def look_up(self, *, everywhere: bool = False) -> TaskState | None:
+        """The task with this external id, or None. How to ask is data. Raises Unreachable.
+
+        `everywhere`: also where tasks of another standard are, for an id that is known to be taken.
+        """
         how = str(self.operation.kling["lookup"])
         began = self.context.clock()
         wait = _FIRST_WAIT
         while True:
-            answer = await self._ask(how)
+            answer = await self._ask(how, everywhere=everywhere)
             if isinstance(answer, Found):
                 return answer.task
             if isinstance(answer, NotFound):
@@ -183,9 +186,10 @@ class Submission:
             await self.context.sleep(answer.retry_after or wait)
             wait = min(_LONGEST_WAIT, wait * 2)
 
-    async def _ask(self, how: str) -> Found | NotFound | Refused | InDoubt:
+    async def _ask(self, how: str, *, everywhere: bool) -> Found | NotFound | Refused | InDoubt:
         if how == "path":
-            return await self.context.client.get(self.operation, self.record.external_task_id)
+            name = self.record.external_task_id
+            return await self.context.client.get(self.operation, name, self.request, everywhere=everywhere)
         if how == "none":
             return NotFound()
         size = int(self.operation.kling["list"]["pageSize"]["max"])

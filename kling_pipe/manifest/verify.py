@@ -18,6 +18,7 @@ from kling_pipe.manifest.lists import Origins
 from kling_pipe.manifest.trouble import Mark, Path_
 from kling_pipe.model import FileRef, Json, OutputRef, PresetRef
 from kling_pipe.pointers import Pointer, walk
+from kling_pipe.standards import FIRST, findings, speaks
 
 _TOKEN = re.compile(r"<<<[a-z]+_[0-9]+>>>")
 _LONGEST_QUOTE = 160
@@ -54,6 +55,7 @@ class Verifier:
 
     found: Mapping[str, Draft]
     drafter: Drafter
+    standard: str = FIRST
     _known: dict[tuple[Any, Likeness], list[Mark]] = field(default_factory=dict)
 
     def verify(self, draft: Draft) -> None:
@@ -62,17 +64,20 @@ class Verifier:
         kinds = self._element_kinds(request)
         if self._lacks_model(draft):
             return
+        if speaks(self.standard, operation.name, str(request.get(operation.kling["pool"]["model"] or "", ""))):
+            # Of words that mean something else there, requests that are alike to the rules know nothing.
+            self._report(draft, self._without_echoes(draft, findings(operation, stand_ins(request))))
         alike = likeness(form_of(operation), request, kinds)
         known = self._marks(draft, alike)
         if known is not None:
             for mark in known:
                 self.drafter.trouble.repeat(mark, draft.address)
             return
-        findings = self._without_echoes(draft, check(operation, stand_ins(request), element_kinds=kinds))
-        marks = self._report(draft, findings) if findings else []
+        found = self._without_echoes(draft, check(operation, stand_ins(request), element_kinds=kinds))
+        marks = self._report(draft, found) if found else []
         if alike is not None:
             # What is clean is so in every recipe of the operation; a problem has its place in one.
-            self._known[id(draft.recipe) if findings else operation, alike] = marks
+            self._known[id(draft.recipe) if found else operation, alike] = marks
 
     def verify_fields(self, draft: Draft) -> None:
         """Report single values that can only be wrong by themselves, in a request that has holes."""

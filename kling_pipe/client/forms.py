@@ -1,0 +1,173 @@
+"""The forms of a call: where a question goes in each standard, and its answer in the words of the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode
+
+from kling_pipe.catalog import Operation
+from kling_pipe.client.answers import Refused
+from kling_pipe.client.codes import code_row
+from kling_pipe.standards import Sent, encoded, row, table_of
+
+_BAD_VALUE, _BAD_KEY = 1201, 1002
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: method, path with its query, and the fields of its body."""
+
+    method: str
+    path: str
+    fields: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A call, and what finds the task in its answer."""
+
+    call: Call
+    found: Callable[[Any], Row | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A call for one page of a list, and what reads its answer: the tasks, and whether there may be more."""
+
+    call: Call
+    read: Callable[[Any], tuple[tuple[Row, ...], bool]]
+
+
+class Form(Protocol):
+    """One standard. `plain`: it takes an API key as it is, and no signed token."""
+
+    plain: bool
+
+    def create(self, operation: Operation, fields: Mapping[str, Any]) -> Call | Refused:
+        """The call that makes a task; a refusal when the standard cannot say this."""
+
+    def created(self, data: Row) -> Row:
+        """The task in the answer to a create."""
+
+    def questions(self, operation: Operation, name: str) -> Iterator[Question]:
+        """What asks for a task by its id or its external id, one after the other."""
+
+    def page(self, operation: Operation, number: int, size: int) -> Page:
+        """One page of a list; pages count from 1 and are walked in order."""
+
+
+class First:
+    """The first standard: a path for each operation."""
+
+    plain = False
+
+    def create(self, operation: Operation, fields: Mapping[str, Any]) -> Call | Refused:
+        """See Form."""
+        return Call(str(operation.kling["method"]), operation.path, fields)
+
+    def created(self, data: Row) -> Row:
+        """See Form."""
+        return data
+
+    def questions(self, operation: Operation, name: str) -> Iterator[Question]:
+        """See Form."""
+        yield Question(Call("GET", f"{operation.path}/{quote(name, safe='')}"), lambda data: data or None)
+
+    def page(self, operation: Operation, number: int, size: int) -> Page:
+        """See Form."""
+        return first_page(operation.path, number, size)
+
+
+def first_page(path: str, number: int, size: int) -> Page:
+    """One page of any of the first standard's lists."""
+
+    def read(data: Any) -> tuple[tuple[Row, ...], bool]:
+        rows = tuple(data or ())
+        return rows, len(rows) >= size
+
+    return Page(Call("GET", f"{path}?{urlencode({'pageNum': number, 'pageSize': size})}"), read)
+
+
+@dataclass(slots=True)
+class Second:
+    """The second standard: the model in the path, and all tasks in one place. Remembers where its pages begin."""
+
+    plain: bool = True
+    _cursors: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    @property
+    def most(self) -> int:
+        """How many tasks one question may ask for."""
+        return int(table_of()["tasks"]["most"])
+
+    def create(self, operation: Operation, fields: Mapping[str, Any]) -> Call | Refused:
+        """See Form."""
+        sent = encoded(operation, fields)
+        if isinstance(sent, Sent):
+            return Call(str(operation.kling["method"]), sent.path, sent.body)
+        return Refused(_BAD_VALUE, sent.message, code_row(_BAD_VALUE))
+
+    def created(self, data: Row) -> Row:
+        """See Form."""
+        return row(data)
+
+    def questions(self, operation: Operation, name: str) -> Iterator[Question]:
+        """See Form. Kling's ids are numbers, and so may be an external id that somebody else chose."""
+        key = str(operation.kling["result"]["key"])
+
+        def found(data: Any) -> Row | None:
+            # Nothing is said for what is not known. All tasks are in one place: one of another sort is not meant.
+            named = (one for one in self.rows_of(data) if name in (one.get("task_id"), external_id(one)))
+            return next((one for one in named if key in one.get("task_result", {key: ()})), None)
+
+        if name.isdecimal():
+            yield Question(self.by_ids([name]), found)
+        yield Question(self.by_external_ids([name]), found)
+
+    def by_ids(self, ids: list[str]) -> Call:
+        """Tasks by their own ids, `most` at once."""
+        return self._asked("task_id", ids)
+
+    def by_external_ids(self, ids: list[str]) -> Call:
+        """Tasks by their external ids, `most` at once."""
+        return self._asked("external_task_id", ids)
+
+    def _asked(self, by: str, ids: list[str]) -> Call:
+        tasks = table_of()["tasks"]
+        return Call("GET", f"{tasks['path']}?{tasks['by'][by]}={','.join(quote(one, safe='') for one in ids)}")
+
+    def rows_of(self, data: Any) -> tuple[Row, ...]:
+        """The tasks of an answer to a question."""
+        return tuple(row(one) for one in data or () if isinstance(one, Mapping))
+
+    def page(self, operation: Operation, number: int, size: int) -> Page:
+        """See Form."""
+        tasks = table_of()["tasks"]
+        words = tasks["list"]
+        filters = [{"key": "product_type", "values": [operation.kind]}]
+        fields = {words["limit"]: min(size, words["max"]), "filters": filters}
+        if cursor := self._cursors.get((number, size)):
+            fields[words["cursor"]] = cursor
+
+        def read(data: Any) -> tuple[tuple[Row, ...], bool]:
+            found = data if isinstance(data, Mapping) else {}
+            more = bool(found.get("has_more")) and bool(found.get("next_cursor"))
+            if more:
+                self._cursors[number + 1, size] = str(found["next_cursor"])
+            return self.rows_of(found.get("result")), more
+
+        return Page(Call("POST", str(tasks["path"]), fields), read)
+
+
+def external_id(found: Row) -> str:
+    """The external id of a task, as the first standard words it."""
+    return str((found.get("task_info") or {}).get("external_task_id") or "")
+
+
+def no_key() -> Refused:
+    """The answer to whoever asks in the second standard without an API key; nothing is sent."""
+    message = "the second standard takes an API key and no signed token: set KLING_API_KEY"
+    return Refused(_BAD_KEY, message, code_row(_BAD_KEY))

@@ -1,0 +1,28 @@
+"""The forms in which a request goes over the wire: the first standard as it is written, the second one from data.
+
+request (first standard's fields) -> encode -> path and body of the second -> ... -> row -> answer in the first's words
+
+Keys, ledger, lock and manifests know the first standard alone: which form carries a request is nobody's business but
+the client's.
+"""
+
+from kling_pipe.standards.answers import heard, row
+from kling_pipe.standards.encode import Sent, encoded, findings, sent_in
+from kling_pipe.standards.table import FIRST, NAMES, Endpoint, endpoint, exists_in, form, speaks, table_of
+
+__all__ = [
+    "FIRST",
+    "NAMES",
+    "Endpoint",
+    "Sent",
+    "encoded",
+    "endpoint",
+    "exists_in",
+    "findings",
+    "form",
+    "heard",
+    "row",
+    "sent_in",
+    "speaks",
+    "table_of",
+]
