@@ -39,13 +39,15 @@ def load(
     profile: str = "",
     workspace: Workspace | None = None,
     levels: Levels | None = None,
+    publishes: bool | None = None,
 ) -> Manifest:
     """Compile a manifest and all it includes. Offline.
 
     `vars` replace values of the manifest's `vars`. `workspace` says whose lock holds the results of frozen jobs;
-    without one it is the `kling-pipe.lock` beside the manifest. Whether a film may be a local file is up to the
-    workspace, too: it must be able to publish it. `levels` says which problems count; remarks in the files
-    (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every problem found.
+    without one it is the `kling-pipe.lock` beside the manifest. `publishes` says whether a film may be a local file;
+    unless given, it may where the workspace can publish it, or where there is none. `levels` says which problems
+    count; remarks in the files (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every
+    problem found.
     """
     path = Path(path)
     wanted = Levels() if levels is None else levels
@@ -56,7 +58,7 @@ def load(
         probe=_probe,
         recorded=_recorded(path, profile, workspace),
         settle=lambda problems, texts: leveled(problems, wanted, texts),
-        publishes=workspace is not None and workspace.publishes,
+        publishes=(workspace is None or workspace.publishes) if publishes is None else publishes,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.ledger import PostgresStore, RecordIndex, SqliteStore, Store
 from kling_pipe.lock import Lock, LockFile, parse
 from kling_pipe.outputs import BucketOutputs, BucketShelf, LocalOutputs, OutputStore, Publish, Shelf
+from kling_pipe.outputs.bucket import is_bucket
 from kling_pipe.plan import Snapshot
 
 DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
@@ -22,7 +22,6 @@ DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
 
 STATE_FOLDER = ".kling-pipe"
 LOCK_NAME = "kling-pipe.lock"
-_BUCKET = re.compile(r"(s3|s3a|gs|az)://[^/\s]+(/\S*)?")
 _EMULATOR_HOST = "http://127.0.0.1"
 
 
@@ -100,8 +99,10 @@ class Workspace:
 
         A rehearsal on the embedded emulator has no use for it, and leaves it alone.
         """
-        if not _BUCKET.fullmatch(place.to):
+        if not is_bucket(place.to):
             raise UsageError(f"`{place.to}` is no bucket", hint="Write s3://bucket/prefix, gs://... or az://...")
+        if self.emulator_state is not None:
+            return self
         return replace(self, publish=replace(place, to=place.to.rstrip("/")))
 
     def shelf(self, base_url: str, effects: Effects | None = None) -> Shelf | None:
@@ -132,7 +133,7 @@ class Workspace:
 
         An emulator's results go below `emulator/` there. Raises UsageError for what is no such URL.
         """
-        if not _BUCKET.fullmatch(bucket):
+        if not is_bucket(bucket):
             raise UsageError(f"`{bucket}` is no bucket", hint="Write s3://bucket/prefix, gs://... or az://...")
         base = bucket.rstrip("/") + ("/emulator" if self.emulated else "")
         return replace(self, bucket=base, out=f"{base}/{self.profile}" if self.profile else base)

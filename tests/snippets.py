@@ -67,7 +67,7 @@ def problems_of(text: str, folder: Path, profile: str = "") -> tuple[Manifest | 
     file = folder / "kling-pipe.yaml"
     file.write_text(text, encoding="utf-8")
     try:
-        manifest = load(file, profile=profile)
+        manifest = load(file, profile=profile, publishes=False)
     except ManifestInvalid as error:
         return None, error.problems
     return manifest, manifest.problems

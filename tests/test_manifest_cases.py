@@ -23,7 +23,7 @@ SEVERAL = {"budget-wrong", "limits-wrong", "defaults-unknown-field", "needs-unkn
 def said_about(file: Path) -> str:
     """The whole text that a person would read."""
     with pytest.raises(ManifestInvalid) as caught:
-        kling_pipe.load(file.relative_to(Path.cwd()))
+        kling_pipe.load(file.relative_to(Path.cwd()), publishes=False)
     return click.unstyle(problems_text(caught.value.problems)) + "\n"
 
 

@@ -10,7 +10,9 @@ from urllib.request import urlopen
 
 import obstore
 import pytest
+from emulators import ended_in
 from PIL import Image
+from program import call
 from s3server import bucket_server
 from test_film import film
 
@@ -19,6 +21,7 @@ from kling_pipe.effects import Effects
 from kling_pipe.emulator.app import running
 from kling_pipe.engine import Seams, Settings
 from kling_pipe.errors import LocalStateError, ManifestInvalid, UsageError
+from kling_pipe.film import film_facts
 from kling_pipe.model import FileRef
 from kling_pipe.outputs import BucketShelf, Publish, shelf_name
 from kling_pipe.outputs.bucket import opened
@@ -271,3 +274,115 @@ def test_what_is_wrong_with_a_film_is_said_before_anything_is_uploaded(root, kli
     assert {one.id for one in caught.value.problems} == {"KP330"}
     assert all(one.position and one.position.line == 8 for one in caught.value.problems)
     assert keys() == []
+
+
+def test_a_plan_says_what_will_be_uploaded_and_uploads_nothing(root, kling) -> None:
+    """Each file once, with its size; and nothing once it is made."""
+    from kling_pipe.cli.publishing import uploads
+    from kling_pipe.report.uploads import uploads_form, uploads_text
+
+    films = "".join(f"  e{n}: {{ continues: video.clip, prompt: ending {n} }}\n" for n in range(3))
+    (root / "kling-pipe.yaml").write_text(MANIFEST + films, encoding="utf-8")
+    where = workspace(root, kling)
+    found = api.plan(api.load(root / "kling-pipe.yaml", workspace=where), where, refresh=False)
+    told = uploads(found, where)
+    size = (root / "clip.mp4").stat().st_size
+
+    kilobytes = f"{round(size / 1000)} kB"
+    assert uploads_text(*told) == (
+        f"Uploads: 1 file, {kilobytes}, to s3://inputs/kling unless it has them already\n  ^ clip.mp4  {kilobytes}"
+    )
+    assert [(one["file"], one["bytes"], one["to"]) for one in uploads_form(*told)] == [
+        ("clip.mp4", size, "s3://inputs/kling")
+    ]
+    assert keys() == []
+    run(root, kling)
+    again = api.plan(api.load(root / "kling-pipe.yaml", workspace=where), where, refresh=False)
+    assert uploads_text(*uploads(again, where)) == ""
+
+
+def test_a_link_that_kling_quotes_is_told_without_its_signature(root, kling) -> None:
+    """In the ledger, and in what the run says."""
+    rule = {
+        "fault": "error",
+        "code": 1201,
+        "http": 400,
+        "match": {"method": "POST"},
+        "message": f"cannot read {SIGNED}",
+    }
+    put(kling, "/_emulator/faults", [rule])
+    result = run(root, kling)
+    (failed,) = [one for one in result.outcomes if one.ending == "failed"]
+    assert "s3.example.com/clip.mp4" in failed.message
+    assert "Signature" not in failed.message + str(workspace(root, kling).store().records().all())
+    put(kling, "/_emulator/faults", [])
+
+
+def test_an_old_film_without_a_url_goes_on_from_its_saved_file(root, kling) -> None:
+    """Kling forgets a result after 30 days; what is saved here is published, and nothing is made again."""
+    text = MANIFEST.replace("  clip: clip.mp4\n", "  clip: { prompt: steam rises }\n")
+    (root / "kling-pipe.yaml").write_text(text.partition("  ending")[0], encoding="utf-8")
+    assert run(root, kling).made == 1
+    asked(kling, "POST", "/_emulator/reset")  # it is known here alone now
+    lock = root / "kling-pipe.lock"
+    for gone in (root / ".kling-pipe").glob("ledger*"):
+        gone.unlink()
+    (root / "kling-pipe.yaml").write_text(text, encoding="utf-8")
+    result = run(root, kling)
+
+    assert (result.made, result.reused, result.failed) == (1, 1, 0), [one.message for one in result.outcomes]
+    (saved,) = (root / "out").glob("video/clip.mp4")
+    assert keys() == [f"{digest(saved.read_bytes())}.mp4"]
+    assert "X-Amz" not in lock.read_text(encoding="utf-8")
+
+
+SIGNED = "https://s3.example.com/clip.mp4?X-Amz-Expires=60&X-Amz-Signature=0badc0de"
+
+
+def put(kling, path: str, form) -> None:
+    from urllib.request import Request
+
+    request = Request(kling.base_url + path, method="PUT", data=json.dumps(form).encode())
+    with urlopen(request):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('to = "s3://b/x"\nexpires = "8d"', "7d at most"),
+        ('to = "s3://b/x"\nexpires = "soon"', "no time"),
+        ('too = "s3://b/x"', "Did you mean `to`"),
+        ('expires = "1d"', "does not say where"),
+        ("to = 3", "wants text"),
+        ('to = "s3://b/x"\nimages_over_mb = true', "megabytes"),
+        ('to = "ftp://b/x"', "no bucket"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused_with_the_next_step(tmp_path, table, said) -> None:
+    (tmp_path / "kling-pipe.toml").write_text(f"[publish]\n{table}\n", encoding="utf-8")
+    (tmp_path / "kling-pipe.yaml").write_text(MANIFEST, encoding="utf-8")
+    done = call("validate", folder=tmp_path)
+    assert done.code == 64, done
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_rehearsal_needs_no_bucket_and_sees_the_film(kling, clip, tmp_path) -> None:
+    """With `--emulator` the film is handed to the emulator, which knows how long it is; `[publish]` is left alone."""
+    text = MANIFEST.replace("continues: video.clip", "edits: video.clip").replace("duration: 3", "duration: 5")
+    (tmp_path / "kling-pipe.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "clip.mp4").write_bytes(clip)
+    (tmp_path / "kling-pipe.toml").write_text('[publish]\nto = "s3://no-such-bucket/x"\n', encoding="utf-8")
+    with ended_in(tmp_path):
+        planned = call("plan", "--emulator", folder=tmp_path)
+        assert "to the emulator" in planned.out, planned
+        done = call("run", "--emulator", "-y", folder=tmp_path)
+        assert (done.code, done.out.split(";")[0]) == (0, "1 made, 0 reused, 0 failed, 0 waiting"), done
+        (made,) = (tmp_path / "out-emulator").rglob("ending.mp4")
+        facts = film_facts(made)
+        assert facts is not None
+        assert (round(facts.seconds), facts.width, facts.height) == (3, 1280, 720)
+        assert call("validate", folder=tmp_path).code == 0
+    for file in tmp_path.rglob("*.json"):
+        assert "signature=" not in file.read_text(encoding="utf-8", errors="replace"), file

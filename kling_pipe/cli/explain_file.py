@@ -159,7 +159,7 @@ def _recorded(root: Path) -> Iterator[Mapping[str, Any]]:
     for manifest in sorted(root.glob("*.yaml")):
         for workspace in _workspaces(manifest):
             try:
-                loaded = api.load(manifest, workspace=workspace)
+                loaded = api.load(manifest, workspace=workspace, publishes=True)
             except KlingPipeError:
                 continue  # other YAML, or one that is being edited
             snapshot = workspace.snapshot()

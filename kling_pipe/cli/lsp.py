@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kling_pipe.cli.publishing import publishes
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def lsp() -> None:
     from kling_pipe import __version__
     from kling_pipe.lsp.features import serve
 
-    serve(_levels, __version__)
+    serve(_levels, __version__, publishes=publishes)
 
 
 def _levels(manifest: Path) -> Levels:

@@ -19,6 +19,7 @@ from kling_pipe.cli.options import (
     variable_options,
     variables_from,
 )
+from kling_pipe.cli.publishing import publishes
 from kling_pipe.cli.summary import write_step_summary
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.report.formats import NAMES
@@ -84,7 +85,7 @@ def _checked(manifest: Path, given: dict[str, Any], profile: str, levels: Levels
 
     name = manifest.as_posix()
     try:
-        loaded = api.load(manifest, vars=given, profile=profile, levels=levels)
+        loaded = api.load(manifest, vars=given, profile=profile, levels=levels, publishes=publishes(manifest))
     except ManifestInvalid as error:
         return _Checked(name, error.problems, error.addresses, sound=False)
     return _Checked(name, loaded.problems, tuple(job.address for job in loaded.jobs), sound=True)

@@ -11,6 +11,7 @@ import click
 from kling_pipe import api
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened
 from kling_pipe.cli.options import json_option
+from kling_pipe.cli.publishing import uploads
 from kling_pipe.cli.reviewed import save
 from kling_pipe.cli.summary import write_step_summary
 
@@ -75,17 +76,20 @@ def _show(
     from kling_pipe.report.markdown import plan_markdown
     from kling_pipe.report.plans import plan_json, plan_text
     from kling_pipe.report.problems import problems_text
+    from kling_pipe.report.uploads import uploads_form, uploads_text
 
     offline = not flags["refresh"]
     markdown = plan_markdown(found, emulated=workspace.emulated, problems=shown, offline=offline)
     if shown and form != "markdown":
         click.echo(problems_text(shown), err=True)
     if form == "json":
-        click.echo(plan_json(found))
+        click.echo(plan_json(found, uploads_form(*uploads(found, workspace))))
     elif form == "markdown":
         click.echo(markdown)
     else:
         click.echo(plan_text(found, why=flags["why"], emulated=workspace.emulated))
+        if told := uploads_text(*uploads(found, workspace)):
+            click.echo(told)
         if duration := _duration(found, manifest, workspace):
             click.echo(duration)
         if offline:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kling_pipe.errors import UsageError
 from kling_pipe.nearest import nearest
 
 if TYPE_CHECKING:
+    from kling_pipe.model import FileRef, Plan
     from kling_pipe.outputs import Publish
+    from kling_pipe.workspace import Workspace
 
 _WORDS: Mapping[str, type | tuple[type, ...]] = {"to": str, "expires": str, "images_over_mb": (int, float)}
 _SECONDS = {"m": 60, "h": 3600, "d": 24 * 3600}
@@ -20,6 +24,7 @@ _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)([mhd])")
 def publish_place(settings: Mapping[str, Any], environ: Mapping[str, str]) -> Publish | None:
     """Where files are published, and how; None when nothing says where. Raises UsageError."""
     from kling_pipe.outputs import Publish
+    from kling_pipe.outputs.bucket import is_bucket
 
     table = dict(settings.get("publish", {}))
     for word, value in table.items():
@@ -30,9 +35,32 @@ def publish_place(settings: Mapping[str, Any], environ: Mapping[str, str]) -> Pu
             raise UsageError("`[publish]` does not say where", hint='Write to = "s3://bucket/prefix" there.')
         return None
     place = Publish(to)
+    if not is_bucket(to):
+        raise UsageError(f"`{to}` in `[publish]` is no bucket", hint="Write s3://bucket/prefix, gs://... or az://...")
     expires = _seconds(table["expires"]) if "expires" in table else place.expires
     over = round(table["images_over_mb"] * 1_000_000) if "images_over_mb" in table else place.images_over
     return Publish(to, expires, over)
+
+
+def publishes(manifest: Path) -> bool:
+    """Whether the settings of a manifest say where its local files may be published. Raises UsageError."""
+    from kling_pipe.cli.settings import settings_for
+
+    return publish_place(settings_for(manifest.parent), os.environ) is not None
+
+
+def uploads(plan: Plan, workspace: Workspace) -> tuple[list[FileRef], str]:
+    """The local files that a run of a plan hands to Kling by link, and the name of the place where they go."""
+    from kling_pipe.engine import Settings
+    from kling_pipe.engine.publish import files_by_link
+
+    if not workspace.publishes:
+        return [], ""
+    place = workspace.publish
+    inline = Settings().inline_bytes
+    if place is None:
+        return files_by_link(plan, inline), "the emulator"
+    return files_by_link(plan, min(inline, place.images_over)), place.to
 
 
 def _check(word: str, value: Any) -> None:

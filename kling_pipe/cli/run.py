@@ -246,12 +246,16 @@ def _gate(problems: list[Any]) -> None:
 
 def _ask(found: Plan, workspace: Workspace, flags: dict[str, Any]) -> None:
     """On a terminal the plan and its price are shown and confirmed; elsewhere the budget is the gate."""
+    from kling_pipe.cli.publishing import uploads
     from kling_pipe.report.plans import plan_text, spending
+    from kling_pipe.report.uploads import uploads_text
 
     if flags["as_json"] or flags["quiet"]:
         return
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
     click.echo(plan_text(found, emulated=workspace.emulated), err=True)
+    if told := uploads_text(*uploads(found, workspace)):
+        click.echo(told, err=True)
     if interactive and not flags["yes"] and spending(found.steps):
         _confirm()
 

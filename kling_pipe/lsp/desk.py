@@ -93,10 +93,12 @@ class Pictures(Files):
 class Desk:
     """What is open, by file, and the analyses of it. Plain and synchronous: one caller at a time.
 
-    `levels` says which problems count for a manifest; `folders` are where other manifests may lie.
+    `levels` says which problems count for a manifest, `publishes` whether its films may be local files; `folders` are
+    where other manifests may lie.
     """
 
     levels: LevelsFor = lambda _: Levels()
+    publishes: Callable[[Path], bool] = lambda _: False
     folders: tuple[Path, ...] = ()
     encoding: str = "utf-16"
     texts: dict[Path, str] = field(default_factory=dict)
@@ -174,7 +176,15 @@ class Desk:
         return self._good[path]
 
     def _read(self, path: Path) -> Analysis:
-        return Analysis(path, api.read(path, opened=self.opened, levels=self._levels(path), files=self._files))
+        publishes = self._publishes(path)
+        read = api.read(path, opened=self.opened, levels=self._levels(path), files=self._files, publishes=publishes)
+        return Analysis(path, read)
+
+    def _publishes(self, path: Path) -> bool:
+        try:
+            return self.publishes(path)
+        except KlingPipeError:  # as with the levels
+            return False
 
     def _levels(self, path: Path) -> Levels:
         try:

@@ -24,9 +24,16 @@ _OPENERS = [".", "'", '"', "{", "|", " "]
 _log = logging.getLogger(__name__)
 
 
-def serve(levels: LevelsFor, version: str, delay: float = 0.15) -> None:
-    """Serve on stdin and stdout until the client leaves. `levels` says which problems count for a manifest."""
-    build(levels, version, delay).start()
+def serve(
+    levels: LevelsFor, version: str, delay: float = 0.15, *, publishes: Callable[[Path], bool] = lambda _: False
+) -> None:
+    """Serve on stdin and stdout until the client leaves.
+
+    `levels` says which problems count for a manifest, `publishes` whether its films may be local files.
+    """
+    server = build(levels, version, delay)
+    server.desk.publishes = publishes
+    server.start()
 
 
 def build(levels: LevelsFor, version: str, delay: float) -> Server:

@@ -10,6 +10,7 @@ Credentials and endpoint are those of the environment (`AWS_*`, `GOOGLE_*`, `AZU
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -200,6 +201,11 @@ class BucketOutputs:
             yield
         except (BaseError, OSError) as error:
             raise told(f"{self.base}/{key}", error) from error
+
+
+def is_bucket(url: str) -> bool:
+    """Whether a text is a bucket's URL."""
+    return re.fullmatch(r"(s3|s3a|gs|az)://[^/\s]+(/\S*)?", url) is not None
 
 
 def opened(url: str) -> Any:

@@ -111,8 +111,8 @@ def about(seconds: float) -> str:
     return f"about {round(seconds / 1800) / 2:g} h"
 
 
-def plan_form(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON: `{format_version, project, steps: [...], totals}`."""
+def plan_form(plan: Plan, uploads: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The plan as JSON: `{format_version, project, steps: [...], totals}`, and `uploads` where there are some."""
     steps = [
         {
             "address": step.job.address,
@@ -129,9 +129,10 @@ def plan_form(plan: Plan) -> dict[str, Any]:
         }
         for step in plan.steps
     ]
-    return {"format_version": FORMAT_VERSION, "project": plan.project, "steps": steps, "totals": totals(plan.steps)}
+    form = {"format_version": FORMAT_VERSION, "project": plan.project, "steps": steps, "totals": totals(plan.steps)}
+    return {**form, "uploads": list(uploads)} if uploads else form
 
 
-def plan_json(plan: Plan) -> str:
+def plan_json(plan: Plan, uploads: Sequence[Mapping[str, Any]] = ()) -> str:
     """`plan_form` as text."""
-    return json.dumps(plan_form(plan), ensure_ascii=False, indent=2)
+    return json.dumps(plan_form(plan, uploads), ensure_ascii=False, indent=2)
