@@ -244,9 +244,13 @@ async def arun(
     stop: Any = None,
 ) -> Result:
     """`run` inside a running event loop. `stop` is an `asyncio.Event` that ends the run early, all state saved."""
+    import asyncio
+
     from kling_pipe.engine import run as carried_out
     from kling_pipe.engine.events import ignore
+    from kling_pipe.engine.leftovers import sweep_leftovers
 
+    await asyncio.to_thread(sweep_leftovers, workspace, found)
     return await carried_out(
         found, workspace, settings=settings, seams=seams, on_event=on_event or ignore, stop=stop, create=create
     )

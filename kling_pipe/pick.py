@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from kling_pipe.manifest.entries import EVERY
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.scope import Recipe, Scope
 from kling_pipe.nearest import nearest
+from kling_pipe.parts import part_of
 from kling_pipe.source.scalars import plain
 from kling_pipe.source.spans import Block, Span, block_at
 
@@ -128,7 +128,7 @@ def _read(file: Path) -> str:
 
 
 def _write(file: Path, text: str, effects: Effects) -> None:
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    part = part_of(file)
     marked = file.read_bytes().startswith(b"\xef\xbb\xbf")
     try:
         with part.open("wb") as writer:

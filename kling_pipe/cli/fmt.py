@@ -94,8 +94,9 @@ def _tell(path: Path, before: str, after: str, *, check: bool, diff: bool) -> No
 def _write(path: Path, text: str) -> None:
     """Replace the file in one step, so that an editor or a crash never sees half of it."""
     from kling_pipe.effects import Effects
+    from kling_pipe.parts import part_of
 
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         part.write_bytes(text.encode("utf-8"))
         part.chmod(path.stat().st_mode & 0o777)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from kling_pipe.effects import Effects
+from kling_pipe.parts import lives
 
 SILENCE = 20.0
 """Seconds after which a process that says nothing counts as gone."""
@@ -90,17 +91,4 @@ class Processes:
         row = self._connection.execute("SELECT pid, host, seen FROM processes WHERE token = ?", (token,)).fetchone()
         if row is None or row[2] < self._clock() - SILENCE:
             return False
-        return row[1] != self._host or _pid_lives(row[0])
-
-
-def _pid_lives(pid: int) -> bool:
-    """Whether a process of this machine exists. On Windows only its signs of life tell: os.kill would end it."""
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        return row[1] != self._host or lives(row[0])

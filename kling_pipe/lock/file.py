@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +11,7 @@ from kling_pipe.errors import LocalStateError
 from kling_pipe.lock.blocks import Block, Lock
 from kling_pipe.lock.merge import merged
 from kling_pipe.lock.text import parse, written
+from kling_pipe.parts import part_of
 
 
 class LockFile:
@@ -64,7 +64,7 @@ class LockFile:
             raise LocalStateError(f"`{self.path}` cannot be read: {error}") from error
 
     def _write(self, text: str) -> None:
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        part = part_of(self.path)
         try:
             with part.open("w", encoding="utf-8", newline="\n") as file:
                 file.write(text)

@@ -8,13 +8,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import IO
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.outputs.store import Stored
+from kling_pipe.parts import part_of
 
 _CHUNK = 1 << 20
 _IN_MEMORY = 1 << 20
@@ -72,12 +72,11 @@ class LocalOutputs:
         self.root = root
         self.objects = objects
         self._effects = effects
-        self._numbers = count()
 
     @contextmanager
     def incoming(self) -> Iterator[Incoming]:
         """A new result. Removed on leaving unless `keep` took it."""
-        incoming = Incoming(self._part())
+        incoming = Incoming(part_of(self.objects / "incoming"))
         with _explained(incoming.path), contextlib.closing(incoming):
             yield incoming
 
@@ -131,14 +130,14 @@ class LocalOutputs:
                     return
                 self._keep_standing(target)
             target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f"{target.name}.{os.getpid()}.part")
+            part = part_of(target)
             self._link_or_copy(source, part)
             self._effects.replace(part, target)
 
     def write(self, relative: str, text: str) -> None:
         """Write a small text file as a whole (a sidecar)."""
         target = self.inside(relative)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        part = part_of(target)
         with _explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             with part.open("w", encoding="utf-8", newline="\n") as file:
@@ -154,25 +153,18 @@ class LocalOutputs:
             raise LocalStateError(f"`{relative}` lies outside of `{self.root}`")
         return path
 
-    def _part(self) -> Path:
-        """A name for what is not whole yet. Several threads write at once."""
-        return self.objects / f"{os.getpid()}-{next(self._numbers)}.part"
-
     def _keep_standing(self, target: Path) -> None:
         sha256 = file_sha256(target)
         kept = self.object_path(sha256)
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            part = self._part()
+            part = part_of(self.objects / sha256)
             self._link_or_copy(target, part)
             self._effects.replace(part, kept)
 
     def _link_or_copy(self, source: Path, target: Path) -> None:
         try:
             self._effects.link(source, target)
-        except FileExistsError:  # left by a process of the same number that was killed
-            target.unlink()
-            self._link_or_copy(source, target)
         except OSError:  # no hard links here, or another disk
             with source.open("rb") as reader, target.open("wb") as writer:
                 shutil.copyfileobj(reader, writer, _CHUNK)

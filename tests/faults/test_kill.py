@@ -58,6 +58,7 @@ class Bay:
             assert again.code == 0, again.out
             assert stage.assert_paid_once(JOBS) == units
             stage.assert_whole(JOBS)
+            assert list(stage.root.rglob("*.part")) == []
         except AssertionError as error:
             return f"point {point}: {error}"
         return ""
