@@ -67,36 +67,26 @@ def post(session: Session, name: str, plan: Plan, account: str, form: Mapping[st
 
 def place(session: Session, campaign: str, address: str) -> Place | None:
     """A step and what it needs; None when the board does not have it."""
-
-    def action(cursor: Any) -> Place | None:
-        query = (
-            "SELECT s.state, s.form, c.form FROM steps s JOIN campaigns c ON c.id = s.campaign"
-            " WHERE s.campaign = %s AND s.address = %s"
-        )
-        row = cursor.execute(query, (campaign, address)).fetchone()
-        if row is None:
-            return None
-        query = (
-            "SELECT s.address, s.external_task_id FROM edges e"
-            " JOIN steps s ON s.campaign = e.campaign AND s.address = e.parent"
-            " WHERE e.campaign = %s AND e.child = %s"
-        )
-        needs = dict(cursor.execute(query, (campaign, address)).fetchall())
-        return Place(row[0], row[1], row[2], needs)
-
-    return session.step(action)
+    query = (
+        "SELECT s.state, s.form, c.form, (SELECT jsonb_object_agg(n.address, n.external_task_id) FROM edges e"
+        " JOIN steps n ON n.campaign = e.campaign AND n.address = e.parent"
+        " WHERE e.campaign = s.campaign AND e.child = s.address)"
+        " FROM steps s JOIN campaigns c ON c.id = s.campaign WHERE s.campaign = %s AND s.address = %s"
+    )
+    rows = session.rows(query, (campaign, address))
+    return Place(rows[0][0], rows[0][1], rows[0][2], rows[0][3] or {}) if rows else None
 
 
 def is_queued(session: Session, campaign: str, address: str) -> bool:
     """Whether a step is still to be done."""
     query = "SELECT 1 FROM steps WHERE campaign = %s AND address = %s AND state = 'queued'"
-    return session.step(lambda cursor: cursor.execute(query, (campaign, address)).fetchone() is not None)
+    return bool(session.rows(query, (campaign, address)))
 
 
 def blob(session: Session, sha256: str) -> bytes | None:
     """The bytes of a local file of the machine that planned."""
-    row = session.step(lambda cursor: cursor.execute("SELECT data FROM blobs WHERE sha256 = %s", (sha256,)).fetchone())
-    return bytes(row[0]) if row else None
+    rows = session.rows("SELECT data FROM blobs WHERE sha256 = %s", (sha256,))
+    return bytes(rows[0][0]) if rows else None
 
 
 def done(session: Session, account: str, campaign: str, address: str, external_task_id: str) -> None:
@@ -121,7 +111,9 @@ def done(session: Session, account: str, campaign: str, address: str, external_t
         rows = cursor.execute(query, (campaign, campaign, address)).fetchall()
         _enqueue(cursor, account, campaign, [one for one, waiting, state in rows if (waiting, state) == (0, "queued")])
 
-    session.step(action, durable=True)
+    # Not durable by itself: that the queue forgets the step is, and comes later in the same log. A server that loses
+    # this one hands out the step again.
+    session.step(action)
 
 
 def failed(session: Session, campaign: str, address: str, message: str) -> None:

@@ -5,6 +5,7 @@ On a single one every statement would wait for the listener, which holds the con
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
@@ -15,11 +16,22 @@ from kling_pipe.ledger.session import SCHEMA
 
 
 class TwoLines(PsycopgDriver):
-    """A driver whose listening is done by another."""
+    """A driver whose listening is done by another. `lost` is set once the database cannot be reached over it."""
 
     def __init__(self, connection: psycopg.AsyncConnection, ear: PsycopgDriver) -> None:
         super().__init__(connection)
         self._ear = ear
+        self.lost = asyncio.Event()
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        """Run a statement and give its rows."""
+        async with self._noticed():
+            return await super().fetch(query, *args)
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement and give its status."""
+        async with self._noticed():
+            return await super().execute(query, *args)
 
     async def add_listener(self, channel: str, callback: Callable[[str | bytes | bytearray], None]) -> None:
         """Listen, on the other line."""
@@ -28,6 +40,15 @@ class TwoLines(PsycopgDriver):
     async def remove_listener(self, channel: str, callback: Callable[[str | bytes | bytearray], None]) -> None:
         """Listen no more."""
         await self._ear.remove_listener(channel, callback)
+
+    @contextlib.asynccontextmanager
+    async def _noticed(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            self.lost.set()
+            await self._connection.close()  # or a later statement could say what an earlier one could not
+            raise
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,6 @@ from kling_pipe.effects import Effects
 from kling_pipe.engine import Seams, Settings
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.events import OnEvent, ignore
-from kling_pipe.engine.leftovers import sweep_leftovers
 from kling_pipe.engine.run import at_work
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.fleet import board
@@ -45,7 +44,6 @@ async def work(
     LocalStateError when the database is not there at the start.
     """
     logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)  # what it tells is told here, without tracebacks
-    await asyncio.to_thread(sweep_leftovers, workspace)
     session = Session(workspace.database, Effects())
     try:
         board.install(session)
@@ -71,8 +69,9 @@ async def _shift(bench: Bench, stop: asyncio.Event, concurrency: int, heartbeat:
     mode = QueueExecutionMode.drain if drain else QueueExecutionMode.continuous
     ended = False
     try:
-        async with _queue(bench) as queue:
+        async with _queue(bench) as (queue, lost):
             stopping = asyncio.create_task(_pass_on(stop, queue.shutdown))
+            losing = asyncio.create_task(_notice(queue.shutdown, stop, lost, drain=drain))
             try:
                 await queue.qm.run(
                     dequeue_timeout=timedelta(seconds=2),
@@ -85,6 +84,7 @@ async def _shift(bench: Bench, stop: asyncio.Event, concurrency: int, heartbeat:
                 ended = drain
             finally:
                 stopping.cancel()
+                losing.cancel()
     except (psycopg.Error, PgqException, OSError, RuntimeError, TimeoutError):
         return not stop.is_set()
     return not (ended or stop.is_set())
@@ -92,7 +92,11 @@ async def _shift(bench: Bench, stop: asyncio.Event, concurrency: int, heartbeat:
 
 @contextlib.asynccontextmanager
 async def _queue(bench: Bench) -> AsyncIterator[Any]:
-    """A queue on connections of its own, with the one entry that this worker serves."""
+    """A queue on connections of its own, with the one entry that this worker serves; and what tells of their end.
+
+    A queue waits for its handlers, and they would wait for films: when its connections are lost they let go at once.
+    The step itself goes on here; whoever gets it from the queue later finds it done, or follows.
+    """
     from pgqueuer import PgQueuer, RetryRequested
 
     from kling_pipe.fleet.driver import connected
@@ -103,7 +107,8 @@ async def _queue(bench: Bench) -> AsyncIterator[Any]:
         async def handle(job: Any) -> None:
             campaign, address = json.loads(job.payload)
             try:
-                await bench.work(campaign, address)
+                if not await _unless(driver.lost, bench.work(campaign, address)):
+                    raise RetryRequested(_AGAIN, "the connection was lost")
             except CredentialsError as error:  # no balance, no right: somebody has to act
                 raise RetryRequested(_AGAIN_REFUSED, error.message) from error
             except KlingPipeError as error:
@@ -111,7 +116,27 @@ async def _queue(bench: Bench) -> AsyncIterator[Any]:
 
         # A bug must not lose a step: it is held, and can be queued again.
         queue.entrypoint(board.entrypoint(bench.workspace.account), on_failure="hold", accepts_context=False)(handle)
-        yield queue
+        yield queue, driver.lost
+
+
+async def _unless(lost: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Wait for the work, but no longer than until the event. Returns whether the work is done; raises what it does."""
+    working, losing = asyncio.create_task(work), asyncio.create_task(lost.wait())
+    try:
+        await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+        return working.done()
+    finally:
+        working.cancel()
+        losing.cancel()
+
+
+async def _notice(shutdown: asyncio.Event, stop: asyncio.Event, lost: asyncio.Event, *, drain: bool) -> None:
+    """A queue that shuts down and was not told to has lost its listener."""
+    await shutdown.wait()
+    if not (stop.is_set() or drain):
+        lost.set()
 
 
 async def _pass_on(stop: asyncio.Event, shutdown: asyncio.Event) -> None:
@@ -128,6 +153,9 @@ async def _beating(context: Context) -> AsyncIterator[None]:
             await asyncio.sleep(BEAT)
             with contextlib.suppress(KlingPipeError):  # the next one will do
                 await asyncio.to_thread(context.store.beat)
+                changed, context.durations.changed = context.durations.changed, {}
+                if changed:
+                    context.store.learn(changed)
                 for pool, limit in context.slots.learned().items():
                     context.store.keep_limit(pool, limit)
 

@@ -206,8 +206,7 @@ class PostgresStore:
             keeper.close()
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = self._session.step(lambda cursor: cursor.execute(query, values).fetchall())
-        return found
+        return self._session.rows(query, values)
 
     def _sign(self, cursor: Any) -> None:
         """Give back what is due, and be known under the present session."""

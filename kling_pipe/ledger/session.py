@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from importlib import resources
@@ -13,6 +14,8 @@ from kling_pipe.errors import LocalStateError
 SCHEMA = "kling_pipe"
 PATIENCE = 60.0
 """Seconds for which a database may be away: a restart or a fail-over takes less."""
+
+_BEGIN_DURABLE = "BEGIN; SET LOCAL synchronous_commit TO on"
 
 T = TypeVar("T")
 
@@ -28,18 +31,29 @@ class Session:
         self._effects = effects
         self._patience = patience
         self._connection: Any = None
+        # One transaction at a time: a beat from another thread must not end, or undo, what is being written.
+        self._turn = threading.Lock()
         self.backend: tuple[int, str] = (0, "")
+
+    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """What one reading statement finds. Raises LocalStateError."""
+        found: list[tuple[Any, ...]] = self._again(lambda: self._connected().execute(query, values).fetchall())
+        return found
 
     def step(self, action: Callable[[Any], T], *, durable: bool = False) -> T:
         """What the action returns, committed. `durable` waits for the server's disk. Raises LocalStateError."""
+        return self._again(lambda: self._once(action, durable))
+
+    def _again(self, work: Callable[[], T]) -> T:
         import psycopg
 
         ends_at, wait = time.monotonic() + self._patience, 0.05
         while True:
             try:
-                return self._once(action, durable)
+                with self._turn:
+                    return work()
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                self._drop()
+                self.close()
                 if time.monotonic() + wait > ends_at:
                     raise self._explained(error) from error
                 time.sleep(wait)
@@ -49,14 +63,14 @@ class Session:
 
     def close(self) -> None:
         """Hang up."""
-        self._drop()
+        with self._turn:
+            self._drop()
 
     def _once(self, action: Callable[[Any], T], durable: bool) -> T:
         connection = self._connected()
         with connection.cursor() as cursor:
             try:
-                if durable:
-                    cursor.execute("SET LOCAL synchronous_commit TO on")
+                cursor.execute(_BEGIN_DURABLE if durable else "BEGIN")
                 found = action(cursor)
             except BaseException:
                 connection.rollback()
@@ -69,9 +83,13 @@ class Session:
             import psycopg
 
             options = f"-c search_path={SCHEMA},public -c synchronous_commit=off -c timezone=UTC"
-            connection = psycopg.connect(self._url, options=options, connect_timeout=5, application_name="kling-pipe")
+            # Statements that only read need no transaction, and no two turns for its two ends.
+            connection = psycopg.connect(
+                self._url, options=options, connect_timeout=5, application_name="kling-pipe", autocommit=True
+            )
             try:
                 with connection.cursor() as cursor:
+                    cursor.execute("BEGIN")
                     migrate(cursor)
                     cursor.execute("SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()")
                     pid, started = cursor.fetchone() or (0, "")

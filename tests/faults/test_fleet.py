@@ -67,6 +67,23 @@ def test_workers_are_killed_and_the_database_restarts(picture, tmp_path, url, po
     brought_home(picture, url, 2 * chains)
 
 
+def test_a_database_restart_does_not_make_a_worker_wait_for_its_films(picture, tmp_path, url, postgres) -> None:
+    """Films take minutes: what is queued is begun while they go on, and they are ended by who began them."""
+    picture.clock(mode="manual")
+    posted(picture, url, many(7))
+    worker = picture.elsewhere(tmp_path / "machine").process("worker", "--concurrency", "4", "--store", url)
+    until(lambda: len(picture.ledger()["creates"]) == 4)
+    postgres.stop()
+    postgres.start()
+    until(lambda: len(picture.ledger()["creates"]) == 7)
+    picture.clock(mode="real")
+    until(lambda: finished(url, 7))
+    worker.send_signal(signal.SIGTERM)
+    told = worker.communicate(timeout=20)[1]
+    assert (worker.returncode, told.count("saved ")) == (0, 7), told
+    picture.assert_paid_once(7)
+
+
 def test_what_cannot_be_made_fails_with_all_below_it_and_nothing_else(picture, tmp_path, url) -> None:
     """The reason stands on the board, and the queue is empty in the end."""
     picture.faults({"fault": "error", "code": 1301, "http": 400, "match": {"method": "POST"}})
