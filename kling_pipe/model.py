@@ -90,6 +90,7 @@ class Job:
     `request` is the normal form that `key` digests: API fields only, leaves may be `OutputRef` or `FileRef`.
     `needs` are addresses of jobs that must be done first: `after` (order alone) and those in `request`.
     `place` is where outputs go, relative to the output folder, without extension (or `save_as` with it).
+    `account` is the name of the account that the manifest asks for, or "".
     """
 
     address: str
@@ -109,6 +110,7 @@ class Job:
     place: str = ""
     takes: int = 1
     position: Position | None = None
+    account: str = ""
 
     @property
     def identity(self) -> tuple[str, str, int]:
@@ -186,7 +188,11 @@ Action = Literal["create", "resume", "reuse", "download", "retry", "blocked", "f
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A job placed in a plan. `shared_with` is the address that makes the task when two jobs ask for the same."""
+    """A job placed in a plan. `shared_with` is the address that makes the task when two jobs ask for the same.
+
+    With several accounts `account` is where its task is or will be ("": wherever there is room when it is sent), and
+    `follows` the address of a job whose account it shares; `asked`: no account knew the id when the plan was made.
+    """
 
     job: Job
     action: Action
@@ -196,16 +202,21 @@ class Step:
     cost: Cost
     record: Record | None = None
     shared_with: str = ""
+    account: str = ""
+    follows: str = ""
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Every job with an action and the reasons for it, in an order that respects every dependency.
 
-    `others` are jobs outside of the selection that are made: steps may use them, nothing is done to them.
+    `others` are jobs outside of the selection that are made: steps may use them, nothing is done to them. `silent` are
+    the errors of accounts that could not be asked, which keeps what they may have from being made.
     """
 
     project: str
     steps: tuple[Step, ...]
     warnings: tuple[Problem, ...] = ()
     others: tuple[Step, ...] = ()
+    silent: tuple[Exception, ...] = ()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.auth import AccessKey, Credentials, account_id, credentials_from, missing_credentials
+from kling_pipe.accounts import AccountSpec
+from kling_pipe.auth import AccessKey, Credentials, account_id, branch, credentials_from, missing_credentials
 from kling_pipe.effects import Effects
-from kling_pipe.errors import LocalStateError, UsageError
+from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
 from kling_pipe.ledger import PostgresStore, RecordIndex, SqliteStore, Store
 from kling_pipe.lock import Lock, LockFile, parse
 from kling_pipe.outputs import BucketOutputs, BucketShelf, LocalOutputs, OutputStore, Publish, Shelf
 from kling_pipe.outputs.bucket import is_bucket
-from kling_pipe.plan import Snapshot
+from kling_pipe.plan import Place, Places, Snapshot, Together
+from kling_pipe.plan.places import FREE, STEADY
+from kling_pipe.standards import FIRST, NAMES
 
 DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
 """The host outside mainland China (vendor pages, 2026-03); accounts made there use https://api-beijing.klingai.com."""
@@ -23,6 +26,7 @@ DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
 STATE_FOLDER = ".kling-pipe"
 LOCK_NAME = "kling-pipe.lock"
 _EMULATOR_HOST = "http://127.0.0.1"
+_HOSTS = ("KLING_BASE_URL", "KLINGAI_BASE_URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,10 @@ class Workspace:
     `account` is "" when there are no credentials and the lock does not tell either. `bucket` is where results are kept
     instead of the folder (see `kept_in`), `database` a PostgreSQL that holds the ledger instead of a file, `publish`
     where local files are published that Kling takes by link.
+
+    Where `kling-pipe.toml` names accounts, `name` is this one's, `limits` are its slots per pack type, and `siblings`
+    is the same campaign in each of the other accounts; `spread` says how jobs are dealt among them.
+    `standard` is the form of requests where there is a choice.
     """
 
     root: Path
@@ -48,6 +56,12 @@ class Workspace:
     bucket: str = ""
     database: str = field(default="", repr=False)
     publish: Publish | None = None
+    name: str = ""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    refusal: CredentialsError | None = None
+    siblings: tuple[Workspace, ...] = ()
+    spread: str = ""
+    standard: str = FIRST
 
     @property
     def ledger_path(self) -> Path:
@@ -62,6 +76,16 @@ class Workspace:
         return self.root / ("out-emulator" if self.emulated else "out") / self.profile
 
     @property
+    def each(self) -> tuple[Workspace, ...]:
+        """The campaign in each of its accounts: itself, and its siblings."""
+        return (self, *self.siblings)
+
+    @property
+    def queue(self) -> str:
+        """What workers of a fleet must have in common: the account, or all of them, whatever their order."""
+        return "+".join(sorted(one.account for one in self.each))
+
+    @property
     def publishes(self) -> bool:
         """Whether Kling can be given links to local files: the embedded emulator takes them in itself."""
         return self.publish is not None or self.emulator_state is not None
@@ -72,9 +96,14 @@ class Workspace:
             from kling_pipe import emulator
 
             server = emulator.ensure(self.emulator_state, **(self.emulator_options or {}))
-            return server.base_url, AccessKey(server.access_key, server.secret_key)
+            return server.base_url, self.credentials or AccessKey(server.access_key, server.secret_key)
         if self.credentials is None:
-            raise missing_credentials()
+            raise self.refusal or missing_credentials()
+        if self.standard != FIRST and isinstance(self.credentials, AccessKey):
+            raise CredentialsError(
+                "the second standard takes an API key and no signed token",
+                hint="set KLING_API_KEY, with KLING_ACCESS_KEY and KLING_SECRET_KEY unset, or leave --standard v2 out",
+            )
         return self.base_url, self.credentials
 
     def store(self, effects: Effects | None = None) -> Store:
@@ -92,7 +121,13 @@ class Workspace:
         """The same campaign with its ledger at a `postgresql://` URL, for any number of machines. Raises UsageError."""
         if not database.startswith(("postgresql://", "postgres://")):
             raise UsageError("`--store` is no PostgreSQL URL", hint="Write postgresql://user@host/database.")
-        return replace(self, database=database)
+        return self._everywhere(database=database)
+
+    def spoken_in(self, standard: str) -> Workspace:
+        """The same campaign with its requests in another standard, where they have a form in it. Raises UsageError."""
+        if standard not in NAMES:
+            raise UsageError(f"there is no standard `{standard}`", hint=f"Write {' or '.join(NAMES)}.")
+        return self._everywhere(standard=standard)
 
     def publishing(self, place: Publish) -> Workspace:
         """The same campaign with a bucket for local files that Kling takes by link. Raises UsageError for none.
@@ -103,7 +138,7 @@ class Workspace:
             raise UsageError(f"`{place.to}` is no bucket", hint="Write s3://bucket/prefix, gs://... or az://...")
         if self.emulator_state is not None:
             return self
-        return replace(self, publish=replace(place, to=place.to.rstrip("/")))
+        return self._everywhere(publish=replace(place, to=place.to.rstrip("/")))
 
     def shelf(self, base_url: str, effects: Effects | None = None) -> Shelf | None:
         """Where files are published: with the embedded emulator (at `base_url`), in the bucket, or nowhere."""
@@ -118,9 +153,10 @@ class Workspace:
         return _read_lock(self.lock_path)
 
     def recorded_key(self, address: str) -> str | None:
-        """The key of what the lock records as made at an address by this account: for frozen jobs."""
-        block = self.read_lock().find(address, self.profile, self.account)
-        return str(block["key"]) if block and "outputs" in block else None
+        """The key of what the lock records as made at an address by one of the accounts: for frozen jobs."""
+        lock = self.read_lock()
+        blocks = (lock.find(address, self.profile, one.account) for one in self.each)
+        return next((str(block["key"]) for block in blocks if block and "outputs" in block), None)
 
     def outputs(self, effects: Effects | None = None) -> OutputStore:
         """The output folder, or the bucket, with its objects."""
@@ -136,11 +172,32 @@ class Workspace:
         if not is_bucket(bucket):
             raise UsageError(f"`{bucket}` is no bucket", hint="Write s3://bucket/prefix, gs://... or az://...")
         base = bucket.rstrip("/") + ("/emulator" if self.emulated else "")
-        return replace(self, bucket=base, out=f"{base}/{self.profile}" if self.profile else base)
+        return self._everywhere(bucket=base, out=f"{base}/{self.profile}" if self.profile else base)
+
+    def _everywhere(self, **changes: Any) -> Workspace:
+        """With something changed for every account."""
+        others = tuple(replace(one, **changes) for one in self.siblings)
+        return replace(self, siblings=others, **changes)
 
     def snapshot(self, lock: Lock | None = None, store: Store | None = None) -> Snapshot:
-        """What is known here, without asking Kling. A ledger is read only if there is one."""
+        """What is known here, without asking Kling, of all accounts. A ledger is read only if there is one."""
+        if self.name:
+            lock = self.read_lock() if lock is None else lock
+            return Together.of([one._alone(lock, store) for one in self.each], self.places)
+        return self._alone(lock, store)
+
+    @property
+    def places(self) -> Places:
+        """The accounts as a plan deals jobs among them."""
+        # A ledger that all machines share keeps them apart; else only the job's id does.
+        spread = self.spread or (FREE if self.database else STEADY)
+        return Places(tuple(Place(one.name, one.account, one.limits) for one in self.each), spread)
+
+    def _alone(self, lock: Lock | None, store: Store | None) -> Snapshot:
+        """What is known of this account."""
         outputs = self.outputs()
+        if store is not None and store.account != self.account:
+            store = None
         ledger, unlocked = self._records(store)
         return Snapshot(
             account=self.account,
@@ -152,6 +209,7 @@ class Workspace:
             stands=outputs.stands,
             kept=outputs.has,
             now=int(time.time() * 1000),
+            publishes=self.publishes,
         )
 
     def _records(self, store: Store | None) -> tuple[RecordIndex, frozenset[str]]:
@@ -187,12 +245,28 @@ def open_workspace(
     emulator_options: Mapping[str, Any] | None = None,
     profile: str = "",
     base_url: str = "",
+    accounts: Sequence[AccountSpec] = (),
+    spread: str = "",
 ) -> Workspace:
     """The workspace of the manifest in `root`. Needs no network and no credentials; writes only an emulator's keys.
+
+    With `accounts` it is that of the first, with the others as its siblings.
 
     With `emulator` everything but the manifest is apart: ledger and lock in `.kling-pipe/emulator/`, files in
     `out-emulator/`; the local Kling keeps its own state in `emulator_state`. Raises CredentialsError for half a pair.
     """
+    if accounts:
+        plain = open_workspace(
+            root,
+            environ={name: value for name, value in environ.items() if name in _HOSTS},
+            emulator=emulator,
+            emulator_state=emulator_state,
+            emulator_options=emulator_options,
+            profile=profile,
+            base_url=base_url,
+        )
+        first, *others = (replace(_in_account(plain, spec, environ), spread=spread) for spec in accounts)
+        return replace(first, siblings=tuple(others))
     root = root.resolve()
     suffix = f"/{profile}" if profile else ""
     if emulator:
@@ -207,7 +281,7 @@ def open_workspace(
             lock_path=state / LOCK_NAME,
             out=f"out-emulator{suffix}",
             base_url=_EMULATOR_HOST,
-            credentials=AccessKey(key.access_key, key.secret_key),
+            credentials=AccessKey(key.access_key, key.secret_key, key.api_key),
             account=account_id(_EMULATOR_HOST, key.access_key),
             profile=profile,
             emulated=True,
@@ -227,6 +301,25 @@ def open_workspace(
         profile=profile,
     )
     return workspace if found else replace(workspace, account=_only_account(workspace.lock_path))
+
+
+def _in_account(plain: Workspace, spec: AccountSpec, environ: Mapping[str, str]) -> Workspace:
+    """The workspace in one of the accounts that the settings name. An emulator has each of them, whatever the keys."""
+    if plain.emulated:
+        assert isinstance(plain.credentials, AccessKey)
+        found: Credentials | None = branch(plain.credentials, spec.name)
+        url = plain.base_url
+    else:
+        url, found = spec.base_url or plain.base_url, spec.credentials(environ)
+    return replace(
+        plain,
+        name=spec.name,
+        limits=spec.limits,
+        base_url=url,
+        credentials=found,
+        account=account_id(url, found.key_id) if found else "",
+        refusal=None if found else spec.missing(environ),
+    )
 
 
 def _only_account(lock_path: Path) -> str:

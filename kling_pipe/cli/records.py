@@ -129,7 +129,7 @@ def sync(campaign: Campaign) -> None:
     manifest, workspace = opened(campaign)
     found = asyncio.run(rebuild(manifest.jobs, workspace, seams=seams()))
     plan = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
-    known: Any = sum(map(len, found.records.values()))
+    known: Any = sum(len(records) for one in found.values() for records in one.records.values())
     settings = Settings(provenance=campaign.settings.get("provenance", True))
     made = api.run(_made_only(plan), workspace, create=False, signals=True, settings=settings, seams=seams())
     click.echo(

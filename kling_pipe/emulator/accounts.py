@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,16 @@ class Account:
 def fresh() -> Account:
     """An account with random keys that say what they are."""
     return Account(f"emulated-{secrets.token_hex(6)}", secrets.token_hex(16), f"emulated-api-{secrets.token_hex(16)}")
+
+
+def branch(account: Account, name: str) -> Account:
+    """A further account beside another one, `<its access key>.<name>` with the same secret: nobody has to set it up."""
+    return Account(f"{account.access_key}.{name}", account.secret_key, f"{account.api_key}.{name}")
+
+
+def share(of: Mapping[str, float], account: str, pack: str) -> float | None:
+    """What an account has of a pack: as said for `<name>/<pack>`, a branch by its own name, else for `<pack>`."""
+    return of.get(f"{account.rpartition('.')[2]}/{pack}", of.get(pack))
 
 
 def named(text: str) -> Account:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jwt
 
-from kling_pipe.emulator.accounts import Account
+from kling_pipe.emulator.accounts import Account, branch
 from kling_pipe.emulator.answers import Refusal
 
 CACHED_TOKENS = 4096
@@ -57,7 +57,7 @@ class Gate:
         """Whose token it is, from when and until when it is valid."""
         try:
             issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
-            account = self._by_access_key.get(issuer) if isinstance(issuer, str) else None
+            account = _known(self._by_access_key, issuer) if isinstance(issuer, str) else None
             if account is None:
                 raise Refusal(1002, "access key not found")
             claims = _signed_claims(token, account)
@@ -67,6 +67,14 @@ class Gate:
         if not all(map(math.isfinite, times)):
             raise Refusal(1002)
         return account, *times
+
+
+def _known(accounts: Mapping[str, Account], key: str) -> Account | None:
+    """The account of a key; `<key>.<name>` opens a branch of it."""
+    stem, point, name = key.rpartition(".")
+    if key in accounts or not (point and name and stem in accounts):
+        return accounts.get(key)
+    return branch(accounts[stem], name)
 
 
 def _signed_claims(token: str, account: Account) -> dict[str, Any]:

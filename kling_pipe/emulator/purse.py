@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kling_pipe.emulator.accounts import share
 from kling_pipe.emulator.options import Options
 from kling_pipe.emulator.task import DAY_MS
 
@@ -12,16 +13,17 @@ PLENTY = 1_000_000.0
 """What a pack shows that never runs out."""
 
 
-def packs(options: Options, spent: Mapping[str, float], now: int) -> list[dict[str, Any]]:
-    """One row per pack type, bought a day ago and good for a year."""
-    return [
-        _row(name, options, spent.get(name, 0.0), now - DAY_MS) for name in sorted({*options.slots, *options.packs})
-    ]
+def packs(options: Options, account: str, spent: Mapping[str, float], now: int) -> list[dict[str, Any]]:
+    """One row per pack type of an account, bought a day ago and good for a year."""
+    names = sorted({name.rpartition("/")[2] for name in (*options.slots, *options.packs)})
+    return [_row(name, options, account, spent.get(name, 0.0), now - DAY_MS) for name in names]
 
 
-def _row(name: str, options: Options, spent: float, bought: int) -> dict[str, Any]:
-    total = options.packs.get(name, PLENTY)
-    title = f"Emulated-{name.title()}-{total:g}Units-{options.slots.get(name, 0)}Con-12Months"
+def _row(name: str, options: Options, account: str, spent: float, bought: int) -> dict[str, Any]:
+    units = share(options.packs, account, name)
+    total = PLENTY if units is None else units
+    slots = share(options.slots, account, name) or 0
+    title = f"Emulated-{name.title()}-{total:g}Units-{slots:g}Con-12Months"
     return {
         "resource_pack_name": title,
         "resource_pack_id": f"emulated-{name}",

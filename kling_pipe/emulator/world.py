@@ -12,7 +12,7 @@ from typing import Any
 
 from kling_pipe.catalog import Operation
 from kling_pipe.emulator import blobs, elements, purse, rules
-from kling_pipe.emulator.accounts import Account, accounts
+from kling_pipe.emulator.accounts import Account, accounts, share
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.clock import Clock
 from kling_pipe.emulator.fate import PLAIN, Extra, Order, settled
@@ -99,7 +99,7 @@ class World:
 
     def packs(self, account: str) -> list[dict[str, Any]]:
         """The account's resource packs as the costs endpoint lists them."""
-        return purse.packs(self.options, self.billed.get(account, {}), self.clock.now())
+        return purse.packs(self.options, account, self.billed.get(account, {}), self.clock.now())
 
     def reset(self) -> None:
         """Forget every task, count and change; keys, options and the clock stay, and ids are never used again."""
@@ -166,11 +166,12 @@ class World:
 
     def _must_be_paid_for(self, task: Task) -> None:
         """Refusal 1102 when the pack could not pay for this task beside those that still run."""
-        if task.pack not in self.options.packs:
+        units = share(self.options.packs, task.account, task.pack)
+        if units is None:
             return
         running = sum(float(other.units) for _, _, other in self._running(task.account, task.pack))
         spent = self.billed.get(task.account, {}).get(task.pack, 0.0)
-        if spent + running + float(task.units) > self.options.packs[task.pack]:
+        if spent + running + float(task.units) > units:
             raise Refusal(1102)
 
     def _running(self, account: str, pack: str) -> list[tuple[int, int, Task]]:

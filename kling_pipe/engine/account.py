@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,14 +31,24 @@ async def packs(workspace: Workspace, clock: Callable[[], float]) -> tuple[Pack,
 
     Raises CredentialsError and Unreachable.
     """
-    form = table("account")["packs"]
     base_url, credentials = workspace.connection()
-    now = int(clock() * 1000)
     async with Client(base_url, credentials) as client:
-        answer = await client.ask(str(form["path"]), {"start_time": now - _YEAR_MS, "end_time": now})
+        return await packs_at(client, clock)
+
+
+async def packs_at(client: Client, clock: Callable[[], float]) -> tuple[Pack, ...]:
+    """`packs`, asked by a client that is there already."""
+    form, now = table("account")["packs"], int(clock() * 1000)
+    answer = await client.ask(str(form["path"]), {"start_time": now - _YEAR_MS, "end_time": now})
     if not isinstance(answer, Prepared):
         raise _trouble(answer)
     return tuple(_pack(row, form) for row in answer.data.get(form["rows"]) or ())
+
+
+def left(found: Iterable[Pack], word: str) -> float | None:
+    """The units of a pack type (`video`) over all packs that bear its name; None where none does."""
+    named = [pack.remaining for pack in found if word in pack.name.casefold()]
+    return sum(named) if named else None
 
 
 def _pack(row: dict[str, Any], form: dict[str, str]) -> Pack:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Client, Found, NotFound, Refused
 from kling_pipe.engine.answers import of_id, told
-from kling_pipe.engine.lookup import Findings, lookup
+from kling_pipe.engine.lookup import Findings, lookup_everywhere
 from kling_pipe.engine.stops import stop_for
 from kling_pipe.errors import LocalStateError, Unreachable, UsageError
 from kling_pipe.keys import external_id
@@ -17,36 +17,32 @@ from kling_pipe.model import Job, Record
 
 
 async def adopt(
-    job: Job, task: str, client: Client, store: Store, clock: Callable[[], float], *, attempt: int = 1
+    job: Job,
+    task: str,
+    clients: Mapping[str, Client],
+    stores: Mapping[str, Store],
+    clock: Callable[[], float],
+    *,
+    attempt: int = 1,
 ) -> Record:
     """Bind a task (by its id or external id) or, for an element job, an element id to a job. Written to the ledger.
 
-    The next run waits for it, saves it and writes the lock. Raises UsageError when Kling knows no such thing,
-    LocalStateError when another process is working on the job.
+    The next run waits for it, saves it and writes the lock. `clients` and `stores` are by account: of several the first
+    one that knows it. Raises UsageError when none knows such a thing, LocalStateError when another process is working
+    on the job.
     """
-    operation = operation_named(job.operation)
-    blank = Record(
-        external_task_id=external_id(job.project, job.key, job.take, attempt),
-        project=job.project,
-        key=job.key,
-        take=job.take,
-        attempt=attempt,
-        operation=job.operation,
-        account=store.account,
-        state="submitted",
-        address=job.address,
-    )
-    answer = await client.get(operation, task)
-    if isinstance(answer, Found):
-        record = told(blank, operation, answer.task, clock())
-    elif isinstance(answer, NotFound) and "id" in operation.kling["result"] and task.isdecimal():
+    record: Record | None = None
+    for account, client in clients.items():
+        record = record or await _bound(job, task, client, account, clock, attempt)
+    if record is None:
+        operation = operation_named(job.operation)
+        if not ("id" in operation.kling["result"] and task.isdecimal()):
+            raise UsageError(f"Kling knows no task `{task}` at {operation.path}", hint="check the id and the account")
+        if len(stores) > 1:
+            raise UsageError(f"which account has `{task}`?", hint="An id says nothing of it: add --account NAME.")
+        blank = _blank(job, next(iter(stores)), attempt)
         record = replace(blank, state="succeed", outputs=(of_id(operation, task),))
-    elif isinstance(answer, NotFound):
-        raise UsageError(f"Kling knows no task `{task}` at {operation.path}", hint="check the id and the account")
-    elif isinstance(answer, Refused):
-        raise stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
-    else:
-        raise Unreachable(f"Kling cannot be reached: {answer.reason}")
+    store = stores[record.account]
     if not store.claim(record.external_task_id, {}):
         raise LocalStateError(f"another process works on `{job.address}`", hint="wait for it to end")
     store.put(record)
@@ -54,16 +50,50 @@ async def adopt(
     return record
 
 
-async def sync(jobs: Sequence[Job], client: Client, store: Store, clock: Callable[[], float]) -> Findings:
-    """Ask the account for every job and write what it says to the ledger; files and lock follow with the next run.
+async def _bound(
+    job: Job, task: str, client: Client, account: str, clock: Callable[[], float], attempt: int
+) -> Record | None:
+    """The record, if the account knows the task."""
+    operation = operation_named(job.operation)
+    answer = await client.get(operation, task, job.request, everywhere=True)
+    if isinstance(answer, Found):
+        return told(_blank(job, account, attempt), operation, answer.task, clock())
+    if isinstance(answer, NotFound):
+        return None
+    if isinstance(answer, Refused):
+        raise stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
+    raise Unreachable(f"Kling cannot be reached: {answer.reason}")
 
-    What the ledger knows of saved files is kept.
+
+def _blank(job: Job, account: str, attempt: int) -> Record:
+    return Record(
+        external_task_id=external_id(job.project, job.key, job.take, attempt),
+        project=job.project,
+        key=job.key,
+        take=job.take,
+        attempt=attempt,
+        operation=job.operation,
+        account=account,
+        state="submitted",
+        address=job.address,
+    )
+
+
+async def sync(
+    jobs: Sequence[Job], clients: Mapping[str, Client], stores: Iterable[Store], clock: Callable[[], float]
+) -> dict[str, Findings]:
+    """Ask each account for every job and write what it says to the ledger; files and lock follow with the next run.
+
+    What the ledger knows of saved files is kept. Raises Unreachable, CredentialsError.
     """
-    findings = await lookup(jobs, client, store.account, clock)
-    for record in _all(findings.records.values()):
-        known = store.get(record.external_task_id)
-        if known is None or known.state in ("intent", "submitted", "processing"):
-            store.put(replace(record, source="ledger"))
+    findings, silent = await lookup_everywhere(jobs, clients, clock)
+    if silent:
+        raise next(iter(silent.values()))
+    for store in stores:
+        for record in _all(findings[store.account].records.values()):
+            known = store.get(record.external_task_id)
+            if known is None or known.state in ("intent", "submitted", "processing"):
+                store.put(replace(record, source="ledger"))
     return findings
 
 

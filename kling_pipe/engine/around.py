@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Client
-from kling_pipe.engine.lookup import lookup
+from kling_pipe.engine.lookup import Findings, lookup_everywhere
 from kling_pipe.graph import ancestors
 from kling_pipe.model import Job, Plan
-from kling_pipe.plan import Snapshot
+from kling_pipe.plan import Snapshot, Together
 
 Planner = Callable[[Snapshot], Plan]
+Clients = Mapping[str, Client]
 
 
 async def looked_around(
     jobs: Sequence[Job],
     snapshot: Snapshot,
     planner: Planner,
-    client: Client,
+    clients: Clients,
     clock: Callable[[], float],
     *,
     everything: bool = False,
 ) -> Snapshot:
-    """The snapshot with the account's answers.
+    """The snapshot with the answers of the account, or of all accounts, by id in `clients`.
 
     Asked for: jobs that nobody here knows, results that are nowhere here, and elements that a job about to be created
-    uses; with `everything` each job. Raises Unreachable, CredentialsError.
+    uses; with `everything` each job. Raises Unreachable and CredentialsError when there is one account.
     """
     asked = jobs if everything else _doubtful(jobs, planner(snapshot))
-    snapshot = await _asked(asked, snapshot, client, clock)
+    snapshot = await _asked(asked, snapshot, clients, clock)
     if not everything:
         elements = _elements_in_use(jobs, planner(snapshot), snapshot)
-        snapshot = await _asked(elements, snapshot, client, clock)
+        snapshot = await _asked(elements, snapshot, clients, clock)
     return snapshot
 
 
@@ -47,7 +48,9 @@ def _doubtful(jobs: Sequence[Job], plan: Plan) -> list[Job]:
         replaced = step.action in ("create", "retry")
         if unknown or replaced or step.action == "lost":
             wanted.append(job)
-    return wanted
+    known = {job.address for job in jobs}
+    again = [step.job for step in plan.steps if step.action == "create" and step.job.address not in known]
+    return [*wanted, *again]
 
 
 def _elements_in_use(jobs: Sequence[Job], plan: Plan, snapshot: Snapshot) -> list[Job]:
@@ -66,12 +69,21 @@ def _elements_in_use(jobs: Sequence[Job], plan: Plan, snapshot: Snapshot) -> lis
     ]
 
 
-async def _asked(jobs: Iterable[Job], snapshot: Snapshot, client: Client, clock: Callable[[], float]) -> Snapshot:
+async def _asked(jobs: Iterable[Job], snapshot: Snapshot, clients: Clients, clock: Callable[[], float]) -> Snapshot:
     wanted = list(jobs)
     if not wanted:
         return snapshot
     # As many attempts as anybody here knows of: a gap in the account must not end the walk early.
-    found = await lookup(wanted, client, snapshot.account, clock, attempts=snapshot.highest_attempt)
+    found, silent = await lookup_everywhere(wanted, clients, clock, attempts=snapshot.highest_attempt)
+    if isinstance(snapshot, Together):
+        parts = [_with(part, found[part.account]) if part.account in found else part for part in snapshot.parts]
+        return snapshot.asked(parts, silent)
+    if silent:
+        raise next(iter(silent.values()))
+    return _with(snapshot, found[snapshot.account])
+
+
+def _with(snapshot: Snapshot, found: Findings) -> Snapshot:
     return replace(
         snapshot,
         account_records={**snapshot.account_records, **found.records},

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from kling_pipe.catalog import Operation
 from kling_pipe.client import Client
 from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.events import Event, EventType, OnEvent, ignore
@@ -21,6 +22,12 @@ from kling_pipe.model import Job, Record
 from kling_pipe.outputs import OutputStore
 
 T = TypeVar("T")
+Elsewhere = Callable[[Operation, str], Awaitable[None]]
+"""Asks the other accounts for an external id, before a create; raises `FoundElsewhereError` where one has it."""
+
+
+async def nowhere_else(_operation: Operation, _name: str) -> None:
+    """There is one account."""
 
 
 @dataclass(slots=True)
@@ -28,7 +35,8 @@ class Context:
     """One run's parts. `upstream` gives the record of what an address made; `out` is the output folder's name.
 
     `draft` gives the external id of the approved draft that a job is the final version of, or "". `publisher` hands
-    out links to local files; without one Kling gets none of those that it takes by URL only.
+    out links to local files; without one Kling gets none of those that it takes by URL only. With several accounts
+    `elsewhere` is called before each create, and `beside` holds the parts of every account by its id.
     """
 
     client: Client
@@ -48,6 +56,12 @@ class Context:
     stops: Stops = field(default_factory=Stops)
     meter: Meter = field(default_factory=Meter)
     publisher: Publisher | None = None
+    elsewhere: Elsewhere = nowhere_else
+    beside: Mapping[str, Context] = field(default_factory=dict)
+
+    def at(self, account: str) -> Context:
+        """The parts for what lives in an account: one's own, unless it is another of the run's."""
+        return self.beside.get(account, self)
 
     async def stored(self, action: Callable[..., T], *arguments: Any) -> T:
         """The answer of a method of `outputs`, in a thread: nobody else waits for a disk or a bucket."""

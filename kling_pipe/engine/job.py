@@ -155,7 +155,7 @@ async def _submitted(job: Job, attempt: int, context: Context, want: Want) -> Re
 
 async def _request(job: Job, context: Context) -> dict[str, object]:
     async def renew(record: Record) -> Record | None:
-        return await renewed(context, operation_named(record.operation), record)
+        return await renewed(context.at(record.account), operation_named(record.operation), record)
 
     return await resolved(
         job.request,

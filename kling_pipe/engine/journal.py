@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kling_pipe.ledger import Store
 from kling_pipe.lock import Block, LockFile, failed_block, made_block
 from kling_pipe.model import Job, Record
 from kling_pipe.plan import field_digests
+from kling_pipe.plan.allot import original
 
 _SECONDS = 5.0
 _SHARE = 50
@@ -16,13 +17,17 @@ _SHARE = 50
 
 
 class LockJournal:
-    """Changes to the lock. `jobs` are all jobs by address: digests of references need their keys."""
+    """Changes to the lock. `jobs` are all jobs by address: digests of references need their keys.
+
+    `stores` are the ledgers of the accounts. What is made again in another account has a block of its own there, under
+    the address of the manifest.
+    """
 
     def __init__(
-        self, file: LockFile, store: Store, jobs: Mapping[str, Job], profile: str, drafts: Mapping[str, str]
+        self, file: LockFile, stores: Sequence[Store], jobs: Mapping[str, Job], profile: str, drafts: Mapping[str, str]
     ) -> None:
         self._file = file
-        self._store = store
+        self._stores = tuple(stores)
         self._lock = file.read()
         self._jobs = jobs
         self._profile = profile
@@ -37,20 +42,21 @@ class LockJournal:
         block = made_block(record, field_digests(job, self._key_at))
         if draft := self.draft(job):
             block["draft"] = draft
-        standing = self._lock.find(job.address, self._profile, self._store.account)
+        standing = self._lock.find(original(job.address), self._profile, record.account)
         if standing is None or any(standing.get(name) != value for name, value in block.items()):
             self._changes[job.address] = block
 
     def draft(self, job: Job) -> str:
         """The approved draft that a job is the final version of: as this run was told, or as the lock remembers."""
-        standing = self._lock.find(job.address, self._profile, self._store.account) or {}
-        remembered = standing.get("draft", "") if standing.get("key") == job.key else ""
+        found = (self._lock.find(original(job.address), self._profile, store.account) for store in self._stores)
+        standing = next((block for block in found if block and block.get("key") == job.key), {})
+        remembered = standing.get("draft", "")
         return str(self._drafts.get(job.address, remembered))
 
     def failed(self, job: Job, record: Record) -> None:
         """A job failed for a reason that the next run must know without a ledger: content rules."""
         if record.failure == "moderation":
-            standing = self._lock.find(job.address, self._profile, self._store.account)
+            standing = self._lock.find(original(job.address), self._profile, record.account)
             self._told.add(record.external_task_id)
             self._changes[job.address] = failed_block(record, standing)
 
@@ -58,8 +64,9 @@ class LockJournal:
         """Write what changed, if it is time. Raises LocalStateError."""
         started = time.monotonic()
         if self._told and (now or started >= self._due):
-            self._file.update((address, self._profile, block) for address, block in self._changes.items())
-            self._store.locked(self._told)
+            self._file.update((original(address), self._profile, block) for address, block in self._changes.items())
+            for store in self._stores:
+                store.locked(self._told)
             self._changes.clear()
             self._told.clear()
             ended = time.monotonic()

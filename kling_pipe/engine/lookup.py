@@ -1,10 +1,13 @@
-"""Asking the account what it knows: by single GETs when few are asked for, by the list when many are."""
+"""Asking accounts what they know: by single GETs when few jobs are asked for, by the list when many are.
+
+Several accounts are walked together: an id names no account, so that an attempt was not made when none of them has it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from kling_pipe.catalog import Operation
@@ -43,16 +46,51 @@ async def lookup(
 
     `attempts` says how many to ask for at least. Raises Unreachable, CredentialsError.
     """
-    findings = Findings()
+    found, silent = await lookup_everywhere(jobs, {account: client}, clock, attempts=attempts)
+    if silent:
+        raise silent[account]
+    return found[account]
+
+
+async def lookup_everywhere(
+    jobs: Iterable[Job],
+    clients: Mapping[str, Client],
+    clock: Callable[[], float],
+    *,
+    attempts: Callable[[Job], int] = lambda _: 1,
+) -> tuple[dict[str, Findings], dict[str, KlingPipeError]]:
+    """`lookup` in several accounts at once, by account; and the accounts that could not be asked, and why."""
+    sources = [_Source(client, account) for account, client in clients.items()]
     by_operation: dict[str, dict[Identity, Job]] = defaultdict(dict)
     for job in jobs:
         by_operation[job.operation].setdefault(job.identity, job)
     for name, wanted in by_operation.items():
         operation = operation_named(name)
-        seen = await _listed(operation, list(wanted.values()), client)
-        inquiry = _Inquiry(operation, client, account, clock, seen, findings)
+        await asyncio.gather(*(source.list(operation, list(wanted.values())) for source in sources))
+        inquiry = _Inquiry(operation, sources, clock)
         await asyncio.gather(*(inquiry.walk(job, attempts(job)) for job in wanted.values()))
-    return findings
+    found = {source.account: source.findings for source in sources if source.silent is None}
+    return found, {source.account: source.silent for source in sources if source.silent is not None}
+
+
+async def find(client: Client, operation: Operation, name: str, job: Job) -> Found | NotFound | Refused | InDoubt:
+    """The task of an external id in one account. How to ask is data; where it cannot be asked for it is not found."""
+    how = str(operation.kling["lookup"])
+    if how == "path":
+        return await client.get(operation, name, job.request, everywhere=True)
+    if how == "none":
+        return NotFound()
+    size = int(operation.kling["list"]["pageSize"]["max"])
+    for page in range(1, 1 + int(operation.kling["list"]["pageNum"]["max"])):
+        answer = await client.list(operation, page, size)
+        if not isinstance(answer, Listed):
+            return answer
+        for task in answer.tasks:
+            if task.external_task_id == name:
+                return Found(task)
+        if not answer.full:
+            break
+    return NotFound()
 
 
 @dataclass(slots=True)
@@ -65,17 +103,17 @@ class _Seen:
 
 async def _listed(operation: Operation, jobs: list[Job], client: Client) -> _Seen:
     """Pages of the list, as long as they are cheaper than single GETs."""
-    seen = _Seen()
+    seen = await _named(operation, jobs, client)
     pages = operation.kling.get("list")
     if pages is None or (len(jobs) < _BY_LIST_FROM and operation.kling["lookup"] == "path"):
         return seen
-    wanted = {external_id(job.project, job.key, job.take) for job in jobs}
+    wanted = {external_id(job.project, job.key, job.take) for job in jobs} - seen.tasks.keys()
     size = int(pages["pageSize"]["max"])
     most = int(pages["pageNum"]["max"])
     if operation.kling["lookup"] == "path":
         most = min(most, max(_PAGES_AT_LEAST, len(jobs) // _BY_LIST_FROM))
     for page in range(1, 1 + most):
-        answer = await client.list(operation, page, size)
+        answer = await client.list(operation, page, size, everything=True)
         if not isinstance(answer, Listed):
             raise _trouble(answer)
         for task in answer.tasks:
@@ -91,45 +129,83 @@ async def _listed(operation: Operation, jobs: list[Job], client: Client) -> _See
     return seen
 
 
+async def _named(operation: Operation, jobs: list[Job], client: Client) -> _Seen:
+    """Tasks that can be asked for by name, many at once, attempt by attempt until none is found."""
+    seen, most = _Seen(), client.at_once(operation)
+    asked, attempt = jobs if most else [], 1
+    while asked:
+        names = [external_id(job.project, job.key, job.take, attempt) for job in asked]
+        for start in range(0, len(names), most):
+            answer = await client.by_names(names[start : start + most])
+            if not isinstance(answer, Listed):
+                raise _trouble(answer)
+            seen.tasks.update({task.external_task_id: task for task in answer.tasks})
+        asked = [job for job, name in zip(asked, names, strict=True) if name in seen.tasks]
+        attempt += 1
+    return seen
+
+
+@dataclass(slots=True)
+class _Source:
+    """One account that is asked. `silent`: why it cannot be."""
+
+    client: Client
+    account: str
+    seen: _Seen = field(default_factory=_Seen)
+    findings: Findings = field(default_factory=Findings)
+    silent: KlingPipeError | None = None
+
+    async def list(self, operation: Operation, jobs: list[Job]) -> None:
+        """Look through its list, where that is cheaper."""
+        self.seen = _Seen()
+        if self.silent is None:
+            try:
+                self.seen = await _listed(operation, jobs, self.client)
+            except KlingPipeError as error:
+                self.silent = error
+
+    async def task(self, operation: Operation, name: str, job: Job) -> TaskState | None:
+        """The task of an external id, None when it has none or cannot be asked."""
+        if name in self.seen.tasks:
+            return self.seen.tasks[name]
+        if self.silent is not None or self.seen.whole or operation.kling["lookup"] != "path":
+            return None
+        answer = await self.client.get(operation, name, job.request)
+        if isinstance(answer, Found):
+            return answer.task
+        if not isinstance(answer, NotFound):
+            self.silent = self.silent or _trouble(answer)
+        return None
+
+
 @dataclass(slots=True)
 class _Inquiry:
     """Asks for the attempts of jobs of one operation."""
 
     operation: Operation
-    client: Client
-    account: str
+    sources: list[_Source]
     clock: Callable[[], float]
-    seen: _Seen
-    findings: Findings
 
     async def walk(self, job: Job, at_least: int) -> None:
-        records = []
+        records: dict[str, list[Record]] = defaultdict(list)
         attempt = 1
         while True:
-            task = await self._task(external_id(job.project, job.key, job.take, attempt))
-            if task is not None:
-                records.append(self._record(job, attempt, task))
-                self.findings.deleted_elements |= _deleted(self.operation, task)
-            elif attempt >= at_least:
+            name = external_id(job.project, job.key, job.take, attempt)
+            tasks = await asyncio.gather(*(source.task(self.operation, name, job) for source in self.sources))
+            for source, task in zip(self.sources, tasks, strict=True):
+                if task is not None:
+                    records[source.account].append(self._record(job, attempt, task, source.account))
+                    source.findings.deleted_elements |= _deleted(self.operation, task)
+            if attempt >= at_least and not any(tasks):
                 break
             attempt += 1
-        self.findings.asked.add(job.identity)
-        if records:
-            self.findings.records[job.identity] = tuple(records)
+        for source in self.sources:
+            if source.silent is None:
+                source.findings.asked.add(job.identity)
+            if source.account in records:
+                source.findings.records[job.identity] = tuple(records[source.account])
 
-    async def _task(self, name: str) -> TaskState | None:
-        if name in self.seen.tasks:
-            return self.seen.tasks[name]
-        if self.seen.whole or self.operation.kling["lookup"] != "path":
-            return None
-        answer = await self.client.get(self.operation, name)
-        if isinstance(answer, Found):
-            return answer.task
-        if isinstance(answer, NotFound):
-            return None
-        raise _trouble(answer)
-
-    def _record(self, job: Job, attempt: int, task: TaskState) -> Record:
+    def _record(self, job: Job, attempt: int, task: TaskState, account: str) -> Record:
         blank = Record(
             external_task_id=external_id(job.project, job.key, job.take, attempt),
             project=job.project,
@@ -137,15 +213,20 @@ class _Inquiry:
             take=job.take,
             attempt=attempt,
             operation=job.operation,
-            account=self.account,
+            account=account,
             state="processing",
             address=job.address,
             source="account",
         )
-        try:
-            return told(blank, self.operation, task, self.clock())
-        except UnknownStatusError:  # waiting for it will tell
-            return replace(blank, task_id=task.task_id)
+        return told_or_waited_for(blank, self.operation, task, self.clock())
+
+
+def told_or_waited_for(blank: Record, operation: Operation, task: TaskState, now: float) -> Record:
+    """The record of a task that was found; of a status that nobody knows waiting for it will tell."""
+    try:
+        return told(blank, operation, task, now)
+    except UnknownStatusError:
+        return replace(blank, task_id=task.task_id)
 
 
 def _deleted(operation: Operation, task: TaskState) -> set[int]:

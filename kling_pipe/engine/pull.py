@@ -30,7 +30,7 @@ class Pulled:
 async def pull(
     lock: Lock, workspace: Workspace, context: Context, *, wanted: Callable[[str], bool] = lambda _: True
 ) -> list[Pulled]:
-    """Put every file of this account's blocks at its recorded name, if it is not there.
+    """Put every file of the account's blocks at its recorded name, if it is not there.
 
     `wanted` chooses by address. A file that Kling gives with another checksum is refused.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kling_pipe.errors import KlingPipeError
+from kling_pipe.model import Record
 
 
 class JobError(KlingPipeError):
@@ -29,3 +30,19 @@ class NoRoomError(JobError):
 
 class UnseenError(JobError):
     """An id that was sent before is refused, and its task is not to be seen: the next run looks again."""
+
+
+class SilentError(NoRoomError):
+    """Another account that may have the task cannot be asked: nothing is sent. `error` is what it met."""
+
+    def __init__(self, message: str, error: KlingPipeError) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class FoundElsewhereError(Exception):
+    """No failure: another account has the task that was about to be made. `record` says which."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record.external_task_id)
+        self.record = record

@@ -43,6 +43,8 @@ class Result:
 
     `stopped` is "interrupted", "timeout" or ""; `error` is what ended the run early. `counters` are requests by kind,
     requests per finished job, summed seconds of all jobs in queue, at Kling and in download, and the use of slots.
+    Where the settings name accounts, `accounts` says by name what each made and charged, what its packs have left, and
+    why it takes no more.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -50,6 +52,7 @@ class Result:
     stopped: Literal["", "interrupted", "timeout"] = ""
     error: KlingPipeError | None = None
     counters: Mapping[str, Any] = field(default_factory=dict)
+    accounts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def made(self) -> int:

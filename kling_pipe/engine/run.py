@@ -4,55 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 
-from kling_pipe.client import Client
-from kling_pipe.effects import Effects
 from kling_pipe.engine.adopt import adopt as adopt_task
 from kling_pipe.engine.adopt import sync as sync_ledger
 from kling_pipe.engine.around import Planner, looked_around
 from kling_pipe.engine.callbacks import receiving
-from kling_pipe.engine.context import Context
-from kling_pipe.engine.durations import Durations
-from kling_pipe.engine.events import OnEvent, both, ignore
+from kling_pipe.engine.desks import Desks
+from kling_pipe.engine.events import OnEvent, ignore
 from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.lookup import Findings
-from kling_pipe.engine.meter import Meter
-from kling_pipe.engine.poll import Poller
-from kling_pipe.engine.publish import Publisher
-from kling_pipe.engine.pools import pools
+from kling_pipe.engine.opening import Seams, clients_of, desks_of, stores_of
+from kling_pipe.engine.packs import look_into_packs
 from kling_pipe.engine.pull import Pulled
 from kling_pipe.engine.pull import pull as pull_files
 from kling_pipe.engine.result import Result
 from kling_pipe.engine.runner import LocalRunner
 from kling_pipe.engine.settings import Settings
-from kling_pipe.engine.slots import Slots
-from kling_pipe.ledger import Store
 from kling_pipe.model import Job, Plan, Record
-from kling_pipe.plan import Snapshot
+from kling_pipe.plan import Snapshot, Together
+from kling_pipe.plan.budget import pays
 from kling_pipe.workspace import Workspace
-
-_PACE_WITH_CALLBACKS = 10.0
-"""Polling is a safety net when callbacks come in: so many times slower."""
-
-Note = Callable[[Mapping[str, Any]], None]
-Sleep = Callable[[float], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Seams:
-    """What a test or a caller may replace: effects, clock (seconds since 1970), sleep, network, request log, meter."""
-
-    effects: Effects | None = None
-    clock: Callable[[], float] = time.time
-    sleep: Sleep = asyncio.sleep
-    transport: Any = None
-    http: Any = None
-    note: Note | None = None
-    meter: Meter | None = None
 
 
 async def refresh(
@@ -69,8 +42,13 @@ async def refresh(
     known = snapshot or workspace.snapshot()
     if not everything and not _in_doubt(planner(known)):
         return known
-    async with _client(workspace, seams) as client:
-        return await looked_around(jobs, known, planner, client, seams.clock, everything=everything)
+    async with clients_of(workspace, seams) as (clients, silent):
+        if isinstance(known, Together):
+            known = known.asked(known.parts, silent)
+        found = await looked_around(jobs, known, planner, clients, seams.clock, everything=everything)
+    if isinstance(found, Together) and len(found.silent) == len(found.parts):
+        raise next(iter(found.silent.values()))
+    return found
 
 
 async def run(
@@ -90,38 +68,23 @@ async def run(
     listened for) when it cannot begin; what happens later is in the Result.
     """
     settings, seams = settings or Settings(), seams or Seams()
-    store = workspace.store(seams.effects)
-    try:
-        meter = seams.meter or Meter()
-        async with _client(workspace, seams, meter.request) as client:
-            context = _context(workspace, store, client, settings, seams)
-            context.on_event, context.meter = both(meter.event, on_event), meter
-            runner = _runner(plan, workspace, store, context, seams)
-            runner.create = create
-            async with receiving(settings, context.poller.nudge):
-                return await runner.run(stop or asyncio.Event())
-    finally:
-        store.close()
+    async with desks_of(workspace, settings, seams, on_event) as desks:
+        if create and any(pays(step) for step in plan.steps):
+            await look_into_packs(desks)
+        runner = _runner(plan, workspace, desks, seams)
+        runner.create = create
+        async with receiving(settings, desks.nudge):
+            return await runner.run(stop or asyncio.Event())
 
 
 @contextlib.asynccontextmanager
 async def at_work(
     workspace: Workspace, *, settings: Settings | None = None, seams: Seams | None = None, on_event: OnEvent = ignore
-) -> AsyncIterator[Context]:
-    """What `run_job` needs, for whoever brings the jobs one by one: a worker of a fleet. The caller beats the store."""
-    seams = seams or Seams()
-    store = workspace.store(seams.effects)
-    try:
-        meter = seams.meter or Meter()
-        async with _client(workspace, seams, meter.request) as client:
-            context = _context(workspace, store, client, settings or Settings(), seams)
-            context.on_event, context.meter = both(meter.event, on_event), meter
-            try:
-                yield context
-            finally:
-                await context.poller.close()
-    finally:
-        store.close()
+) -> AsyncIterator[Desks]:
+    """What `run_job` needs, for whoever brings the jobs one by one: a worker of a fleet. The caller beats them."""
+    async with desks_of(workspace, settings or Settings(), seams or Seams(), on_event) as desks:
+        await look_into_packs(desks)
+        yield desks
 
 
 async def pull(
@@ -131,37 +94,36 @@ async def pull(
     settings: Settings | None = None,
     seams: Seams | None = None,
 ) -> list[Pulled]:
-    """Fetch every file that the lock records for this account and that is missing here; `wanted` chooses by address."""
-    seams = seams or Seams()
-    store = workspace.store(seams.effects)
-    try:
-        async with _client(workspace, seams) as client:
-            context = _context(workspace, store, client, settings or Settings(), seams)
-            return await pull_files(workspace.read_lock(), workspace, context, wanted=wanted)
-    finally:
-        store.close()
+    """Fetch every file that the lock records for these accounts and that is missing here; `wanted` by address."""
+    async with desks_of(workspace, settings or Settings(), seams or Seams()) as desks:
+        lock = workspace.read_lock()
+        found = [
+            await pull_files(lock, one, desk.context, wanted=wanted)
+            for one, desk in zip(workspace.each, desks.all, strict=True)
+        ]
+    return [pulled for some in found for pulled in some]
 
 
 async def adopt(job: Job, task: str, workspace: Workspace, *, attempt: int = 1, seams: Seams | None = None) -> Record:
-    """Bind a task, or an element by its id, to a job; the next run saves it. See `adopt.adopt` for the errors."""
+    """Bind a task, or an element by its id, to a job; the next run saves it. See `adopt.adopt` for the errors.
+
+    Of several accounts the first one that knows it.
+    """
     seams = seams or Seams()
-    store = workspace.store(seams.effects)
-    try:
-        async with _client(workspace, seams) as client:
-            return await adopt_task(job, task, client, store, seams.clock, attempt=attempt)
-    finally:
-        store.close()
+    async with AsyncExitStack() as stack:
+        clients, _ = await stack.enter_async_context(clients_of(workspace, seams))
+        stores = {store.account: store for store in stores_of(workspace, seams, stack)}
+        return await adopt_task(job, task, clients, stores, seams.clock, attempt=attempt)
 
 
-async def sync(jobs: Sequence[Job], workspace: Workspace, *, seams: Seams | None = None) -> Findings:
-    """Rebuild the ledger from the account; run with `create=False` afterwards writes files and lock."""
+async def sync(jobs: Sequence[Job], workspace: Workspace, *, seams: Seams | None = None) -> dict[str, Findings]:
+    """Rebuild the ledger from the accounts; run with `create=False` afterwards writes files and lock. By account."""
     seams = seams or Seams()
-    store = workspace.store(seams.effects)
-    try:
-        async with _client(workspace, seams) as client:
-            return await sync_ledger(jobs, client, store, seams.clock)
-    finally:
-        store.close()
+    async with AsyncExitStack() as stack:
+        clients, silent = await stack.enter_async_context(clients_of(workspace, seams))
+        if silent:
+            raise next(iter(silent.values()))
+        return await sync_ledger(jobs, clients, stores_of(workspace, seams, stack), seams.clock)
 
 
 def _in_doubt(plan: Plan) -> bool:
@@ -169,55 +131,15 @@ def _in_doubt(plan: Plan) -> bool:
     return any(step.action in ("create", "retry", "lost", "blocked") for step in (*plan.steps, *plan.others))
 
 
-@contextlib.asynccontextmanager
-async def _client(workspace: Workspace, seams: Seams, note: Note = ignore) -> AsyncIterator[Client]:
-    base_url, credentials = await asyncio.to_thread(workspace.connection)
-    client = Client(
-        base_url,
-        credentials,
-        transport=seams.transport,
-        http=seams.http,
-        clock=seams.clock,
-        sleep=seams.sleep,
-        effects=seams.effects,
-        note=both(note, seams.note or ignore),
-    )
-    async with client:
-        yield client
-
-
-def _context(workspace: Workspace, store: Store, client: Client, settings: Settings, seams: Seams) -> Context:
-    durations = Durations(store.learned())
-    shelf = workspace.shelf(client.base_url, seams.effects)
-    images_over = workspace.publish.images_over if workspace.publish else settings.inline_bytes
-    return Context(
-        client=client,
-        store=store,
-        outputs=workspace.outputs(seams.effects),
-        slots=Slots(pools(settings, store.limits(), seams.clock()), others=store.slots_of_others),
-        poller=Poller(
-            client,
-            durations,
-            clock=time.monotonic,
-            patience=settings.patience,
-            pace=_PACE_WITH_CALLBACKS if settings.callback_listen else 1.0,
-        ),
-        durations=durations,
-        settings=settings,
-        clock=seams.clock,
-        sleep=seams.sleep,
-        out=workspace.out,
-        emulated=workspace.emulated,
-        publisher=Publisher(shelf, min(images_over, settings.inline_bytes)) if shelf else None,
-    )
-
-
-def _runner(plan: Plan, workspace: Workspace, store: Store, context: Context, seams: Seams) -> LocalRunner:
+def _runner(plan: Plan, workspace: Workspace, desks: Desks, seams: Seams) -> LocalRunner:
     jobs = {step.job.address: step.job for step in (*plan.steps, *plan.others)}
-    file = workspace.lock_file(store, seams.effects)
-    journal = LockJournal(file, store, jobs, workspace.profile, context.settings.drafts)
-    runner = LocalRunner(plan, context, journal)
-    context.upstream, context.draft = runner.upstream, journal.draft
+    stores = [desk.context.store for desk in desks.all]
+    file = workspace.lock_file(stores[0], seams.effects)
+    journal = LockJournal(file, stores, jobs, workspace.profile, desks.first.context.settings.drafts)
+    runner = LocalRunner(plan, desks, journal)
+    desks.upstream = runner.upstream
+    for desk in desks.all:
+        desk.context.upstream, desk.context.draft = runner.upstream, journal.draft
     return runner
 
 

@@ -14,15 +14,15 @@ from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota, weight
 from kling_pipe.engine.context import Context
+from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.events import Event
-from kling_pipe.engine.job import run_job
 from kling_pipe.engine.journal import LockJournal
-from kling_pipe.engine.reasons import JobError, NoRoomError
+from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
 from kling_pipe.engine.result import Ending, Outcome, Result, graver
 from kling_pipe.engine.save import saved
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.spending import Spending
-from kling_pipe.errors import CredentialsError, KlingPipeError
+from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.keys import external_id
 from kling_pipe.ledger.processes import BEAT
 from kling_pipe.model import Plan, Record, Step
@@ -35,7 +35,7 @@ class LocalRunner:
     """One run of a plan, in one event loop."""
 
     plan: Plan
-    context: Context
+    desks: Desks
     journal: LockJournal
     create: bool = True
     steps: dict[str, Step] = field(default_factory=dict)
@@ -54,6 +54,11 @@ class LocalRunner:
     spending: Spending = field(init=False)
     told: set[str] = field(default_factory=set)
     settling: bool = False
+
+    @property
+    def context(self) -> Context:
+        """What all accounts share; with one account everything."""
+        return self.desks.first.context
 
     async def run(self, stop: asyncio.Event) -> Result:
         """Until every step has ended, `stop` is set, or the time is over. Raises only for bugs."""
@@ -75,6 +80,8 @@ class LocalRunner:
     def _prepare(self) -> None:
         self.steps = {step.job.address: step for step in self.plan.steps}
         settings = self.context.settings
+        for silent in self.plan.silent:
+            self.error = graver(self.error, silent)  # type: ignore[arg-type]  # of the family, says the plan
         self.spending = Spending(self.plan, settings.budget, allow_unknown=settings.allow_unknown)
         for step in (*self.plan.steps, *self.plan.others):
             if step.record is not None and step.record.state == "succeed":
@@ -115,7 +122,7 @@ class LocalRunner:
 
     def _nothing_can_go_on(self) -> bool:
         """Nobody works, and those that queue will not be let in: the run was told not to wait, or must not submit."""
-        return not self.active and (self.context.settings.detach or not self.context.slots.open)
+        return not self.active and (self.context.settings.detach or not self.desks.can_go_on)
 
     def _start(self, step: Step) -> None:
         """A step whose needs have ended."""
@@ -136,11 +143,20 @@ class LocalRunner:
             want = self._want(step)
             self.context.meter.ready(address, self.context.clock())
             if step.action == "resume":
-                self.context.slots.force(want)
-                self._spawn(step, self._work(step, want))
-            else:
-                self.context.slots.ask(want, lambda: self._spawn(step, self._work(step, want)))
+                desk = self.desks.at(step.account)
+                desk.context.slots.force(want)
+                self._spawn(step, self._work(step, want, desk))
+            elif stop := self._queue(step, want):
+                self._give_up(step, stop)
         self.waiting.pop(address, None)
+
+    def _queue(self, step: Step, want: Want) -> CredentialsError | None:
+        """Wait for slots of an account that takes the job; why none does."""
+        return self.desks.queue(step, want, lambda desk: self._spawn(step, self._work(step, want, desk)))
+
+    def _give_up(self, step: Step, stop: CredentialsError) -> None:
+        self.error = graver(self.error, stop)
+        self._end(step, "failed", None, stop.message)
 
     def _failed_need(self, step: Step) -> Outcome | None:
         """What keeps a step from being worked on. A made file may be fetched whatever became of its inputs."""
@@ -170,35 +186,52 @@ class LocalRunner:
             except BaseException as error:
                 self.bug = self.bug or error
             finally:
-                self.active.pop(step.job.address, None)
+                # A job that is passed on to another account has a new task under its address by now.
+                if self.active.get(step.job.address) is asyncio.current_task():
+                    del self.active[step.job.address]
                 self.changed.set()
 
         self.active[step.job.address] = asyncio.create_task(guarded())
 
-    async def _work(self, step: Step, want: Want) -> None:
+    async def _work(self, step: Step, want: Want, desk: Desk) -> None:
         operation = operation_named(step.job.operation)
         pack, model = quota(operation, step.job.request)
-        if stop := self.context.stops.against(pack or "", model):
-            self.context.slots.release(want)
-            self._end(step, "failed", None, stop.message)
+        if stop := desk.context.stops.against(pack or "", model):
+            desk.context.slots.release(want)
+            if left := self._pass_on(step, want, desk, stop):
+                self._end(step, "failed", None, left.message)
             return
-        self.context.meter.begun(step.job.address, want.pools, self.context.clock())
+        pools = tuple((desk.shown(name), weight) for name, weight in want.pools)
+        self.context.meter.begun(step.job.address, pools, self.context.clock())
         try:
             last, again = _last_attempt(step), functools.partial(self._again, step)
-            record = await run_job(step.job, step.attempt, self.context, want, last=last, again=again)
+            record = await self.desks.run(step, desk, want, last=last, again=again)
+        except SilentError as error:
+            self.error = graver(self.error, error.error)
+            self._end(step, "waiting", None, error.message)
         except NoRoomError as error:
             self._end(step, "waiting", None, error.message)
         except JobError as error:
             self._end(step, "failed", self._known(step), error.message)
         except CredentialsError as error:
-            self.context.stops.add(error, pack or "", model)
-            self.error = graver(self.error, self.context.stops.first())
-            self._end_refused(step, error)
+            desk.context.stops.add(error, pack or "", model)
+            if left := self._pass_on(step, want, desk, error):
+                self._end_refused(step, left)
         except KlingPipeError as error:
-            self._halt(error)
+            self._halt(error, desk)
             self._end(step, "waiting", self._known_if_possible(step), error.message)
         else:
             self._worked(step, record, pack)
+
+    def _pass_on(self, step: Step, want: Want, desk: Desk, stop: CredentialsError) -> CredentialsError | None:
+        """Give a job that an account does not take to another one, unless a task may exist. Why that cannot be."""
+        if len(self.desks.all) > 1 and step.action != "resume" and self._known(step) is None:
+            self.context.meter.ready(step.job.address, self.context.clock())
+            if (stop_elsewhere := self._queue(step, want)) is None:
+                return None
+            stop = stop_elsewhere
+        self.error = graver(self.error, desk.context.stops.first() or stop)
+        return stop
 
     def _again(self, step: Step) -> str:
         """Whether one more attempt may be made: why not, or ""."""
@@ -210,7 +243,7 @@ class LocalRunner:
     def _known(self, step: Step) -> Record | None:
         """What the ledger says of a step's present attempt."""
         job, attempt = step.job, self.attempts.get(step.job.address, step.attempt)
-        return self.context.store.get(external_id(job.project, job.key, job.take, attempt))
+        return self.desks.known(step, external_id(job.project, job.key, job.take, attempt))
 
     def _known_if_possible(self, step: Step) -> Record | None:
         with contextlib.suppress(KlingPipeError):
@@ -225,8 +258,11 @@ class LocalRunner:
 
     def _worked(self, step: Step, record: Record, pack: str | None) -> None:
         if record.state == "succeed":
+            desk = self.desks.at(record.account)
+            desk.made += 1
             if pack and record.units:
                 self.units[pack] = self.units.get(pack, 0.0) + float(record.units)
+                desk.units[pack] = desk.units.get(pack, 0.0) + float(record.units)
             self._end(step, "made", record, "")
         elif record.state == "failed":
             self.told.add(step.job.address)  # by the job itself, with Kling's words
@@ -240,7 +276,7 @@ class LocalRunner:
         record = self.records[step.shared_with] if step.shared_with else step.record
         assert record is not None
         try:
-            placed = await saved(self.context, step.job, operation_named(step.job.operation), record)
+            placed = await saved(self.context.at(record.account), step.job, operation_named(step.job.operation), record)
         except JobError as error:
             self._end(step, "failed", record, error.message)
         except KlingPipeError as error:
@@ -283,7 +319,7 @@ class LocalRunner:
             if record is not None and record.state == "failed":
                 self.journal.failed(step.job, record)
             if self.context.settings.fail_fast:
-                self.context.slots.stop()
+                self.desks.close()
         told = step.action in _WORKING if outcome.ending == "reused" else outcome.address in self.told
         if outcome.ending in ("reused", "failed") and not told:
             data = {"message": outcome.message} if outcome.message else {}
@@ -293,17 +329,20 @@ class LocalRunner:
         except KlingPipeError as error:
             self._halt(error)
 
-    def _halt(self, error: KlingPipeError) -> None:
-        """Submit nothing more; what is under way goes on as far as it can."""
+    def _halt(self, error: KlingPipeError, desk: Desk | None = None) -> None:
+        """Submit nothing more, to an account that does not answer, else anywhere; what is under way goes on."""
         self.error = graver(self.error, error)
-        self.context.slots.stop()
+        if desk is not None and isinstance(error, Unreachable):
+            desk.context.slots.stop()
+        else:
+            self.desks.close()
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT)
             try:
-                self.context.store.beat()
-                self._keep_lessons()
+                self.desks.beat()
+                self.desks.keep_lessons()
                 self.journal.write()
             except KlingPipeError as error:
                 self._halt(error)
@@ -311,23 +350,17 @@ class LocalRunner:
                 self.bug = self.bug or error
                 self.changed.set()
 
-    def _keep_lessons(self) -> None:
-        if self.context.durations.changed:
-            self.context.store.learn(self.context.durations.changed)
-            self.context.durations.changed = {}
-        for pool, limit in self.context.slots.learned().items():
-            self.context.store.keep_limit(pool, limit)
-
     async def _tidy_up(self) -> None:
         """Stop what still works, and write everything down."""
-        self.context.slots.stop()
+        self.desks.close()
         tasks = list(self.active.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.context.poller.close()
+        for desk in self.desks.all:
+            await desk.context.poller.close()
         try:
-            self._keep_lessons()
+            self.desks.keep_lessons()
             self.journal.write(now=True)
         except KlingPipeError as error:
             self.error = graver(self.error, error)
@@ -336,8 +369,10 @@ class LocalRunner:
         outcomes = tuple(self.outcomes.get(address) or self._unfinished(step) for address, step in self.steps.items())
         kind = stopped if stopped in ("interrupted", "timeout") else ""
         units = {pack: round(number, 6) for pack, number in self.units.items()}
-        counters = self.context.meter.form(self.context.slots.limits())
-        return Result(outcomes, units, kind, self.error, counters)  # type: ignore[arg-type]  # narrowed above
+        limits = {desk.shown(one): n for desk in self.desks.all for one, n in desk.context.slots.limits().items()}
+        counters = self.context.meter.form(limits)
+        accounts = self.desks.form()
+        return Result(outcomes, units, kind, self.error, counters, accounts)  # type: ignore[arg-type]  # narrowed above
 
     def _unfinished(self, step: Step) -> Outcome:
         record = self._known_if_possible(step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -20,6 +20,10 @@ _GROWTH, _GROWTH_AFTER_REFUSAL = 2, 4
 """One more slot is tried after so many times the limit were accepted."""
 _LOOK_AT_OTHERS = 0.5
 """Seconds between two looks at the slots that other processes hold."""
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class _Waiting:
     number: int
     want: Want = field(compare=False)
     granted: Callable[[], None] = field(compare=False)
+    gone: Callable[[], bool] = field(compare=False)
 
 
 class Slots:
@@ -100,12 +105,13 @@ class Slots:
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
         self._takers: set[asyncio.Future[None]] = set()
+        self._beside: tuple[Slots, ...] = ()
         self.open = True
 
-    def ask(self, want: Want, granted: Callable[[], None]) -> None:
-        """Queue; `granted` is called once the slots are taken, maybe at once."""
+    def ask(self, want: Want, granted: Callable[[], None], *, gone: Callable[[], bool] = _never) -> None:
+        """Queue; `granted` is called once the slots are taken, maybe at once. Not when it is `gone` by then."""
         names = tuple(name for name, _ in want.pools)
-        waiting = _Waiting(-want.priority, next(self._numbers), want, granted)
+        waiting = _Waiting(-want.priority, next(self._numbers), want, granted, gone)
         heapq.heappush(self._queues.setdefault(names, []), waiting)
         self.grant()
 
@@ -135,6 +141,8 @@ class Slots:
         for name, weight in want.pools:
             self.pool(name).freed(weight)
         self.grant()
+        for other in self._beside:
+            other.grant()
 
     def accepted(self, want: Want) -> None:
         """Kling took a task."""
@@ -156,6 +164,16 @@ class Slots:
         if name not in self._pools:
             self._pools[name] = self._new_pool(name)
         return self._pools[name]
+
+    def share(self, name: str, everyone: Sequence[Slots]) -> None:
+        """Have one pool with others: what one of them frees, all may take."""
+        self._pools[name] = everyone[0].pool(name)
+        self._beside = tuple(one for one in everyone if one is not self)
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether anybody waits."""
+        return any(not waiting.gone() for queue in self._queues.values() for waiting in queue)
 
     def learned(self) -> dict[str, int]:
         """Limits that a refusal taught, by pool."""
@@ -185,6 +203,9 @@ class Slots:
 
     def _next(self) -> _Waiting | None:
         now = self._clock()
+        for queue in self._queues.values():
+            while queue and queue[0].gone():
+                heapq.heappop(queue)
         heads = [queue for queue in self._queues.values() if queue and self._fits(queue[0].want, now)]
         return heapq.heappop(min(heads, key=lambda queue: queue[0])) if heads else None
 

@@ -35,6 +35,12 @@ class Stops:
         else:
             self.run = self.run or error
 
+    def clear(self) -> None:
+        """Forget them: who long-lived asks again from time to time."""
+        self.run = None
+        self.packs.clear()
+        self.models.clear()
+
     def against(self, pack: str, model: str) -> CredentialsError | None:
         """The refusal that stops a job of this pack and model, if one does."""
         return self.run or self.packs.get(pack) or self.models.get(model)

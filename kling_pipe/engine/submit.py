@@ -77,6 +77,7 @@ class Submission:
             self.is_ready = True
             if ready is not request:
                 self.request = request = dict(ready)
+        await self.context.elsewhere(self.operation, self.record.external_task_id)
         self._intend()
         answer = await self._send(request)
         if isinstance(answer, Created):

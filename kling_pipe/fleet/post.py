@@ -33,7 +33,7 @@ def enqueue(plan: Plan, workspace: Workspace, limits: Mapping[str, int], *, orig
         board.install(session)
         name = secrets.token_hex(8)
         form = {"out": workspace.out, "bucket": workspace.bucket, "limits": dict(limits), "origin": origin}
-        return name, board.post(session, name, plan, workspace.account, form)
+        return name, board.post(session, name, plan, workspace.queue, form)
     finally:
         session.close()
         store.close()
@@ -43,6 +43,6 @@ def take_back(addresses: Iterable[str] | None, project: str, workspace: Workspac
     """Cancel queued steps that are not sent yet, with all that needs them. Returns their addresses."""
     session = Session(workspace.database, Effects())
     try:
-        return board.cancelled(session, workspace.account, project, addresses)
+        return board.cancelled(session, workspace.queue, project, addresses)
     finally:
         session.close()

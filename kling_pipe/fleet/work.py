@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota, weight
 from kling_pipe.effects import Effects
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.job import run_job
+from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.reasons import JobError, NoRoomError
 from kling_pipe.engine.slots import Want
+from kling_pipe.errors import CredentialsError
 from kling_pipe.fleet import board
 from kling_pipe.fleet.forms import files_of, job_of
+from kling_pipe.keys import external_id
 from kling_pipe.ledger.session import Session
-from kling_pipe.model import FileRef, Job, Json, Record
+from kling_pipe.model import Cost, FileRef, Job, Json, Record, Step
 from kling_pipe.outputs import LocalOutputs, OutputStore
 from kling_pipe.workspace import Workspace
+
+_STOPPED_SECONDS = 60.0
+"""So long an account that refuses a pack or its credentials is given nothing, while others are."""
 
 
 @dataclass
@@ -28,7 +35,7 @@ class Bench:
     """
 
     workspace: Workspace
-    context: Context
+    desks: Desks
     session: Session
     limits: dict[str, int]
     outputs: dict[str, OutputStore] = field(default_factory=dict)
@@ -52,22 +59,23 @@ class Bench:
         if place is None or place.state != "queued":
             return
         job = self._with_files(job_of(place.form["job"]))
-        records = {need: self.context.store.get(name) for need, name in place.needs.items()}
-        context = self._context(place, records)
+        records = {need: self._record(name) for need, name in place.needs.items()}
+        desks = self._desks(place, records)
+        step, context = _step(job, place.form), desks.first.context
         self.limits.update(place.campaign["limits"])
         want, meter = wanted(job), context.meter
         meter.taken(job, str(place.campaign.get("origin", "")))
         meter.ready(address, context.clock())
-        await context.slots.take(want)
+        desk = await desks.take(step, want)
         record, failed = None, ""
         try:
             if not board.is_queued(self.session, campaign, address):  # cancelled while it waited for slots
-                context.slots.release(want)
+                desk.context.slots.release(want)
                 return
-            meter.begun(address, want.pools, context.clock())
-            record = await run_job(job, place.form["attempt"], context, want, last=place.form["last"])
+            meter.begun(address, tuple((desk.shown(pool), slots) for pool, slots in want.pools), context.clock())
+            record = await self._run(step, desk, want, desks, last=place.form["last"])
             if record.state == "succeed":
-                board.done(self.session, self.workspace.account, campaign, address, record.external_task_id)
+                board.done(self.session, self.workspace.queue, campaign, address, record.external_task_id)
             elif record.state == "failed":
                 failed = record.message or "it failed"
         except NoRoomError:
@@ -80,11 +88,36 @@ class Bench:
         if failed:
             board.failed(self.session, campaign, address, failed)
 
-    def _context(self, place: board.Place, records: dict[str, Record | None]) -> Context:
+    async def _run(self, step: Step, desk: Desk, want: Want, desks: Desks, *, last: int) -> Record:
+        """At the desk that has the slots; what it surely did not take goes to another one of several."""
+        while True:
+            try:
+                return await desks.run(step, desk, want, last=last, again=lambda: "")
+            except CredentialsError as error:
+                if len(desks.all) == 1:
+                    raise
+                pack, model = quota(operation_named(step.job.operation), step.job.request)
+                desk.context.stops.add(error, pack or "", model)
+                # Somebody may buy units, or mend a key: a worker lives longer than that.
+                asyncio.get_running_loop().call_later(_STOPPED_SECONDS, desk.context.stops.clear)
+                if desks.known(step, step.external_task_id) is not None:
+                    raise
+                desk = await desks.take(step, want)
+
+    def _record(self, name: str) -> Record | None:
+        found = (desk.context.store.get(name) for desk in self.desks.all)
+        return next((record for record in found if record is not None), None)
+
+    def _desks(self, place: board.Place, records: dict[str, Record | None]) -> Desks:
+        """The desks as this step's campaign has them."""
+        mine = [replace(desk, context=self._context(desk.context, place, records)) for desk in self.desks.all]
+        return replace(self.desks, all=mine, upstream=records.get)
+
+    def _context(self, context: Context, place: board.Place, records: dict[str, Record | None]) -> Context:
         bucket, out = str(place.campaign["bucket"]), str(place.campaign["out"])
         if bucket not in self.outputs:
             self.outputs[bucket] = replace(self.workspace, bucket=bucket).outputs()
-        return replace(self.context, upstream=records.get, out=out, outputs=self.outputs[bucket])
+        return replace(context, upstream=records.get, out=out, outputs=self.outputs[bucket])
 
     def _with_files(self, job: Job) -> Job:
         """The job with local files that are on this machine."""
@@ -101,6 +134,21 @@ class Bench:
                 incoming.write(data)
                 store.keep(incoming)
         return replace(file, path=str(store.object_path(file.sha256)))
+
+
+def _step(job: Job, form: Mapping[str, Any]) -> Step:
+    """The step of the plan, as far as its account is concerned."""
+    return Step(
+        job=job,
+        action="create",
+        external_task_id=external_id(job.project, job.key, job.take, form["attempt"]),
+        attempt=form["attempt"],
+        reasons=(),
+        cost=Cost(None, None, None),
+        account=form.get("account", ""),
+        follows=form.get("follows", ""),
+        asked=form.get("asked", False),
+    )
 
 
 def wanted(job: Job) -> Want:

@@ -2,7 +2,21 @@
 
 from kling_pipe.plan.budget import Totals, check_budget, totals
 from kling_pipe.plan.make import make_plan
+from kling_pipe.plan.places import Place, Places
 from kling_pipe.plan.snapshot import Snapshot
+from kling_pipe.plan.together import Together
 from kling_pipe.plan.why import FieldChange, field_digests, why
 
-__all__ = ["FieldChange", "Snapshot", "Totals", "check_budget", "field_digests", "make_plan", "totals", "why"]
+__all__ = [
+    "FieldChange",
+    "Place",
+    "Places",
+    "Snapshot",
+    "Together",
+    "Totals",
+    "check_budget",
+    "field_digests",
+    "make_plan",
+    "totals",
+    "why",
+]

@@ -1,0 +1,299 @@
+"""The accounts of a run, a desk for each: who takes a job, and whether another one has it already.
+
+A job goes to the desk that the plan names; what follows another job to where that was made. A desk whose pack is empty
+or whose credentials are refused passes on what Kling surely has not taken. Before a create the others are asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from kling_pipe.catalog import Operation, quota
+from kling_pipe.catalog import load as operation_named
+from kling_pipe.client import Found, NotFound, Refused
+from kling_pipe.engine.context import Context
+from kling_pipe.engine.job import run_job
+from kling_pipe.engine.lookup import find, told_or_waited_for
+from kling_pipe.engine.reasons import FoundElsewhereError, SilentError
+from kling_pipe.engine.settings import Settings
+from kling_pipe.engine.slots import Want
+from kling_pipe.engine.stops import stop_for
+from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
+from kling_pipe.keys import external_id
+from kling_pipe.ledger import Store
+from kling_pipe.model import Record, Step
+from kling_pipe.plan.allot import MARK
+from kling_pipe.plan.places import Places, ranked
+
+_FOLLOW_SECONDS = 0.2
+_KNOWN = ("intent", "submitted", "processing", "succeed")
+
+
+@dataclass(slots=True)
+class Desk:
+    """One account at work. `left` are the units of its packs, as far as Kling says; `units` those that it charged."""
+
+    name: str
+    account: str
+    context: Context
+    left: Mapping[str, float] = field(default_factory=dict)
+    units: dict[str, float] = field(default_factory=dict)
+    made: int = 0
+
+    def stop(self, step: Step) -> CredentialsError | None:
+        """Why it takes no such job."""
+        pack, model = quota(operation_named(step.job.operation), step.job.request)
+        return self.context.stops.against(pack or "", model)
+
+    def room(self, want: Want, pack: str) -> tuple[float, float]:
+        """How many slots are free for a job, and units left: the more the better."""
+        pools = [self.context.slots.pool(name) for name, _ in want.pools if name != "jobs"]
+        free = min((pool.limit - pool.in_use - pool.held_by_others for pool in pools), default=0)
+        return free, self.left.get(pack, 0.0)
+
+    def shown(self, pool: str) -> str:
+        """A pool's name among those of all accounts."""
+        return f"{self.name}:{pool}" if self.name else pool
+
+
+@dataclass(slots=True)
+class Desks:
+    """All of them, in the order of the settings.
+
+    `guard` keeps two processes of one ledger off one id in two accounts; there is none where the settings name no
+    accounts. `began` (seconds) is when the run did.
+    """
+
+    all: Sequence[Desk]
+    places: Places
+    guard: Store | None
+    began: float
+    upstream: Callable[[str], Record | None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        beside = {desk.account: desk.context for desk in self.all}
+        for desk in self.all:
+            desk.context.beside = beside
+
+    @property
+    def first(self) -> Desk:
+        """The one whose parts serve for what belongs to no account."""
+        return self.all[0]
+
+    def at(self, account: str) -> Desk:
+        """The desk of an account; the first for one that this run does not have."""
+        return next((desk for desk in self.all if desk.account == account), self.first)
+
+    def share_room(self, settings: Settings) -> None:
+        """`-j` bounds all accounts together."""
+        if settings.jobs and len(self.all) > 1:
+            everyone = [desk.context.slots for desk in self.all]
+            for slots in everyone:
+                slots.share("jobs", everyone)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a job that queues may still be let in."""
+        if len(self.all) == 1:
+            return self.first.context.slots.open
+        return any(desk.context.slots.open and desk.context.slots.has_queue for desk in self.all)
+
+    def nudge(self, task_id: str, status: str) -> None:
+        """A task is said to have this status now."""
+        for desk in self.all:
+            desk.context.poller.nudge(task_id, status)
+
+    def beat(self) -> None:
+        """Say that this process lives, to everybody who shares the ledger."""
+        for desk in self.all:
+            desk.context.store.beat()
+        if self.guard is not None:
+            self.guard.beat()
+
+    def close(self) -> None:
+        """Submit nothing more, anywhere."""
+        for desk in self.all:
+            desk.context.slots.stop()
+
+    def known(self, step: Step, name: str) -> Record | None:
+        """What the ledger says of an id: in the step's own account first."""
+        own = self.at(step.account)
+        desks = [own] if MARK in step.job.address else [own, *(one for one in self.all if one is not own)]
+        return next((record for desk in desks if (record := desk.context.store.get(name)) is not None), None)
+
+    def queue(self, step: Step, want: Want, granted: Callable[[Desk], None]) -> CredentialsError | None:
+        """Queue for slots; `granted` is called once, with the desk that has them. Returns why no desk takes the job."""
+        takers: list[Desk] = []
+
+        def take(desk: Desk) -> None:
+            takers.append(desk)
+            granted(desk)
+
+        candidates = self._candidates(step, want)
+        open_ = [desk for desk in candidates if desk.stop(step) is None]
+        if not open_ and len(self.all) > 1:
+            return candidates[0].stop(step)
+        for desk in open_ or candidates:
+            if not takers:
+                desk.context.slots.ask(want, functools.partial(take, desk), gone=lambda: bool(takers))
+        return None
+
+    async def take(self, step: Step, want: Want) -> Desk:
+        """Wait for slots. Raises NoRoomError once nothing is granted, CredentialsError when no account takes it."""
+        if len(self.all) == 1:
+            await self.first.context.slots.take(want)
+            return self.first
+        taken: asyncio.Future[Desk] = asyncio.get_running_loop().create_future()
+        # A waiter that was cancelled gives the slots back.
+        if stop := self.queue(
+            step, want, lambda desk: desk.context.slots.release(want) if taken.done() else taken.set_result(desk)
+        ):
+            raise stop
+        return await taken
+
+    def keep_lessons(self) -> None:
+        """Write down what was learned of durations and slots."""
+        for context in (desk.context for desk in self.all):
+            if context.durations.changed:
+                context.store.learn(context.durations.changed)
+                context.durations.changed = {}
+            for pool, limit in context.slots.learned().items():
+                context.store.keep_limit(pool, limit)
+
+    def _candidates(self, step: Step, want: Want) -> list[Desk]:
+        """Who may take a job now, the best first. A job that has its place has one; with free slots all may."""
+        if len(self.all) == 1:
+            return [self.first]
+        made = self.upstream(step.follows) if step.follows else None
+        if made is not None:
+            return [self.at(made.account)]
+        if step.job.account or step.follows:
+            return [self.at(step.account)]
+        job, (pack, _) = step.job, quota(operation_named(step.job.operation), step.job.request)
+        order = ranked(self.places.all, external_id(job.project, job.key, job.take), pack or "")
+        desks = [self.at(place.account) for place in order]
+        if step.account:
+            desks.sort(key=lambda desk: desk.account != step.account)
+            return [next((desk for desk in desks if desk.stop(step) is None), desks[0])]
+        return sorted(desks, key=lambda desk: desk.room(want, pack or ""), reverse=True)
+
+    async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Callable[[], str]) -> Record:
+        """`run_job` at a desk that holds the slots, or where the task turns out to be."""
+        if self.guard is None or MARK in step.job.address:
+            return await run_job(step.job, step.attempt, desk.context, want, last=last, again=again)
+        async with self._alone(step, desk, want):
+            return await self._wherever(step, desk, want, last, again)
+
+    async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Callable[[], str]) -> Record:
+        job, attempt = step.job, step.attempt
+        while True:
+            context = replace(desk.context, elsewhere=functools.partial(self._ask_others, step, desk))
+            try:
+                return await run_job(job, attempt, context, want, last=last, again=again)
+            except FoundElsewhereError as found:
+                desk, attempt = self.at(found.record.account), found.record.attempt
+                if desk.context.store.get(found.record.external_task_id) is None:
+                    desk.context.store.put(found.record)
+                desk.context.slots.force(want)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, step: Step, desk: Desk, want: Want) -> AsyncIterator[None]:
+        """While inside, no other process of this ledger works on the job, in whichever account."""
+        assert self.guard is not None
+        name = external_id(step.job.project, step.job.key, step.job.take)
+        if not self.guard.claim(name, {}):
+            desk.context.slots.release(want)
+            while not (self.guard.claim(name, {}) or self._is_over(step)):
+                await desk.context.sleep(_FOLLOW_SECONDS)
+            await desk.context.slots.take(want)
+        try:
+            yield
+        finally:
+            self.guard.release(name)
+
+    def _is_over(self, step: Step) -> bool:
+        """Whether another process has done it: a claim is given back some seconds after."""
+        job = step.job
+        name = external_id(job.project, job.key, job.take, step.attempt)
+        known = [(desk, desk.context.store.get(name)) for desk in self.all]
+        return any(
+            record is not None
+            and record.failure != "refused"
+            and (record.state == "failed" or (record.state == "succeed" and name in desk.context.store.unlocked()))
+            for desk, record in known
+        )
+
+    async def _ask_others(self, step: Step, here: Desk, operation: Operation, name: str) -> None:
+        """Before a create: no other account has the id. Raises FoundElsewhereError, SilentError where none can tell.
+
+        A job that goes where every machine would send it is safe by that account's own refusal of a second one. One
+        that goes elsewhere is looked for twice, a settle time apart, as after a lost answer.
+        """
+        others = [desk for desk in self.all if desk is not here]
+        for desk in others:
+            record = desk.context.store.get(name)
+            if record is not None and record.state in _KNOWN:
+                raise FoundElsewhereError(record)
+        at_home = bool(step.job.account or step.follows) or here.account == step.account
+        rest = self.began + here.context.settings.settle - here.context.clock()
+        if not at_home and rest > 0 and others:
+            await here.context.sleep(rest)
+        await asyncio.gather(*(self._ask(desk, step, operation, name, at_home=at_home) for desk in others))
+
+    async def _ask(self, desk: Desk, step: Step, operation: Operation, name: str, *, at_home: bool) -> None:
+        error: KlingPipeError | None = desk.context.stops.run
+        if error is None:
+            answer = await find(desk.context.client, operation, name, step.job)
+            if isinstance(answer, Found):
+                raise FoundElsewhereError(self._found(desk, step, operation, name, answer))
+            if isinstance(answer, NotFound):
+                return
+            error = _trouble(answer)
+            if isinstance(error, CredentialsError):
+                desk.context.stops.add(error, "", "")
+        # All were asked when the run was planned; that counts for an account that has locked us out since.
+        if not (step.asked and (at_home or isinstance(error, CredentialsError))):
+            raise SilentError(f"the account `{desk.name}` cannot be asked whether it has it: {error.message}", error)
+
+    def _found(self, desk: Desk, step: Step, operation: Operation, name: str, answer: Found) -> Record:
+        job = step.job
+        stem = external_id(job.project, job.key, job.take)
+        blank = Record(
+            external_task_id=name,
+            project=job.project,
+            key=job.key,
+            take=job.take,
+            attempt=int(name.removeprefix(f"{stem}-a")) if name != stem else 1,
+            operation=job.operation,
+            account=desk.account,
+            state="processing",
+            address=job.address,
+        )
+        return told_or_waited_for(blank, operation, answer.task, desk.context.clock())
+
+    def form(self) -> dict[str, dict[str, object]]:
+        """What each account did, by name; empty where there is but one."""
+        if len(self.all) == 1 and not self.first.name:
+            return {}
+        return {desk.name: _form(desk) for desk in self.all}
+
+
+def _form(desk: Desk) -> dict[str, object]:
+    stop = desk.context.stops.first()
+    return {
+        "account": desk.account,
+        "made": desk.made,
+        "units": {pack: round(number, 6) for pack, number in desk.units.items()},
+        "left": dict(desk.left),
+        "stopped": stop.message if stop else "",
+    }
+
+
+def _trouble(answer: object) -> KlingPipeError:
+    if isinstance(answer, Refused):
+        return stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
+    return Unreachable(f"Kling cannot be reached: {getattr(answer, 'reason', '')}")

@@ -1,0 +1,87 @@
+"""What is known of a campaign in several accounts, as one snapshot. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+
+from kling_pipe.errors import KlingPipeError
+from kling_pipe.lock import Block
+from kling_pipe.model import Job, Record
+from kling_pipe.plan.places import Places
+from kling_pipe.plan.snapshot import IN_FLIGHT, Identity, Snapshot
+
+Silent = Mapping[str, KlingPipeError]
+
+
+@dataclass(frozen=True)
+class Together(Snapshot):
+    """The snapshots of all accounts. A job counts as made in whichever account it was made: its key names none.
+
+    `silent` are the accounts that could not be asked, by id, and why.
+    """
+
+    parts: tuple[Snapshot, ...] = ()
+    places: Places = field(default_factory=Places)
+    silent: Silent = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, parts: Sequence[Snapshot], places: Places, silent: Silent | None = None) -> Together:
+        """One of many. What the account is asked for counts as asked when all were."""
+        first = parts[0]
+        found: dict[Identity, tuple[Record, ...]] = {}
+        for part in parts:
+            for identity, records in part.account_records.items():
+                found[identity] = (*found.get(identity, ()), *records)
+        shared = {one.name: getattr(first, one.name) for one in fields(Snapshot)}
+        together = {
+            "unlocked": frozenset().union(*(part.unlocked for part in parts)),
+            "account_records": found,
+            "looked_up": frozenset.intersection(*(part.looked_up for part in parts)),
+            "deleted_elements": frozenset().union(*(part.deleted_elements for part in parts)),
+        }
+        return cls(**{**shared, **together}, parts=tuple(parts), places=places, silent=silent or {})
+
+    def within(self, account: str) -> Snapshot:
+        """What is known in one account."""
+        return next(part for part in self.parts if part.account == account)
+
+    @cached_property
+    def made(self) -> Mapping[Identity, Record]:
+        """What the lock says was made in any of the accounts, by identity."""
+        found: dict[Identity, Record] = {}
+        for record in (record for part in self.parts for record in part.made.values()):
+            other = found.get(record.identity)
+            if other is None or (-record.attempt, record.account) < (-other.attempt, other.account):
+                found[record.identity] = record
+        return found
+
+    def block(self, job: Job) -> Block | None:
+        """The lock's block for a job's address: of several accounts' the one of the latest attempt."""
+        blocks = [block for part in self.parts if (block := part.block(job)) is not None]
+        return max(blocks, key=lambda block: int(block.get("attempt", 0)), default=None)
+
+    def attempts(self, job: Job) -> tuple[Record, ...]:
+        """The attempts in all accounts, oldest first; should an attempt stand in two, the one that came further."""
+        found: dict[int, Record] = {}
+        for part in self.parts:
+            for record in part.attempts(job):
+                other = found.get(record.attempt)
+                if other is None or _rank(record) < _rank(other):
+                    found[record.attempt] = record
+        return tuple(found[attempt] for attempt in sorted(found))
+
+    def _made(self, job: Job) -> Record | None:
+        made = [record for part in self.parts if (record := part._made(job)) is not None]
+        return min(made, key=lambda record: (-record.attempt, record.account), default=None)
+
+    def asked(self, parts: Sequence[Snapshot], silent: Silent) -> Together:
+        """With new answers of the accounts."""
+        return Together.of(parts, self.places, {**self.silent, **silent})
+
+
+def _rank(record: Record) -> tuple[bool, bool, bool, str]:
+    """Smallest first. Of two that came equally far the account's id decides, so that every machine takes the same."""
+    flies = record.state in IN_FLIGHT
+    return (record.state != "succeed", not (flies and record.task_id), not flies, record.account)
