@@ -20,7 +20,7 @@ WORKING = ("create", "retry", "resume", "download")
 
 
 def entrypoint(account: str) -> str:
-    """The queue of an account: only workers that have its credentials take from it."""
+    """The queue of an account, or of several together: only workers that have all their credentials take from it."""
     return f"kling-pipe/{account}"
 
 
@@ -140,7 +140,8 @@ def cancelled(session: Session, account: str, project: str, addresses: Iterable[
             "UPDATE steps s SET state = 'failed', message = 'cancelled' FROM campaigns c"
             " WHERE c.id = s.campaign AND c.account = %s AND c.project = %s AND s.state IN ('queued', 'waiting')"
             " AND (%s::text[] IS NULL OR s.address = ANY(%s)) AND NOT EXISTS (SELECT 1 FROM records r"
-            "   WHERE r.account = c.account AND r.external_task_id = s.external_task_id AND r.failure <> 'refused')"
+            "   WHERE r.account = ANY(string_to_array(c.account, '+'))"
+            "   AND r.external_task_id = s.external_task_id AND r.failure <> 'refused')"
             " RETURNING s.campaign, s.address"
         )
         names = None if addresses is None else list(addresses)
@@ -182,7 +183,9 @@ def _needs(step: Step) -> list[str]:
 def _step_form(step: Step) -> dict[str, Any]:
     asked = step.attempt if step.action == "create" else 1
     last = max(step.attempt, asked + step.job.retries)
-    return {"job": job_form(step.job), "attempt": step.attempt, "last": last}
+    form = {"job": job_form(step.job), "attempt": step.attempt, "last": last}
+    where = {"account": step.account, "follows": step.follows, "asked": step.asked}
+    return {**form, **{name: value for name, value in where.items() if value}}
 
 
 def _fail_below(cursor: Any, campaign: str, address: str, message: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from kling_pipe.effects import Effects
 from kling_pipe.engine import Seams, Settings
-from kling_pipe.engine.context import Context
+from kling_pipe.engine.desks import Desks
 from kling_pipe.engine.events import OnEvent, ignore
 from kling_pipe.engine.run import at_work
 from kling_pipe.errors import CredentialsError, KlingPipeError
@@ -49,9 +49,9 @@ async def work(
         board.install(session)
         limits: dict[str, int] = {}
         settings = Settings(limits=limits)
-        async with at_work(workspace, settings=settings, seams=seams, on_event=on_event) as context:
-            bench = Bench(workspace, context, session, limits)
-            async with _beating(context):
+        async with at_work(workspace, settings=settings, seams=seams, on_event=on_event) as desks:
+            bench = Bench(workspace, desks, session, limits)
+            async with _beating(desks):
                 while await _shift(bench, stop, concurrency, heartbeat, drain=drain):
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), _PAUSE)
@@ -115,7 +115,7 @@ async def _queue(bench: Bench) -> AsyncIterator[Any]:
                 raise RetryRequested(_AGAIN, error.message) from error
 
         # A bug must not lose a step: it is held, and can be queued again.
-        queue.entrypoint(board.entrypoint(bench.workspace.account), on_failure="hold", accepts_context=False)(handle)
+        queue.entrypoint(board.entrypoint(bench.workspace.queue), on_failure="hold", accepts_context=False)(handle)
         yield queue, driver.lost
 
 
@@ -145,19 +145,15 @@ async def _pass_on(stop: asyncio.Event, shutdown: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _beating(context: Context) -> AsyncIterator[None]:
+async def _beating(desks: Desks) -> AsyncIterator[None]:
     """Signs of life for the claims, and what was learned, as long as the block lasts."""
 
     async def beat() -> None:
         while True:
             await asyncio.sleep(BEAT)
             with contextlib.suppress(KlingPipeError):  # the next one will do
-                await asyncio.to_thread(context.store.beat)
-                changed, context.durations.changed = context.durations.changed, {}
-                if changed:
-                    context.store.learn(changed)
-                for pool, limit in context.slots.learned().items():
-                    context.store.keep_limit(pool, limit)
+                await asyncio.to_thread(desks.beat)
+                desks.keep_lessons()
 
     beating = asyncio.create_task(beat())
     try:

@@ -12,7 +12,10 @@ from kling_pipe.graph import order
 from kling_pipe.keys import external_id
 from kling_pipe.made import Made, made
 from kling_pipe.model import Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
+from kling_pipe.plan.allot import Allotment, allot, original
+from kling_pipe.plan.budget import PAYING
 from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
+from kling_pipe.plan.together import Together
 from kling_pipe.plan.why import why
 
 _FREE = Cost(0.0, None, 0.0)
@@ -35,14 +38,21 @@ def make_plan(
     """
     by_address = {job.address: job for job in jobs}
     replaced = {by_address[address].identity for address in replace_addresses}
-    planner = _Planner(by_address, snapshot, replaced, frozenset(retry_addresses))
     chosen = set(by_address) if selection is None else set(selection)
-    for address in order({job.address: job.needs for job in jobs}):
+    allotment = Allotment(by_address)
+    if isinstance(snapshot, Together):
+        allotment = allot(jobs, snapshot, replaced)
+        by_address = allotment.jobs
+        chosen |= {copy for copy, users in allotment.users.items() if users & chosen}
+    planner = _Planner(by_address, snapshot, replaced, frozenset(retry_addresses), allotment)
+    for address in order({job.address: job.needs for job in by_address.values()}):
         planner.step(by_address[address], selected=address in chosen)
     steps = tuple(step for address, step in planner.steps.items() if address in chosen)
     others = tuple(step for address, step in planner.steps.items() if address not in chosen)
     project = jobs[0].project if jobs else ""
-    return Plan(project, steps, tuple(_same_key_elsewhere(jobs)), others)
+    blocked = any(step.action == "blocked" for step in steps)
+    silent = tuple(snapshot.silent.values()) if isinstance(snapshot, Together) and blocked else ()
+    return Plan(project, steps, tuple(_same_key_elsewhere(jobs)), others, silent)
 
 
 @dataclass(slots=True)
@@ -51,8 +61,9 @@ class _Planner:
     snapshot: Snapshot
     replaced: set[tuple[str, str, int]]
     retried: frozenset[str]
+    allotment: Allotment
     steps: dict[str, Step] = field(default_factory=dict)
-    makers: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    makers: dict[tuple[tuple[str, str, int], str], str] = field(default_factory=dict)
     facts: Makers = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,20 +74,40 @@ class _Planner:
         step = self._frozen(job) if job.frozen else self._of_record(job)
         if not selected and step.action not in ("reuse", "download", "frozen", "lost"):
             step = replace(step, action="blocked", reasons=("it is not made, and not selected",), cost=_FREE)
-        self.steps[job.address] = step
+        self.steps[job.address] = self._placed(step)
         if step.action != "blocked":
-            self.makers.setdefault(job.identity, job.address)
+            self.makers.setdefault((job.identity, self._copied_to(job)), job.address)
+
+    def _placed(self, step: Step) -> Step:
+        """The step with where it happens; as it is when there is one account."""
+        address = step.job.address
+        if address not in self.allotment.where or step.shared_with:
+            return step
+        asked = step.job.identity in self.snapshot.looked_up
+        account = self.allotment.where[address] if step.record is None else step.record.account
+        if step.action in PAYING:
+            account = self.allotment.where[address]
+        return replace(step, account=account, follows=self.allotment.follows.get(address, ""), asked=asked)
+
+    def _copied_to(self, job: Job) -> str:
+        """The account in which a job is made again, "" for all others."""
+        return self.allotment.where[job.address] if job.address in self.allotment.users else ""
+
+    def _seen(self, job: Job) -> Snapshot:
+        """What is known: of a job that is made again in another account what is known there."""
+        account = self._copied_to(job)
+        return self.snapshot.within(account) if account and isinstance(self.snapshot, Together) else self.snapshot
 
     def _of_record(self, job: Job) -> Step:
-        maker = self.makers.get(job.identity)
+        maker = self.makers.get((job.identity, self._copied_to(job)))
         if maker and self.steps[maker].action in ("create", "retry", "resume"):
             step = self.steps[maker]
             return replace(
                 step, job=job, shared_with=maker, cost=_FREE, reasons=(f"asks for the same as `{maker}`: one task",)
             )
-        record = self.snapshot.known(job)
+        record = self._seen(job).known(job)
         if job.identity in self.replaced and not (record and record.state in IN_FLIGHT):
-            highest = self.snapshot.highest_attempt(job)
+            highest = self._seen(job).highest_attempt(job)
             return self._send(job, "create", highest + 1, ("a new attempt, as asked for with --replace",), record)
         if record is None:
             return self._send(job, "create", 1, tuple(self._news(job)), None)
@@ -118,7 +149,7 @@ class _Planner:
 
     def _made(self, job: Job, record: Record, action: Action) -> Step:
         if self._is_deleted(record):
-            attempt = self.snapshot.highest_attempt(job) + 1
+            attempt = self._seen(job).highest_attempt(job) + 1
             return self._send(job, "create", attempt, (f"its {job.kind} was deleted at Kling",), record)
         paths = self.snapshot.paths(job, record)
         missing = [(output, path) for output, path in paths if not self._in_place(output.size, output.sha256, path)]
@@ -166,14 +197,33 @@ class _Planner:
         return replace(self._step(job, action, attempt, reasons, record), cost=self._cost(job))
 
     def _blocked_by(self, job: Job) -> str:
+        if refusal := self.allotment.refusals.get(job.address) or self._silenced(job):
+            return refusal
         for need in job.needs:
             step = self.steps.get(need)
             if step is not None and step.action in ("blocked", "lost"):
                 return f"it needs `{need}`: {step.reasons[0]}"
         return ""
 
+    def _silenced(self, job: Job) -> str:
+        """Why nobody can tell whether a job is made already: an account that may have it does not answer."""
+        if not isinstance(self.snapshot, Together):
+            lacking = f"it asks for the account `{job.account}`, and `kling-pipe.toml` names no accounts"
+            return lacking if job.account else ""
+        if not self.snapshot.silent or job.identity in self.snapshot.looked_up or self._copied_to(job):
+            return ""
+        account, error = next(iter(self.snapshot.silent.items()))
+        place = self.snapshot.places.of(account)
+        return f"the account `{place.name if place else account}` cannot be asked whether it has it: {error}"
+
     def _news(self, job: Job) -> Iterator[str]:
         """Why a job without a record is to be made."""
+        if self._copied_to(job):
+            yield (
+                f"`{original(job.address)}` lives in another account: it is made again in `{job.account}`, for "
+                f"{', '.join(f'`{user}`' for user in sorted(self.allotment.users[job.address]))}"
+            )
+            return
         block = self.snapshot.block(job)
         changes = [change for change in why(job, block, self._key_at) if change.change != "same"]
         if changes:
