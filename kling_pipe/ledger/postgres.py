@@ -126,9 +126,7 @@ class PostgresStore:
             )
             return bool(cursor.rowcount)
 
-        # Loose, as in the file's ledger: the intent that follows is on the disk before anything is sent, and whoever
-        # claims a task whose claim a crash lost finds it there, and asks Kling.
-        return self._session.step(action)
+        return self._session.step(action, durable=True)
 
     def release(self, external_task_id: str) -> None:
         """Give a claim back, at the latest with the next `beat`."""
