@@ -44,6 +44,8 @@ LADDER = (
 FLOOR = {name: number for number, names in enumerate(LADDER) for name in names}
 
 HOMES = {
+    "aiohttp": {"client"},
+    "yarl": {"client"},
     "httpx": {"client"},
     "httpx2": {"client"},
     "jinja2": {"prompts"},

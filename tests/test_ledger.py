@@ -88,6 +88,28 @@ def test_a_claim_is_exclusive_while_its_process_lives(store):
     assert store.claim("x", {})
 
 
+def test_many_records_are_written_in_one_transaction(store):
+    """What stood there is replaced, and the news are noted with the records."""
+    made = replace(RECORD, external_task_id="kp1-p-2", take=2, state="succeed", units="1")
+    store.put(RECORD)
+    store.put_all([(made, True), (replace(RECORD, state="submitted", task_id="8"), False)])
+    assert {one.external_task_id: one.state for one in store.records().all()} == {
+        "kp1-p-1": "submitted",
+        "kp1-p-2": "succeed",
+    }
+    assert store.unlocked() == {"kp1-p-2"}
+
+
+def test_many_claims_are_made_at_once_and_those_of_others_are_left_out(store):
+    """Of two that want three tasks each, no task has two owners."""
+    second = another(store)
+    assert store.claim_all([("b", {"video": 1}), ("a", {"video": 1})]) == {"a", "b"}
+    assert second.claim_all([("c", {"image": 2}), ("b", {}), ("a", {})]) == {"c"}
+    assert store.slots_of_others() == {"image": 2}
+    assert second.slots_of_others() == {"video": 2}
+    second.close()
+
+
 def test_the_claim_of_a_dead_process_is_free_at_once(store):
     """Killed without a word: no unlock command, no waiting."""
     code = (

@@ -58,7 +58,10 @@ def _free_bytes(root: Path) -> int | None:
 def _extras() -> Iterator[Line]:
     from importlib.util import find_spec
 
-    for extra, modules in (("emulator", ("starlette", "uvicorn", "av")), ("fast", ("httpx2", "jsonschema_rs"))):
+    for extra, modules in (
+        ("emulator", ("starlette", "uvicorn", "av")),
+        ("fast", ("aiohttp", "httpx2", "jsonschema_rs")),
+    ):
         missing = [name for name in modules if find_spec(name) is None]
         state = "installed" if not missing else f"not installed (pip install 'kling-pipe[{extra}]')"
         yield True, f"extra `{extra}`: {state}", 0

@@ -1,4 +1,4 @@
-"""Kling over HTTP: the envelope, the error classes, create, get, list and download. Imports httpx when first used."""
+"""Kling over HTTP: the envelope, error classes, create, get, list, download. The library is imported at first use."""
 
 from kling_pipe.client.answers import (
     Answer,
@@ -15,8 +15,10 @@ from kling_pipe.client.answers import (
 )
 from kling_pipe.client.calls import Client
 from kling_pipe.client.codes import Code, code_row, task_failure
+from kling_pipe.client.wire import READ_SECONDS
 
 __all__ = [
+    "READ_SECONDS",
     "Answer",
     "Client",
     "Code",

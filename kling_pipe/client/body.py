@@ -44,11 +44,13 @@ def body_of(request: Mapping[str, Json]) -> Body:
     Raises LocalStateError when a file is not the one that the manifest was compiled with.
     """
     files: list[FileRef] = []
-    mark = secrets.token_hex(16)  # stands for a file in the text; nobody can have written it
+    mark = ""  # stands for a file in the text; nobody can have written it
 
     def leaf(value: object) -> str:
+        nonlocal mark
         if not isinstance(value, FileRef):
             raise TypeError(f"no JSON value: {value!r}")
+        mark = mark or secrets.token_hex(16)
         files.append(value)
         return mark
 

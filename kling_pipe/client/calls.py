@@ -27,7 +27,7 @@ from kling_pipe.client.answers import (
 from kling_pipe.client.body import Body, body_of
 from kling_pipe.client.codes import code_row
 from kling_pipe.client.forms import Call, First, Form, Page, Second, first_page, no_key
-from kling_pipe.client.http import Http, NoAnswerError, RawAnswer
+from kling_pipe.client.http import READ_SECONDS, Http, NoAnswerError, RawAnswer
 from kling_pipe.effects import Effects
 from kling_pipe.model import Json
 from kling_pipe.standards import FIRST, form, row, speaks
@@ -63,6 +63,7 @@ class Client:
     host, path, external_task_id, status (HTTP's, None without an answer), code (None when there was no answer to
     believe), seconds, reason, and `again`, why it was sent once more; never headers, bodies or what a URL is signed
     with. `standard` is the form in which requests go out where there is a choice.
+    `read_seconds` is how long the next byte of an answer is waited for.
     """
 
     def __init__(
@@ -77,13 +78,15 @@ class Client:
         effects: Effects | None = None,
         note: Note | None = None,
         standard: str = FIRST,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._host = _host(base_url)
         self._signer = Signer(credentials, clock)
-        self._http = Http(transport=transport, http=http)
-        self._files = Http(transport=transport, http=http, connections=8)
-        self._lists = Http(transport=transport, http=http, connections=4)
+        seams = {"transport": transport, "http": http, "read_seconds": read_seconds}
+        self._http = Http(**seams)
+        self._files = Http(**seams, connections=8)
+        self._lists = Http(**seams, connections=4)
         self._clock = clock
         self._sleep = sleep
         self._effects = effects or Effects()

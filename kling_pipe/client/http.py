@@ -1,37 +1,21 @@
-"""The only place that knows the HTTP library: httpx, or its maintained fork httpx2 when it is installed."""
+"""The only place that chooses the HTTP library: aiohttp where it is installed, else httpx2, else httpx."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
+from urllib.request import getproxies
 
 from kling_pipe.client.body import Body
+from kling_pipe.client.by_httpx import ByHttpx
+from kling_pipe.client.wire import READ_SECONDS, Carrier, NoAnswerError, RawAnswer
+
+__all__ = ["CONNECTIONS", "READ_SECONDS", "Http", "NoAnswerError", "RawAnswer", "library"]
 
 CONNECTIONS = 32
-_CONNECT_SECONDS = 10.0
-_READ_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class RawAnswer:
-    """Status, headers (lower-case names) and body."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-
-class NoAnswerError(Exception):
-    """No whole answer came. `sent` is False when surely nothing reached the server."""
-
-    def __init__(self, reason: str, *, sent: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.sent = sent
 
 
 def library() -> Any:
@@ -46,80 +30,58 @@ def library() -> Any:
 
 
 class Http:
-    """So many connections, each a client of its own: one pool of many looks at all of them for every request.
+    """So many requests at once; the others queue here.
 
-    Callers queue here, and the connection that was used last is used first.
+    `http` and `transport` are an httpx to use and its transport. `read_seconds`: how long the next byte is waited for.
     """
 
-    def __init__(self, *, transport: Any = None, http: Any = None, connections: int = CONNECTIONS) -> None:
+    def __init__(
+        self,
+        *,
+        transport: Any = None,
+        http: Any = None,
+        connections: int = CONNECTIONS,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
         self._given = http
         self._transport = transport
+        self._read_seconds = read_seconds
         self._turns = asyncio.Semaphore(connections)
-        self._idle: dict[bool, list[Any]] = {True: [], False: []}
-        self._tls: Any = None
-
-    @cached_property
-    def _http(self) -> Any:
-        """The library, imported for the first request: a run that sends none does not need it."""
-        return self._given or library()
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None) -> RawAnswer:
         """One request, one answer. Raises NoAnswerError."""
-        sized = {**headers, "Content-Length": str(body.length)} if body else dict(headers)
-        content = (body.stream() if body.files else body.texts[0]) if body else None
+        sized = {**headers, "Content-Length": str(body.length)} if body else headers
         async with self._turns:
-            with self._connection(url) as client:
-                answer = await client.request(method, url, headers=sized, content=content)
-        return RawAnswer(answer.status_code, answer.headers, answer.content)
+            return await self._carrier.send(method, url, sized, body)
 
     @asynccontextmanager
     async def stream(self, url: str) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
         """A download: status and chunks. Redirects are followed, no credentials are sent. Raises NoAnswerError."""
-        async with self._turns:
-            with self._connection(url) as client:
-                async with client.stream("GET", url, follow_redirects=True) as answer:
-                    yield answer.status_code, answer.aiter_bytes()
+        async with self._turns, self._carrier.stream(url) as answer:
+            yield answer
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in (*self._idle[True], *self._idle[False]):
-            await client.aclose()
+        if "_carrier" in self.__dict__:  # a run without requests has none
+            await self._carrier.close()
 
-    @contextmanager
-    def _connection(self, url: str) -> Iterator[Any]:
-        # A TLS context takes 20 ms to build: not for a server on this machine.
-        secure = not url.startswith("http://")
-        idle = self._idle[secure]
-        client = idle.pop() if idle else self._client(secure)
-        try:
-            yield client
-        except (self._http.HTTPError, self._http.InvalidURL) as error:
-            raise self._told(error, url) from error
-        finally:
-            idle.append(client)
+    @cached_property
+    def _carrier(self) -> Carrier:
+        """The library, imported for the first request: a run that sends none does not need it."""
+        # A proxy is for httpx: it knows SOCKS, NO_PROXY by network, and passwords in their names.
+        if self._given is None and self._transport is None and not getproxies():
+            try:
+                from kling_pipe.client.by_aiohttp import ByAiohttp
+            except ImportError:  # the extra `fast` is not installed
+                pass
+            else:
+                return ByAiohttp(self._tls, self._read_seconds)
+        return ByHttpx(self._given or library(), self._tls, self._transport, self._read_seconds)
 
-    def _client(self, secure: bool) -> Any:
-        if secure and self._tls is None:
-            self._tls = self._http.create_ssl_context()
-        # Two: a redirect to another host needs one beside that of the first.
-        return self._http.AsyncClient(
-            transport=self._transport,
-            verify=self._tls if secure else False,
-            trust_env=secure,
-            timeout=self._http.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, pool=None),
-            limits=self._http.Limits(max_connections=2, max_keepalive_connections=2),
-        )
+    def _tls(self) -> Any:
+        """The context for other hosts, made once: it takes 20 ms, which a server on this machine does not need."""
+        return self._context
 
-    def _told(self, error: Exception, url: str) -> NoAnswerError:
-        errors = self._http
-        unsent = (errors.ConnectError, errors.ConnectTimeout, errors.PoolTimeout, errors.UnsupportedProtocol)
-        text = f": {error}" if str(error) else ""
-        reason = f"no answer from {_host(url)} ({type(error).__name__}{text})"
-        return NoAnswerError(reason, sent=not isinstance(error, unsent))
-
-
-def _host(url: str) -> str:
-    """Scheme and host: a media URL carries its signature in the rest, a proxy's its password before the @."""
-    scheme, there, rest = url.partition("://")
-    host = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]
-    return f"{scheme}://{host}" if there else f"`{url.partition('/')[0]}`"
+    @cached_property
+    def _context(self) -> Any:
+        return (self._given or library()).create_ssl_context()

@@ -17,6 +17,7 @@ from kling_pipe.engine.publish import Publisher
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
 from kling_pipe.engine.stops import Stops
+from kling_pipe.engine.turn import Turn
 from kling_pipe.ledger import Store
 from kling_pipe.model import Job, Record
 from kling_pipe.outputs import OutputStore
@@ -58,6 +59,10 @@ class Context:
     publisher: Publisher | None = None
     elsewhere: Elsewhere = nowhere_else
     beside: Mapping[str, Context] = field(default_factory=dict)
+    turn: Turn = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turn = Turn(self.store)
 
     def at(self, account: str) -> Context:
         """The parts for what lives in an account: one's own, unless it is another of the run's."""

@@ -88,7 +88,7 @@ def _last_word(record: Record, context: Context) -> Record:
 async def _attempt(job: Job, attempt: int, operation: Operation, context: Context, holding: Holding) -> Record:
     name = external_id(job.project, job.key, job.take, attempt)
     try:
-        if not context.store.claim(name, dict(holding.want.pools)):
+        if not await context.turn.claim(name, dict(holding.want.pools)):
             await _followed(name, context, holding)
         known = context.store.get(name)
         record = await _submitted(job, attempt, context, holding.want)
@@ -115,13 +115,13 @@ async def _followed(name: str, context: Context, holding: Holding) -> None:
     """
     holding.release()
     wait = _FOLLOW_SECONDS
-    while not context.store.claim(name, {}):
+    while not await context.turn.claim(name, {}):
         await context.sleep(wait)
         wait = min(_FOLLOW_LONGEST, 1.5 * wait)
         if _is_over(context.store.get(name), context):
             return
     await holding.again()
-    context.store.claim(name, dict(holding.want.pools))
+    await context.turn.claim(name, dict(holding.want.pools))
 
 
 def _is_over(known: Record | None, context: Context) -> bool:
@@ -183,7 +183,7 @@ async def _waited(job: Job, operation: Operation, context: Context, record: Reco
     age = max(0.0, context.clock() - record.created_at / 1000) if record.created_at else 0.0
     task = await context.poller.finished(operation, record.task_id, sort, age, on_status)
     ended = told(record, operation, task, context.clock())
-    context.store.put(ended)
+    await context.turn.put(ended)
     if ended.state == "succeed" and task.updated_at > task.created_at:
         context.durations.add(sort, (task.updated_at - task.created_at) / 1000)
         context.tell("succeeded", ended, units=ended.units)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kling_pipe.auth import ApiKey
-from kling_pipe.client import Client
+from kling_pipe.client import READ_SECONDS, Client
 from kling_pipe.effects import Effects
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks
@@ -40,7 +40,10 @@ Sleep = Callable[[float], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """What a test or a caller may replace: effects, clock (seconds since 1970), sleep, network, request log, meter."""
+    """What a test or a caller may replace: effects, clock (seconds since 1970), sleep, network, request log, meter.
+
+    `read_seconds`: how long the next byte of an answer is waited for.
+    """
 
     effects: Effects | None = None
     clock: Callable[[], float] = time.time
@@ -49,6 +52,7 @@ class Seams:
     http: Any = None
     note: Note | None = None
     meter: Meter | None = None
+    read_seconds: float = READ_SECONDS
 
 
 @contextlib.asynccontextmanager
@@ -60,6 +64,7 @@ async def client_of(workspace: Workspace, seams: Seams, note: Note = ignore) -> 
         credentials,
         transport=seams.transport,
         http=seams.http,
+        read_seconds=seams.read_seconds,
         clock=seams.clock,
         sleep=seams.sleep,
         effects=seams.effects,

@@ -30,7 +30,7 @@ async def saved(context: Context, job: Job, operation: Operation, record: Record
     record = replace(record, outputs=tuple(done), source="ledger")
     if job.place:
         await context.stored(_name, context, job, record)
-    context.store.put(record, unlocked=True)
+    await context.turn.put(record, unlocked=True)
     context.tell("saved", record, paths=[output.path for output in done if output.path])
     return record
 

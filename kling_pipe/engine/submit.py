@@ -59,7 +59,7 @@ class Submission:
         while True:
             if self.doubt_at is not None:
                 if task := await self._look_up_settled(self.doubt_at):
-                    return self._adopted(task)
+                    return await self._adopted(task)
                 if self.operation.kling["lookup"] == "none":
                     return self._undecidable()
             record = await self._post()
@@ -78,11 +78,11 @@ class Submission:
             if ready is not request:
                 self.request = request = dict(ready)
         await self.context.elsewhere(self.operation, self.record.external_task_id)
-        self._intend()
+        await self._intend()
         answer = await self._send(request)
         if isinstance(answer, Created):
             self.context.slots.accepted(self.want)
-            return self._known(answer.task, "submitted")
+            return await self._known(answer.task, "submitted")
         if isinstance(answer, InDoubt):
             self.doubt_at = self.context.clock() if answer.sent else self.doubt_at
             await self._back_off(answer.reason, answer.retry_after)
@@ -121,7 +121,8 @@ class Submission:
 
     def _note_late(self, answer: Created | Refused | InDoubt) -> None:
         if isinstance(answer, Created):
-            self._known(answer.task, "submitted")
+            self.record = told(self.record, self.operation, answer.task, self.context.clock())
+            self.context.store.put(self.record)
         elif isinstance(answer, Refused) and answer.row.create != "lookup":
             self._forget_unless_unknown()
 
@@ -149,12 +150,12 @@ class Submission:
         settles = _SETTLES_AFTER_REFUSED_ID if self.resent else 1
         for _ in range(settles):
             if task := await self.look_up(everywhere=True):
-                return self._adopted(task)
+                return await self._adopted(task)
             await self.context.sleep(self.context.settings.settle)
         last = await self.look_up(everywhere=True)
         if last is None and self.resent:
             raise UnseenError(f"Kling refuses the id and shows no task of it: {answer.message} (code {answer.code})")
-        return self._adopted(last) if last else self._failed(answer)
+        return await self._adopted(last) if last else self._failed(answer)
 
     async def _look_up_settled(self, doubt_at: float) -> TaskState | None:
         """Look up after a doubt; when nothing is found, once more after the settle time."""
@@ -205,21 +206,21 @@ class Submission:
                 break
         return NotFound()
 
-    def _intend(self) -> None:
+    async def _intend(self) -> None:
         """Write down, durably, that a POST is about to be sent: before its first byte."""
         now = int(self.context.clock() * 1000)
         self.record = replace(self.record, state="intent", message="", failure="", updated_at=now)
-        self.context.store.put(self.record)
+        await self.context.turn.put(self.record)
 
-    def _known(self, task: TaskState, event: str) -> Record:
+    async def _known(self, task: TaskState, event: str) -> Record:
         self.record = told(self.record, self.operation, task, self.context.clock())
-        self.context.store.put(self.record)
+        await self.context.turn.put(self.record)
         self.context.tell("submitted" if event == "submitted" else "adopted", self.record)
         return self.record
 
-    def _adopted(self, task: TaskState) -> Record:
+    async def _adopted(self, task: TaskState) -> Record:
         self.context.slots.accepted(self.want)
-        return self._known(task, "adopted")
+        return await self._known(task, "adopted")
 
     def _failed(self, answer: Refused) -> Record:
         family: Failure = "moderation" if answer.row.family == "policy" else "refused"

@@ -7,8 +7,9 @@ import platform
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from typing import Any
 
 from kling_pipe.effects import Effects
@@ -90,6 +91,18 @@ class PostgresStore:
 
         return self._session.step(action, durable=record.state == "intent")
 
+    def put_all(self, records: Sequence[tuple[Record, bool]]) -> None:
+        """Write these whatever the present states are, all or none; each with its `unlocked`."""
+        news = [(record.account, record.external_task_id) for record, unlocked in records if unlocked]
+        rows = sorted((encoded(record) for record, _ in records), key=itemgetter(0))  # one order: no deadlock
+
+        def action(cursor: Any) -> None:
+            if news:
+                cursor.executemany("INSERT INTO unlocked VALUES (%s, %s) ON CONFLICT DO NOTHING", news)
+            cursor.executemany(_REPLACE, rows)
+
+        self._session.step(action, durable=any(record.state == "intent" for record, _ in records))
+
     def forget(self, external_task_id: str, *, expected: State) -> bool:
         """Remove a record that is in this state: an intent of which is known that nothing was created."""
         query, values = f"DELETE FROM records {_ONE} AND state = %s", (self.account, external_task_id, expected)
@@ -115,18 +128,27 @@ class PostgresStore:
 
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Become the one process that works on this task, its slots counted. False: another live process does."""
+        return external_task_id in self.claim_all([(external_task_id, pools)])
 
-        def action(cursor: Any) -> bool:
+    def claim_all(self, wanted: Sequence[tuple[str, Mapping[str, int]]]) -> frozenset[str]:
+        """Claim several tasks in one transaction. Those that are this process's now."""
+
+        def action(cursor: Any) -> frozenset[str]:
             self._sign(cursor)
-            cursor.execute(
-                f"INSERT INTO claims VALUES (%s, %s, %s, %s) ON CONFLICT (account, external_task_id) DO UPDATE SET"
-                f" token = EXCLUDED.token, pools = EXCLUDED.pools"
-                f" WHERE claims.token = EXCLUDED.token OR claims.token NOT IN ({_LIVING})",
-                (self.account, external_task_id, self._token, json.dumps(dict(pools)), self._clock() - SILENCE),
-            )
-            return bool(cursor.rowcount)
+            # In one order everywhere: two workers that claim the same tasks must not wait for each other.
+            ordered = sorted(wanted, key=itemgetter(0))
+            return frozenset(name for name, pools in ordered if self._claimed(cursor, name, pools))
 
         return self._session.step(action, durable=True)
+
+    def _claimed(self, cursor: Any, external_task_id: str, pools: Mapping[str, int]) -> bool:
+        cursor.execute(
+            f"INSERT INTO claims VALUES (%s, %s, %s, %s) ON CONFLICT (account, external_task_id) DO UPDATE SET"
+            f" token = EXCLUDED.token, pools = EXCLUDED.pools"
+            f" WHERE claims.token = EXCLUDED.token OR claims.token NOT IN ({_LIVING})",
+            (self.account, external_task_id, self._token, json.dumps(dict(pools)), self._clock() - SILENCE),
+        )
+        return bool(cursor.rowcount)
 
     def release(self, external_task_id: str) -> None:
         """Give a claim back, at the latest with the next `beat`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -60,13 +60,13 @@ class SqliteStore:
         self.account = account
         self._effects = effects or Effects()
         self._clock = clock
+        self._is_durable = True
         with self._told(), ExitStack() as refused:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._durable = self._open(busy_seconds, "FULL", refused)
+            self._connection = self._open(busy_seconds, refused)
             self._prepare()
-            self._loose = self._open(busy_seconds, "NORMAL", refused)
             refused.pop_all()
-        self._processes = Processes(account, self._loose, self._effects, clock)
+        self._processes = Processes(account, self._connection, self._effects, clock)
 
     def close(self) -> None:
         """Give back every claim and close the file. Claims that cannot be given back die with the process."""
@@ -74,14 +74,13 @@ class SqliteStore:
             with suppress(sqlite3.Error, OSError):
                 self._processes.leave()
         finally:
-            self._loose.close()
-            self._durable.close()
+            self._connection.close()
 
     def get(self, external_task_id: str) -> Record | None:
         """One record, or None."""
         query = f"SELECT {COLUMNS} FROM records WHERE account = ? AND external_task_id = ?"
         with self._told():
-            row = self._durable.execute(query, (self.account, external_task_id)).fetchone()
+            row = self._connection.execute(query, (self.account, external_task_id)).fetchone()
         return decoded(row) if row else None
 
     def put(self, record: Record, *, expected: State | _Any | None = ANY, unlocked: bool = False) -> bool:
@@ -92,7 +91,7 @@ class SqliteStore:
         """
         values = encoded(record)
         insert = f"INTO records ({COLUMNS}) VALUES ({_PLACES})"
-        with self._transaction(self._durable if record.state == "intent" else self._loose) as connection:
+        with self._transaction(durable=record.state == "intent") as connection:
             if unlocked:
                 connection.execute("INSERT OR IGNORE INTO unlocked VALUES (?, ?)", (record.account, values[0]))
             if isinstance(expected, _Any):
@@ -104,10 +103,18 @@ class SqliteStore:
             found = connection.execute(f"SELECT 1 FROM records {where}", key).fetchone()
             return bool(found) and connection.execute(f"INSERT OR REPLACE {insert}", values).rowcount == 1
 
+    def put_all(self, records: Sequence[tuple[Record, bool]]) -> None:
+        """Write these whatever the present states are, all or none; each with its `unlocked`."""
+        insert = f"INSERT OR REPLACE INTO records ({COLUMNS}) VALUES ({_PLACES})"
+        with self._transaction(durable=any(record.state == "intent" for record, _ in records)) as connection:
+            news = [(record.account, record.external_task_id) for record, unlocked in records if unlocked]
+            connection.executemany("INSERT OR IGNORE INTO unlocked VALUES (?, ?)", news)
+            connection.executemany(insert, [encoded(record) for record, _ in records])
+
     def forget(self, external_task_id: str, *, expected: State) -> bool:
         """Remove a record that is in this state: an intent of which is known that nothing was created."""
         query = "DELETE FROM records WHERE account = ? AND external_task_id = ? AND state = ?"
-        with self._transaction(self._durable) as connection:
+        with self._transaction(durable=True) as connection:
             return connection.execute(query, (self.account, external_task_id, expected)).rowcount == 1
 
     def records(self, project: str | None = None) -> RecordIndex:
@@ -117,24 +124,29 @@ class SqliteStore:
         if project is not None:
             query, values = f"{query} AND project = ?", (self.account, project)
         with self._told():
-            return RecordIndex(self._durable.execute(query, values).fetchall(), decoded)
+            return RecordIndex(self._connection.execute(query, values).fetchall(), decoded)
 
     def unlocked(self) -> frozenset[str]:
         """External ids of what is saved and not yet in the lock: the last run ended in between."""
         with self._told():
-            rows = self._durable.execute("SELECT external_task_id FROM unlocked WHERE account = ?", (self.account,))
+            rows = self._connection.execute("SELECT external_task_id FROM unlocked WHERE account = ?", (self.account,))
             return frozenset(row[0] for row in rows)
 
     def locked(self, external_task_ids: Iterable[str]) -> None:
         """These are in the lock now."""
         rows = [(self.account, name) for name in external_task_ids]
-        with self._transaction(self._loose) as connection:
+        with self._transaction() as connection:
             connection.executemany("DELETE FROM unlocked WHERE account = ? AND external_task_id = ?", rows)
 
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Become the one process that works on this task, its slots counted. False: another live process does."""
-        with self._transaction(self._loose):
+        with self._transaction():
             return self._processes.claim(external_task_id, pools)
+
+    def claim_all(self, wanted: Sequence[tuple[str, Mapping[str, int]]]) -> frozenset[str]:
+        """Claim several tasks in one transaction. Those that are this process's now."""
+        with self._transaction():
+            return frozenset(name for name, pools in wanted if self._processes.claim(name, pools))
 
     def release(self, external_task_id: str) -> None:
         """Give a claim back, at the latest with the next `beat`."""
@@ -147,75 +159,80 @@ class SqliteStore:
 
     def beat(self) -> None:
         """Say that this process lives. Due every few seconds while it holds claims."""
-        with self._transaction(self._loose):
+        with self._transaction():
             self._processes.beat()
 
     def learned(self) -> dict[str, Learned]:
         """Learned durations by sort of task."""
         with self._told():
-            rows = self._loose.execute("SELECT sort, count, mean, low, high FROM durations").fetchall()
+            rows = self._connection.execute("SELECT sort, count, mean, low, high FROM durations").fetchall()
         return {row[0]: Learned(*row[1:]) for row in rows}
 
     def learn(self, durations: Mapping[str, Learned]) -> None:
         """Keep learned durations."""
         rows = [(sort, one.count, one.mean, one.low, one.high) for sort, one in durations.items()]
-        with self._transaction(self._loose) as connection:
+        with self._transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO durations VALUES (?, ?, ?, ?, ?)", rows)
 
     def limits(self) -> dict[str, tuple[int, float]]:
         """Learned slot limits by pool, with the time (seconds) when each was learned."""
         query = "SELECT pool, slots, at FROM limits WHERE account = ?"
         with self._told():
-            return {row[0]: (row[1], row[2]) for row in self._loose.execute(query, (self.account,)).fetchall()}
+            return {row[0]: (row[1], row[2]) for row in self._connection.execute(query, (self.account,)).fetchall()}
 
     def keep_limit(self, pool: str, limit: int) -> None:
         """Keep a learned slot limit."""
         row = (self.account, pool, limit, self._clock())
-        with self._transaction(self._loose) as connection:
+        with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)", row)
 
     def file_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
         """SHA-256 of a file that has not changed since it was hashed."""
         query = "SELECT sha256 FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
         with self._told():
-            row = self._loose.execute(query, (path, size, mtime_ns)).fetchone()
+            row = self._connection.execute(query, (path, size, mtime_ns)).fetchone()
         return str(row[0]) if row else None
 
     def keep_file_hash(self, path: str, size: int, mtime_ns: int, sha256: str) -> None:
         """Keep a file's SHA-256."""
-        with self._transaction(self._loose) as connection:
+        with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (path, size, mtime_ns, sha256))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """While inside, no other process writes the ledger: guards the lock file, which has no lock of its own."""
-        with self._transaction(self._loose):
+        with self._transaction():
             yield
 
-    def _open(self, busy_seconds: float, synchronous: str, refused: ExitStack) -> sqlite3.Connection:
+    def _open(self, busy_seconds: float, refused: ExitStack) -> sqlite3.Connection:
         """A connection, which `refused` closes should the ledger turn out to be unusable."""
         connection = sqlite3.connect(self.path, timeout=busy_seconds, isolation_level=None)
         refused.callback(connection.close)
         _use_wal(connection, busy_seconds)
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA synchronous = FULL")
         return connection
 
     def _prepare(self) -> None:
-        version = self._durable.execute("PRAGMA user_version").fetchone()[0]
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise LocalStateError(
                 f"the ledger `{self.path}` is of version {version}, this kling-pipe knows up to {VERSION}",
                 hint="update kling-pipe; nothing was changed",
             )
         if version < VERSION:
-            with self._transaction(self._durable) as connection:
+            with self._transaction(durable=True) as connection:
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
-    def _transaction(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction; a durable one is on the disk when it ends, any other when the next durable one ends."""
+        connection = self._connection
         with self._told():
+            if durable is not self._is_durable:
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._is_durable = durable
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -57,6 +57,9 @@ class Store(Protocol):
         that the lock does not say it yet.
         """
 
+    def put_all(self, records: Sequence[tuple[Record, bool]]) -> None:
+        """Write these whatever the present states are, all or none; each with its `unlocked`. One transaction."""
+
     def forget(self, external_task_id: str, *, expected: State) -> bool:
         """Remove a record that is in this state: an intent of which is known that nothing was created."""
 
@@ -71,6 +74,9 @@ class Store(Protocol):
 
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Become the one process that works on this task, its slots counted. False: another live process does."""
+
+    def claim_all(self, wanted: Sequence[tuple[str, Mapping[str, int]]]) -> frozenset[str]:
+        """Claim several tasks in one transaction. Those that are this process's now."""
 
     def release(self, external_task_id: str) -> None:
         """Give a claim back, at the latest with the next `beat`."""

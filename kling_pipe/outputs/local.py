@@ -22,7 +22,10 @@ _IN_MEMORY = 1 << 20
 
 
 class Incoming:
-    """A result on its way: hashed as it comes, in memory while it is small, an object only when it is whole."""
+    """A result on its way: in memory while it is small, an object only when it is whole.
+
+    Hashed with its way to the disk, which for a small one is a thread's work.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,12 +33,12 @@ class Incoming:
         self.moved = False
         self._digest = hashlib.sha256()
         self._chunks: list[bytes] = []
+        self._hashed = 0  # of the chunks
         self._file: IO[bytes] | None = None
 
     def write(self, chunk: bytes) -> None:
         """Add bytes. Raises OSError."""
         self._chunks.append(chunk)
-        self._digest.update(chunk)
         self.size += len(chunk)
         if self.size > _IN_MEMORY:
             self.file()
@@ -45,8 +48,10 @@ class Incoming:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("wb")
+        self._hash()
         self._file.writelines(self._chunks)
         self._chunks.clear()
+        self._hashed = 0
         return self._file
 
     def close(self) -> None:
@@ -59,7 +64,13 @@ class Incoming:
     @property
     def sha256(self) -> str:
         """The checksum so far, in hex."""
+        self._hash()
         return self._digest.hexdigest()
+
+    def _hash(self) -> None:
+        for chunk in self._chunks[self._hashed :]:
+            self._digest.update(chunk)
+        self._hashed = len(self._chunks)
 
 
 class LocalOutputs:

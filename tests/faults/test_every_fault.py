@@ -70,35 +70,14 @@ CASES = (
 )  # fmt: skip
 
 
-class Impatient:
-    """The network, with an answer waited for 0.3 s instead of a minute."""
-
-    def __init__(self):
-        import httpx
-
-        self._inner = httpx.AsyncHTTPTransport()
-
-    async def handle_async_request(self, request):
-        request.extensions["timeout"] = {**request.extensions["timeout"], "read": 0.3}
-        return await self._inner.handle_async_request(request)
-
-    async def aclose(self):
-        await self._inner.aclose()
-
-    async def __aenter__(self):
-        await self._inner.__aenter__()
-        return self
-
-    async def __aexit__(self, *error):
-        await self._inner.__aexit__(*error)
-
-
-@pytest.fixture
-def impatient(picture):
-    """A stage whose client gives up soon."""
+@pytest.fixture(params=["httpx", "aiohttp"])
+def impatient(picture, request):
+    """A stage whose client gives up after 0.3 s, with each of the libraries that may carry its requests."""
     import httpx
 
-    picture.seams = replace(picture.seams, transport=Impatient(), http=httpx)
+    # None: the client's own choice, which is aiohttp where it is installed, as it is here.
+    http = httpx if request.param == "httpx" else None
+    picture.seams = replace(picture.seams, read_seconds=0.3, http=http)
     return picture
 
 
