@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace as changed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from kling_pipe.eyes import sight
 from kling_pipe.manifest import Manifest, Reading, compile_manifest, read_manifest
-from kling_pipe.model import FileRef, Level, Plan, Problem
+from kling_pipe.manifest.inputs import LookAtLinks
+from kling_pipe.model import Job, Plan, Problem
 from kling_pipe.report.levels import Levels, leveled
 from kling_pipe.source import Opened
 
@@ -20,18 +22,6 @@ if TYPE_CHECKING:
     from kling_pipe.workspace import Workspace
 
 
-class _Found(NamedTuple):
-    """A local file that breaks a limit, as the manifest compiler reports it."""
-
-    rule: str
-    level: Level
-    message: str
-    found: str
-    allowed: str
-    hint: str
-    source: str
-
-
 def load(
     path: str | Path,
     *,
@@ -40,8 +30,9 @@ def load(
     workspace: Workspace | None = None,
     levels: Levels | None = None,
     publishes: bool | None = None,
+    links: LookAtLinks | None = None,
 ) -> Manifest:
-    """Compile a manifest and all it includes. Offline.
+    """Compile a manifest and all it includes. Offline, unless `links` looks at links over the network.
 
     `vars` replace values of the manifest's `vars`. `workspace` says whose lock holds the results of frozen jobs;
     without one it is the `kling-pipe.lock` beside the manifest. `publishes` says whether a film may be a local file;
@@ -51,15 +42,17 @@ def load(
     """
     path = Path(path)
     wanted = Levels() if levels is None else levels
-    return compile_manifest(
-        path,
-        overrides=vars,
-        profile=profile,
-        probe=_probe,
-        recorded=_recorded(path, profile, workspace),
-        settle=lambda problems, texts: leveled(problems, wanted, texts),
-        publishes=(workspace is None or workspace.publishes) if publishes is None else publishes,
-    )
+    with sight(path.parent) as seen:
+        return compile_manifest(
+            path,
+            overrides=vars,
+            profile=profile,
+            probe=seen.probe,
+            recorded=_recorded(path, profile, workspace),
+            settle=lambda problems, texts: leveled(problems, wanted, texts),
+            publishes=(workspace is None or workspace.publishes) if publishes is None else publishes,
+            eyes=seen.eyes(links, _unmade(workspace) if links else lambda _: True),
+        )
 
 
 def read(path: Path, *, opened: Opened, levels: Levels, files: Files | None = None, publishes: bool = False) -> Reading:
@@ -68,29 +61,30 @@ def read(path: Path, *, opened: Opened, levels: Levels, files: Files | None = No
     `opened` gives the text of an open file, `files` the local pictures that were hashed before; `publishes` says
     whether a film may be a local file. Never raises for what is wrong in a manifest.
     """
-    return read_manifest(
-        path,
-        probe=_probe,
-        files=files,
-        recorded=_recorded(path, "", None),
-        settle=lambda problems, texts: leveled(problems, levels, texts),
-        opened=opened,
-        publishes=publishes,
-    )
+    with sight(path.parent) as seen:
+        return read_manifest(
+            path,
+            probe=seen.probe,
+            files=files,
+            recorded=_recorded(path, "", None),
+            settle=lambda problems, texts: leveled(problems, levels, texts),
+            opened=opened,
+            publishes=publishes,
+            eyes=seen.eyes(),
+        )
 
 
-def _probe(file: FileRef, limits: str) -> Sequence[_Found]:
-    """Which limits of `schemas/media.json` a local file breaks."""
-    from kling_pipe.catalog import table
-    from kling_pipe.media import findings
+def _unmade(workspace: Workspace | None) -> Callable[[Job], bool]:
+    """Whether a job is still to be made: what is made already needs its links no more."""
+    if workspace is None:
+        return lambda _: True
+    snapshot = workspace.snapshot()
 
-    rules: Mapping[str, Any] = table("media")["limits"][limits]
-    found = findings(Path(file.path), rules)
-    things = {"image": "a picture", "video": "a film", "audio": "a sound"}
-    hint = f"Use {things[rules['kind']]} within the limits."
-    return [
-        _Found("KP330", "error", one.message, one.found, one.allowed, hint, rules.get("source", "")) for one in found
-    ]
+    def unmade(job: Job) -> bool:
+        record = snapshot.counts(job)
+        return record is None or record.state != "succeed"
+
+    return unmade
 
 
 def _recorded(path: Path, profile: str, workspace: Workspace | None) -> Callable[[str], str | None]:
@@ -174,7 +168,12 @@ def plan(
         # Where the account has nothing to add, it is the very snapshot that was planned from before.
         if not made or made[-1][0] is not known:
             found = make_plan(
-                manifest.jobs, known, replace_addresses=replaced, retry_addresses=retried, selection=selection
+                manifest.jobs,
+                known,
+                replace_addresses=replaced,
+                retry_addresses=retried,
+                selection=selection,
+                known=manifest.known,
             )
             made[:] = [(known, found)]
         return made[-1][1]

@@ -8,9 +8,12 @@ from typing import Any
 
 from kling_pipe.catalog import Operation, as_read, load, table
 from kling_pipe.made import NOTHING, Made, made, narrowed
-from kling_pipe.model import Job, OutputRef
+from kling_pipe.model import FileRef, Job, OutputRef
 from kling_pipe.pointers import Pointer, walk
 
+Known = Mapping[str, Made]
+"""Facts about files from outside: by link, or by the hash of a local file's bytes."""
+NONE: Known = {}
 _OFF = 0.02
 """Ratios that differ by less are the same: Kling's frames are rounded to even pixels."""
 
@@ -35,9 +38,12 @@ class Misfit:
         return f"`{self.maker.address}`{where} will be {self.found}, and `{field}` takes {self.allowed}"
 
 
-def contracts(jobs: Iterable[Job]) -> list[Misfit]:
-    """Every result that its user would refuse: too long, too small, of a shape or model that is not taken."""
-    makers = Makers({job.address: job for job in jobs})
+def contracts(jobs: Iterable[Job], known: Known = NONE) -> list[Misfit]:
+    """Every result that its user would refuse: too long, too small, of a shape or model that is not taken.
+
+    `known` are facts about files that go in from outside.
+    """
+    makers = Makers({job.address: job for job in jobs}, known)
     return [misfit for user in makers.jobs.values() for misfit in makers.misfits(user)]
 
 
@@ -46,6 +52,7 @@ class Makers:
     """What each job makes, found out once."""
 
     jobs: Mapping[str, Job]
+    known: Known = field(default_factory=dict)
     _known: dict[str, Made] = field(default_factory=dict)
 
     def misfits(self, user: Job) -> Iterator[Misfit]:
@@ -67,8 +74,17 @@ class Makers:
         return self._known[job.address]
 
     def _given(self, value: Any) -> Made | None:
-        maker = self.jobs.get(value.address) if isinstance(value, OutputRef) else None
+        if not isinstance(value, OutputRef):
+            return of_input(value, self.known)
+        maker = self.jobs.get(value.address)
         return self.of(maker) if maker else None
+
+
+def of_input(value: Any, known: Known) -> Made | None:
+    """What is known of a file or link that goes into a request."""
+    return (
+        known.get(value.sha256 if isinstance(value, FileRef) else value) if isinstance(value, FileRef | str) else None
+    )
 
 
 _Broken = Iterator[tuple[str, str, str]]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -19,26 +20,31 @@ from PIL import Image
 RATE = 8000
 
 
+@cache
 def film(
     seconds: float = 4, size: tuple[int, int] = (1280, 720), *, fps: int = 24, sound: bool = False, form: str = "mp4"
 ) -> bytes:
-    """A grey film; its header stands at its end."""
+    """A grey film; its header stands at its end. A picture is encoded once and comes again and again."""
     file = BytesIO()
     with av.open(file, "w", format=form) as container:
-        stream: Any = container.add_stream("h264", rate=fps, options={"preset": "ultrafast"})
+        stream: Any = container.add_stream("h264", rate=fps, options={"preset": "ultrafast", "tune": "zerolatency"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         tone: Any = container.add_stream("aac", rate=RATE, layout="mono") if sound else None
         frame = av.VideoFrame.from_image(Image.new("RGB", size, "grey"))
-        # A still is as good as a film here: two frames, the first shown for long.
-        for number in (0, round(seconds * fps) - 1):
-            frame.pts, frame.time_base = number, Fraction(1, fps)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+        frame.pts, frame.time_base = 0, Fraction(1, fps)
+        picture = bytes(next(iter(stream.encode(frame))))
+        for number in range(round(seconds * fps)):
+            packet = av.Packet(picture)
+            packet.stream, packet.time_base = stream, Fraction(1, fps)
+            packet.pts = packet.dts = number
+            packet.duration, packet.is_keyframe = 1, True
+            container.mux(packet)
         if tone is not None:
             _tone(container, tone, seconds, 1024)
     return file.getvalue()
 
 
+@cache
 def sound(seconds: float = 3, form: str = "wav") -> bytes:
     """Silence."""
     codecs = {"wav": "pcm_s16le", "mp3": "mp3", "ipod": "aac", "adts": "aac", "ogg": "libopus"}
@@ -59,6 +65,7 @@ def _tone(container: Any, stream: Any, seconds: float, samples: int) -> None:
     container.mux(stream.encode(None))
 
 
+@cache
 def header_first(film: bytes) -> bytes:
     """The same film with its header before the rest."""
     with TemporaryDirectory() as folder, av.open(BytesIO(film)) as old:

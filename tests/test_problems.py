@@ -49,7 +49,7 @@ def test_an_entry_is_complete(entry: Entry) -> None:
     assert len(entry.why) > 40
     assert entry.why.endswith(".")
     assert entry.next.endswith(".")
-    assert entry.when in ("compile", "remarks", "plan")
+    assert entry.when in ("compile", "remarks", "plan", "probe", "standard")
 
 
 @pytest.mark.parametrize("entry", [one for one in COMPILED if one.wrong], ids=lambda entry: entry.id)
@@ -69,9 +69,21 @@ def test_the_right_example_has_no_problem(entry: Entry, folder: Path) -> None:
     assert {problem.id for problem in problems} <= {"OV-24", "OV-19"}, problems
 
 
+@pytest.mark.parametrize(
+    "entry", [one for one in registry().values() if one.when == "standard"], ids=lambda entry: entry.id
+)
+def test_what_the_second_standard_lacks_is_found_for_it_alone(entry: Entry, folder: Path) -> None:
+    """The same manifest is fine in the first standard, and what we advise is fine in both."""
+    for text, ids in ((entry.wrong, [entry.id]), (entry.right, [])):
+        for standard in ("v1", "v2"):
+            _, problems = problems_of(whole(text, BASE), folder, standard=standard)
+            found = [one.id for one in problems if one.id == entry.id or one.level == "error"]
+            assert found == (ids if standard == "v2" else []), [one.message for one in problems]
+
+
 def test_only_what_has_no_example_goes_without() -> None:
-    """An unreadable file, two projects and two plans cannot be shown in a few lines; all else can."""
-    assert {entry.id for entry in registry().values() if not entry.wrong} == {"KP009", "KP403", "KP404"}
+    """An unreadable file, two projects, two plans and time cannot be shown in a few lines; all else can."""
+    assert {entry.id for entry in registry().values() if not entry.wrong} == {"KP009", "KP403", "KP404", "KP406"}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kling_pipe.unsigned import unsigned
+from kling_pipe.unsigned import shown, unsigned
 
 S3 = "https://inputs.s3.amazonaws.com/kling/9f86.mp4"
 SIGNED = f"{S3}?X-Amz-Credential=AKIA%2F1&X-Amz-Expires=600&X-Amz-Signature=0badc0de"
@@ -24,3 +24,20 @@ SIGNED = f"{S3}?X-Amz-Credential=AKIA%2F1&X-Amz-Expires=600&X-Amz-Signature=0bad
 def test_a_signed_link_is_cut_down_to_its_place(said, kept) -> None:
     """Whoever signed it, and whatever stands around it; other links stay as they are."""
     assert unsigned(said) == kept
+
+
+@pytest.mark.parametrize(
+    ("said", "before", "kept"),
+    [
+        ("film: https://a.example/x.mp4?key=secret", 0, "film: https://a.example/x.mp4?..."),
+        ("https://me:secret@a.example/x.mp4", 0, "https://a.example/x.mp4"),
+        ("https://a.example/x.mp4#secret and on", 0, "https://a.example/x.mp4?... and on"),
+        ("{ a: https://a.example/x?key=secret, b: 1 }", 40, "{ a: https://a.example/x?........... b: 1 }"),
+        ("https://a.example/x.mp4", 0, "https://a.example/x.mp4"),
+        ("is it? yes", 0, "is it? yes"),
+    ],
+)
+def test_a_link_is_shown_without_what_may_be_a_key(said, before, kept) -> None:
+    """Under any name; what stands behind it keeps its place."""
+    assert shown(said, before) == kept
+    assert not before or len(kept) == len(said)

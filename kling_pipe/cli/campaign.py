@@ -115,9 +115,10 @@ def workspace_of(campaign: Campaign) -> Workspace:
     return workspace.kept_in(campaign.bucket) if campaign.bucket else workspace
 
 
-def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
-    """The compiled manifest and its workspace."""
+def opened(campaign: Campaign, *, probe: bool = False) -> tuple[Manifest, Workspace]:
+    """The compiled manifest and its workspace. With `probe` links are looked at over the network."""
     from kling_pipe import api
+    from kling_pipe.eyes import read_links
 
     workspace = workspace_of(campaign)
     manifest = api.load(
@@ -126,6 +127,7 @@ def opened(campaign: Campaign) -> tuple[Manifest, Workspace]:
         profile=campaign.profile,
         workspace=workspace,
         levels=campaign.levels(campaign.manifest),
+        links=read_links if probe else None,
     )
     return manifest, workspace
 

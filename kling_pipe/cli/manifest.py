@@ -15,6 +15,7 @@ from kling_pipe.cli.levels import level_options
 from kling_pipe.cli.options import (
     DEFAULT_MANIFEST,
     compile_options,
+    probe_option,
     selection_options,
     variable_options,
     variables_from,
@@ -55,21 +56,24 @@ class _Checked:
 @click.argument("manifests", nargs=-1, metavar="[MANIFEST]...", type=click.Path(path_type=Path))
 @variable_options
 @level_options
+@probe_option
 @click.option("--format", "form", type=click.Choice(NAMES), default="text", help="How problems are printed.")
 def validate(
     manifests: tuple[Path, ...],
     variables: tuple[str, ...],
     variable_files: tuple[Path, ...],
     profile: str,
+    probe: bool,
     form: str,
     levels: Callable[[Path], Levels],
 ) -> None:
     """Check manifests (kling-pipe.yaml): their templates, files and requests.
 
-    Offline; exit 3 when something is wrong.
+    Offline unless --probe; exit 3 when something is wrong.
     """
     given = variables_from(variables, variable_files)
-    checked = [_checked(path, given, profile, levels(path)) for path in manifests or (Path(DEFAULT_MANIFEST),)]
+    paths = manifests or (Path(DEFAULT_MANIFEST),)
+    checked = [_checked(path, given, profile, levels(path), probe=probe) for path in paths]
     if form in _LINES:
         for one in checked:
             _tell_lines(one, form)
@@ -80,12 +84,14 @@ def validate(
         click.get_current_context().exit(ManifestInvalid.exit_code)
 
 
-def _checked(manifest: Path, given: dict[str, Any], profile: str, levels: Levels) -> _Checked:
+def _checked(manifest: Path, given: dict[str, Any], profile: str, levels: Levels, *, probe: bool) -> _Checked:
     from kling_pipe import api
+    from kling_pipe.eyes import read_links
 
     name = manifest.as_posix()
     try:
-        loaded = api.load(manifest, vars=given, profile=profile, levels=levels, publishes=publishes(manifest))
+        links, spread = read_links if probe else None, publishes(manifest)
+        loaded = api.load(manifest, vars=given, profile=profile, levels=levels, publishes=spread, links=links)
     except ManifestInvalid as error:
         return _Checked(name, error.problems, error.addresses, sound=False)
     return _Checked(name, loaded.problems, tuple(job.address for job in loaded.jobs), sound=True)

@@ -91,6 +91,10 @@ place_options = _stacked(
     ),
 )
 
+probe_option = click.option(
+    "--probe", is_flag=True, help="Read the first bytes of every link, too: is it there, is it long and large enough."
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 

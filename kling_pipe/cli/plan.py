@@ -10,7 +10,7 @@ import click
 
 from kling_pipe import api
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened
-from kling_pipe.cli.options import json_option
+from kling_pipe.cli.options import json_option, probe_option
 from kling_pipe.cli.publishing import uploads
 from kling_pipe.cli.reviewed import save
 from kling_pipe.cli.summary import write_step_summary
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from kling_pipe.workspace import Workspace
 
 PENDING = 2
+UNSEEN = ("KP333", "KP334")
+"""Notes on what a plan could not see; other notes are for `validate`."""
 
 
 @click.command()
 @campaign_options
 @json_option
+@probe_option
 @click.option("--refresh", is_flag=True, help="Ask the account what it knows; without it the plan is offline.")
 @click.option("--why", is_flag=True, help="Show the reasons, field by field, of every job.")
 @click.option("--replace", multiple=True, metavar="ADDRESS", help="Make this again, as a new attempt, on purpose.")
@@ -41,8 +44,8 @@ PENDING = 2
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are pending.")
 def plan(campaign: Campaign, form: str, as_json: bool, detailed_exitcode: bool, **flags: Any) -> None:
-    """Show what a run would do, why, and what it would cost. Spends nothing; offline unless --refresh."""
-    manifest, workspace = opened(campaign)
+    """Show what a run would do, why, and what it would cost. Spends nothing; offline unless --refresh or --probe."""
+    manifest, workspace = opened(campaign, probe=flags["probe"])
     found = _made(campaign, manifest, workspace, flags)
     limits = amounts(flags["budget"])
     problems = [
@@ -50,10 +53,10 @@ def plan(campaign: Campaign, form: str, as_json: bool, detailed_exitcode: bool, 
         *found.warnings,
         *api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]),
     ]
-    shown = [one for one in problems if one.level != "note"]
+    shown = [one for one in problems if one.level != "note" or one.id in UNSEEN]
     _show("json" if as_json else form, found, manifest, workspace, shown, flags)
     if flags["out"] is not None:
-        save(flags["out"], found, workspace, campaign, flags["replace"])
+        save(flags["out"], found, workspace, campaign, flags["replace"], probe=flags["probe"])
     if detailed_exitcode and any(step.action not in ("reuse", "frozen") for step in found.steps):
         click.get_current_context().exit(PENDING)
 

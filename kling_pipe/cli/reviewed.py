@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _HEAD = 400
 
 
-def save(file: Path, plan: Plan, workspace: Workspace, campaign: Campaign, replaced: Sequence[str]) -> None:
+def save(
+    file: Path, plan: Plan, workspace: Workspace, campaign: Campaign, replaced: Sequence[str], *, probe: bool = False
+) -> None:
     """Write what was reviewed, and how it was asked for."""
     from kling_pipe import __version__
     from kling_pipe.cli.options import variables_from
@@ -34,9 +36,10 @@ def save(file: Path, plan: Plan, workspace: Workspace, campaign: Campaign, repla
         "exclude": list(campaign.exclude),
         "replace": list(replaced),
         "state": str(campaign.state) if campaign.state else "",
+        "probe": probe,
     }
     text = saved_text(
-        plan, account=workspace.account, emulated=workspace.emulated, asked=asked, tool=f"kling-pipe {__version__}"
+        plan, account=workspace.queue, emulated=workspace.emulated, asked=asked, tool=f"kling-pipe {__version__}"
     )
     file.write_text(text, encoding="utf-8")
     click.echo(f"saved; `kling-pipe run {file}` runs just this", err=True)
@@ -73,6 +76,6 @@ def refuse_changes(saved: SavedPlan, plan: Plan, workspace: Workspace) -> None:
     """Raise `ManifestInvalid` with everything that is not as it was reviewed."""
     from kling_pipe.plan.saved import changed_since
 
-    changes = changed_since(saved, plan, account=workspace.account, emulated=workspace.emulated)
+    changes = changed_since(saved, plan, account=workspace.queue, emulated=workspace.emulated)
     if changes:
         raise ManifestInvalid(changes, hint="Make and review a new plan: `kling-pipe plan --out FILE`.")

@@ -14,7 +14,7 @@ from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened,
 from kling_pipe.cli.ending import command, say_rest, say_where
 from kling_pipe.cli.fleet import hand_over
 from kling_pipe.cli.logfile import Log, log_file
-from kling_pipe.cli.options import place_options
+from kling_pipe.cli.options import place_options, probe_option
 from kling_pipe.cli.reviewed import refuse_changes, reviewed
 from kling_pipe.cli.telemetry import telemetry
 from kling_pipe.errors import BudgetExceeded, Interrupted, UsageError
@@ -117,6 +117,7 @@ def spending_options(command: F) -> F:
 @campaign_options
 @working_options
 @spending_options
+@probe_option
 @click.option("--replace", multiple=True, metavar="ADDRESS", help="Make this again, as a new attempt, on purpose.")
 def run(campaign: Campaign, replace: tuple[str, ...], **flags: Any) -> None:
     """Make what is missing, wait, and save the files. Nothing is made or paid twice, however often it is called.
@@ -180,9 +181,11 @@ def make(
     limits = amounts(flags["budget"])
     _settle(flags, campaign)
     saved = reviewed(campaign)
+    probe = flags.get("probe", False)
     if saved is not None:
         campaign, _, replace = saved
-    manifest, workspace = opened(campaign)
+        probe |= bool(saved[1].asked.get("probe"))
+    manifest, workspace = opened(campaign, probe=probe)
     found = api.plan(
         manifest,
         workspace,

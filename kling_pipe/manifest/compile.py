@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog import load
+from kling_pipe.contracts import Known
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.graph import ancestors
 from kling_pipe.manifest.contracts import check_contracts
 from kling_pipe.manifest.files import Files
+from kling_pipe.manifest.inputs import Eyes, check_inputs
 from kling_pipe.manifest.jobs import Draft, Drafter, RecordedKey, check_outputs, jobs, ordered
 from kling_pipe.manifest.loader import Loader
 from kling_pipe.manifest.media import MediaReader, Probe
@@ -24,6 +26,7 @@ from kling_pipe.model import Job, Problem
 from kling_pipe.source import Opened, nothing_open
 
 Settle = Callable[[list[Problem], Mapping[str, str]], list[Problem]]
+BLIND = Eyes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Manifest:
     """A compiled campaign. `jobs` stand in an order that respects every dependency.
 
     `budget` is `{usd, video, image, per_job: {...}}` as written, `limits` slots by pack or `pack/model`.
-    `problems` are warnings and notes; errors raise before a Manifest exists. `scope` is the root file.
+    `problems` are warnings and notes; errors raise before a Manifest exists. `scope` is the root file. `known` are
+    facts about the files and links that go in, as far as they were looked at.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class Manifest:
     limits: Mapping[str, int]
     problems: tuple[Problem, ...]
     scope: Scope
+    known: Known = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -61,6 +66,7 @@ class Reading:
     jobs: tuple[Job, ...]
     problems: tuple[Problem, ...]
     drafter: Drafter
+    known: Known = field(default_factory=dict)
 
 
 def compile_manifest(
@@ -73,12 +79,13 @@ def compile_manifest(
     recorded: RecordedKey = lambda _: None,
     settle: Settle = lambda problems, _: problems,
     publishes: bool = False,
+    eyes: Eyes = BLIND,
 ) -> Manifest:
     """Compile one manifest file and all it includes. Raises `ManifestInvalid` with every problem found.
 
     `overrides` replace values of `vars`; `recorded` gives the key that the lock holds for a frozen job.
     `settle` has the last word on problems and their levels; it gets them with the texts of all files by name.
-    `publishes`: a run can hand out links to local files, so that a film may be one.
+    `publishes`: a run can hand out links to local files, so that a film may be one. `eyes` look at files and links.
     """
     reading = read_manifest(
         path,
@@ -89,6 +96,7 @@ def compile_manifest(
         recorded=recorded,
         settle=settle,
         publishes=publishes,
+        eyes=eyes,
     )
     if any(problem.level == "error" for problem in reading.problems):
         raise ManifestInvalid(reading.problems, addresses=tuple(reading.drafts))
@@ -102,6 +110,7 @@ def compile_manifest(
         root.data.get("limits") or {},
         reading.problems,
         root,
+        reading.known,
     )
 
 
@@ -116,6 +125,7 @@ def read_manifest(
     settle: Settle = lambda problems, _: problems,
     opened: Opened = nothing_open,
     publishes: bool = False,
+    eyes: Eyes = BLIND,
 ) -> Reading:
     """Read one manifest file and all it includes. What is wrong is in `problems`, all of it.
 
@@ -129,9 +139,9 @@ def read_manifest(
         if scope.document.is_whole or scope.data:
             check_surroundings(scope, profile, trouble)
     drafter = Drafter(media, trouble)
-    made, drafts = _made(root, scopes, drafter, recorded)
+    made, drafts, known = _made(root, scopes, drafter, recorded, eyes)
     problems = settle(trouble.problems, {scope.document.name: scope.document.text for scope in scopes})
-    return Reading(tuple(scopes), drafts, tuple(made), tuple(problems), drafter)
+    return Reading(tuple(scopes), drafts, tuple(made), tuple(problems), drafter, known)
 
 
 def _shown(path: Path) -> str:
@@ -149,9 +159,9 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
 
 
 def _made(
-    root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey
-) -> tuple[list[Job], dict[str, Draft]]:
-    """The jobs, and all that was drafted, sound or not."""
+    root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey, eyes: Eyes
+) -> tuple[list[Job], dict[str, Draft], Known]:
+    """The jobs, all that was drafted, sound or not, and what is known of the files that go in."""
     found = _drafts(root, scopes, drafter)
     for draft in found.values():
         check_outputs(draft, found, drafter)
@@ -161,9 +171,10 @@ def _made(
         # Keys are missing for what was refused and for all that uses it; the places of the rest are still worth a look.
         order = list(_whole(order))
     made = jobs(order, recorded, drafter)
-    check_contracts(made, found, drafter)
+    known = check_inputs(made, found, drafter, eyes)
+    check_contracts(made, found, drafter, known)
     _check_places(made, found, drafter)
-    return made, found
+    return made, found, known
 
 
 def _whole(order: Iterable[Draft]) -> Iterator[Draft]:

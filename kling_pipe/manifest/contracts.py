@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kling_pipe.contracts import contracts
+from kling_pipe.contracts import Known, contracts
 from kling_pipe.manifest.jobs import Draft, Drafter
 from kling_pipe.manifest.trouble import Mark
 from kling_pipe.manifest.verify import origin
 from kling_pipe.model import Job
 
 
-def check_contracts(made: Iterable[Job], found: Mapping[str, Draft], drafter: Drafter) -> None:
+def check_contracts(made: Iterable[Job], found: Mapping[str, Draft], drafter: Drafter, known: Known) -> None:
     """Report every result that its user would refuse, where the user names it. Cells and takes share one problem."""
     blamed: dict[tuple[object, ...], Mark] = {}
-    for misfit in contracts(made):
+    for misfit in contracts(made, known):
         draft = found[misfit.user.address]
         same = (
             draft.recipe.title,

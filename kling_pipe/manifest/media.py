@@ -13,6 +13,7 @@ from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.lookup import NotFound, Value
 from kling_pipe.model import FileRef, PresetRef
 from kling_pipe.nearest import nearest
+from kling_pipe.unsigned import shown
 
 _URL = re.compile(r"https?://[^\s/]\S*\Z", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}\s*\Z")
@@ -28,6 +29,9 @@ _PUBLISH = (
     "Name a bucket under `[publish]` in kling-pipe.toml, and it is uploaded there for you; or write a URL."
     " With --emulator it is taken as it is."
 )
+
+_HUGE = 1_000_000_000
+"""Bytes; the largest file that any field takes has 200 MB."""
 
 Probe = Callable[[FileRef, str], Sequence[Any]]
 """Local file and the name of its limits -> findings with `rule`, `level`, `message`, `found`, `allowed`, `hint`."""
@@ -77,6 +81,12 @@ class MediaReader:
             return Literal(text)
         if text.startswith("data:") or (kind in _FILES and _BASE64.match(text)):
             return Literal(text)
+        if (scheme := text.partition("://")[0]) != text and scheme.isalnum():
+            raise NotFound(
+                "KP309",
+                f"Kling fetches over http and https only, and `{_short(shown(text))}` is a link of another kind",
+                hint=_PUBLISH,
+            )
         if kind not in _FILES and not self.publishes:
             raise NotFound(
                 "KP309",
@@ -94,6 +104,7 @@ class MediaReader:
         try:
             if file.is_dir():
                 raise NotFound("KP303", f"`{value}` is a folder, not a file", hint="Name the file in it.")
+            _refuse_huge(value, file)
             ref = replace(self._files.ref(file.absolute()), kind=kind)  # type: ignore[arg-type]  # one that has files
             return Literal(ref, self._complaints(value, ref, limits) if limits else ())
         except (OSError, ValueError) as error:
@@ -113,6 +124,18 @@ class MediaReader:
             Complaint(one.rule, one.level, f"`{name}`: {one.message}", one.found, one.allowed, one.hint, one.source)
             for one in self._probed[mark]
         ]
+
+
+def _refuse_huge(value: str, file: Path) -> None:
+    """Refuse what no field takes before it is hashed, which may take hours. Raises `NotFound`."""
+    size = file.stat().st_size if file.is_file() else 0
+    if size > _HUGE:
+        raise NotFound(
+            "KP330",
+            f"`{_short(value)}`: the file is too large: {size / 1e9:.1f} GB",
+            allowed=f"up to {_HUGE / 1e6:g} MB",
+            hint="Use a file within the limits.",
+        )
 
 
 def _id(value: Any, kind: str) -> Value:

@@ -2,7 +2,7 @@
 
 from kling_pipe.media.facts import Facts
 from kling_pipe.media.inline import HashCache, base64_length, base64_pieces, hashed
-from kling_pipe.media.limits import MediaFinding, broken
+from kling_pipe.media.limits import MediaFinding, broken, broken_file, broken_length, plain
 from kling_pipe.media.local import Looks, findings, looked, probe
 from kling_pipe.media.streams import can_open_streams
 
@@ -14,9 +14,12 @@ __all__ = [
     "base64_length",
     "base64_pieces",
     "broken",
+    "broken_file",
+    "broken_length",
     "can_open_streams",
     "findings",
     "hashed",
     "looked",
+    "plain",
     "probe",
 ]

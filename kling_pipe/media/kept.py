@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
 from kling_pipe.effects import Effects
@@ -17,9 +17,8 @@ _MOST = 20_000
 class Kept(MutableMapping[str, Facts]):
     """The facts in a folder's `media.json`, read when the first is asked for; `save` writes what is new."""
 
-    def __init__(self, folder: Path, made: Callable[[], object] = lambda: None, effects: Effects | None = None) -> None:
+    def __init__(self, folder: Path, effects: Effects | None = None) -> None:
         self._path = folder / "media.json"
-        self._made = made
         self._effects = effects or Effects()
         self._facts: dict[str, Facts] | None = None
         self._is_new = False
@@ -30,15 +29,18 @@ class Kept(MutableMapping[str, Facts]):
             return
         newest = list(self._facts.items())[-_MOST:]
         text = json.dumps({"version": _VERSION, "files": {mark: as_json(one) for mark, one in newest}})
-        part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
         try:
-            self._made()
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text, encoding="utf-8")
-            self._effects.replace(part, self._path)
+            self._write(self._path.with_name(".gitignore"), "*\n")
+            self._write(self._path, text)
         except OSError:
             return
         self._is_new = False
+
+    def _write(self, path: Path, text: str) -> None:
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.write_text(text, encoding="utf-8")
+        self._effects.replace(part, path)
 
     @property
     def _all(self) -> dict[str, Facts]:

@@ -25,18 +25,28 @@ class MediaFinding:
     allowed: str
 
 
-def broken(facts: Facts, limits: Mapping[str, Any], *, length_only: bool = False) -> list[MediaFinding]:
+def broken(facts: Facts, limits: Mapping[str, Any]) -> list[MediaFinding]:
     """Which of `limits` (one entry of the data, narrowed to the request) a file breaks. What is not known passes.
 
     Keys that count: `formats`, `max_megabytes` (10^6 bytes), `min_pixels` (the shorter side), `max_pixels` (the
-    longer), `min_ratio` and `max_ratio` (width to height), `ratios`, and of films and sounds `min_seconds`,
-    `max_seconds`, `min_fps`, `max_fps`. With `length_only` just these last.
+    longer), `min_ratio` and `max_ratio` (width to height), `ratios`, `min_fps`, `max_fps`, and those of
+    `broken_length`. With a fault in the file that is all there is to say.
     """
-    formats = ", ".join(limits.get("formats", ()))
+    return [*broken_file(facts, limits), *broken_length(facts, limits)]
+
+
+def broken_file(facts: Facts, limits: Mapping[str, Any]) -> list[MediaFinding]:
+    """What `broken` finds, whatever the file is used for: how long it may be differs by request."""
     if facts.fault:
-        return [] if length_only else [MediaFinding(facts.fault, _what(facts), formats or f"a {WORDS[facts.kind]}")]
-    looks = (_seconds, _fps) if length_only else (_format, _bytes, _pixels, _ratio, _seconds, _fps)
+        formats = ", ".join(limits.get("formats", ()))
+        return [MediaFinding(facts.fault, _what(facts), formats or f"a {WORDS[facts.kind]}")]
+    looks = (_format, _bytes, _pixels, _ratio, _fps)
     return [one for look in looks for one in look(facts, limits, WORDS[facts.kind])]
+
+
+def broken_length(facts: Facts, limits: Mapping[str, Any]) -> list[MediaFinding]:
+    """Whether a film or sound breaks `min_seconds` or `max_seconds`."""
+    return [] if facts.fault else list(_seconds(facts, limits, WORDS[facts.kind]))
 
 
 def plain(format: str) -> str:

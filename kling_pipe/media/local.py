@@ -25,11 +25,11 @@ def looked(path: Path, kind: str, *, streams: bool | None = None) -> Facts:
     if not size:
         return Facts(kind, suffix, 0, fault="the file is empty")
     if kind == "image":
-        return probe(path) or Facts(kind, suffix or "no suffix", size, fault=f"the file is not a {WORDS[kind]}")
+        return probe(path) or Facts(kind, path.suffix or "no suffix", size, fault=f"the file is not a {WORDS[kind]}")
     facts = Facts(kind, suffix or "no suffix", size, is_seen=False)
     if can_open_streams() if streams is None else streams:
         with path.open("rb") as file:
-            facts = stream_facts(file, kind, size, suffix)
+            facts = stream_facts(file, kind, size, path.suffix or "no suffix")
     return _as_shown(path, facts) if kind == "video" else facts
 
 
@@ -65,17 +65,18 @@ class Looks:
         self, kept: MutableMapping[str, Facts] | None = None, look: Callable[[Path, str], Facts] = looked
     ) -> None:
         self._kept: MutableMapping[str, Facts] = {} if kept is None else kept
-        self._unseen: dict[str, Facts] = {}
+        self._here: dict[str, Facts] = {}
         self._look = look
         self.opened = 0
 
     def of(self, path: Path, sha256: str, kind: str) -> Facts:
         """What a file is. Raises OSError."""
         mark = f"{sha256} {kind}"
-        found = self._kept.get(mark) or self._unseen.get(mark)
+        found = self._here.get(mark) or (self._kept.get(mark) if kind != "image" else None)
         if found is None:
             self.opened += 1
             found = self._look(path, kind)
-            # What could not be looked into for want of a library is looked at again when there is one.
-            (self._kept if found.is_seen else self._unseen)[mark] = found
+            # What could not be looked into for want of a library is looked at again when there is one; a picture's
+            # header is read in less time than a cache.
+            (self._kept if found.is_seen and kind != "image" else self._here)[mark] = found
         return found

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.contracts import Makers
+from kling_pipe.contracts import NONE, Known, Makers, of_input
 from kling_pipe.cost import estimate
 from kling_pipe.graph import order
 from kling_pipe.keys import external_id
 from kling_pipe.made import Made, made
 from kling_pipe.model import Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
+from kling_pipe.plan.ages import Source, expired, soon, sources
 from kling_pipe.plan.allot import Allotment, allot, original
 from kling_pipe.plan.budget import PAYING
 from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
@@ -30,11 +31,13 @@ def make_plan(
     replace_addresses: Iterable[str] = (),
     retry_addresses: Iterable[str] = (),
     selection: Iterable[str] | None = None,
+    known: Known = NONE,
 ) -> Plan:
     """Every selected job with an action, in an order that respects every dependency.
 
     `replace_addresses` get a new attempt on purpose, with all jobs that share their key; `retry_addresses` get one if
-    they failed. Jobs outside of `selection` are not touched, only used where they are made.
+    they failed. Jobs outside of `selection` are not touched, only used where they are made. `known` are facts about
+    files and links that go in.
     """
     by_address = {job.address: job for job in jobs}
     replaced = {by_address[address].identity for address in replace_addresses}
@@ -44,7 +47,7 @@ def make_plan(
         allotment = allot(jobs, snapshot, replaced)
         by_address = allotment.jobs
         chosen |= {copy for copy, users in allotment.users.items() if users & chosen}
-    planner = _Planner(by_address, snapshot, replaced, frozenset(retry_addresses), allotment)
+    planner = _Planner(by_address, snapshot, replaced, frozenset(retry_addresses), allotment, known)
     for address in order({job.address: job.needs for job in by_address.values()}):
         planner.step(by_address[address], selected=address in chosen)
     steps = tuple(step for address, step in planner.steps.items() if address in chosen)
@@ -52,7 +55,7 @@ def make_plan(
     project = jobs[0].project if jobs else ""
     blocked = any(step.action == "blocked" for step in steps)
     silent = tuple(snapshot.silent.values()) if isinstance(snapshot, Together) and blocked else ()
-    return Plan(project, steps, tuple(_same_key_elsewhere(jobs)), others, silent)
+    return Plan(project, steps, (*_same_key_elsewhere(jobs), *planner.warnings), others, silent)
 
 
 @dataclass(slots=True)
@@ -62,12 +65,14 @@ class _Planner:
     replaced: set[tuple[str, str, int]]
     retried: frozenset[str]
     allotment: Allotment
+    known: Known
+    warnings: list[Problem] = field(default_factory=list)
     steps: dict[str, Step] = field(default_factory=dict)
     makers: dict[tuple[tuple[str, str, int], str], str] = field(default_factory=dict)
     facts: Makers = field(init=False)
 
     def __post_init__(self) -> None:
-        self.facts = Makers(self.jobs)
+        self.facts = Makers(self.jobs, self.known)
 
     def step(self, job: Job, *, selected: bool) -> None:
         """Decide on one job; those that it needs are decided already."""
@@ -192,9 +197,20 @@ class _Planner:
         )
 
     def _send(self, job: Job, action: Action, attempt: int, reasons: tuple[str, ...], record: Record | None) -> Step:
-        if blocked := self._blocked_by(job):
+        if blocked := self._blocked_by(job) or expired(self._sources(job), self.jobs, self.snapshot.now):
             return self._step(job, "blocked", attempt, (blocked, *reasons), record)
+        self.warnings += soon(job, self._sources(job), self.jobs, self.snapshot.now)
         return replace(self._step(job, action, attempt, reasons, record), cost=self._cost(job))
+
+    def _sources(self, job: Job) -> Iterator[Source]:
+        return sources(job, self._standing, publishes=self.snapshot.publishes)
+
+    def _standing(self, name: str) -> Record | None:
+        """The record of what stands already at an address, or under an id of Kling's; None for what is made anew."""
+        step = self.steps.get(name)
+        if step is None:
+            return self.snapshot.by_id.get(name)
+        return step.record if step.action in ("reuse", "download", "frozen") else None
 
     def _blocked_by(self, job: Job) -> str:
         if refusal := self.allotment.refusals.get(job.address) or self._silenced(job):
@@ -245,7 +261,9 @@ class _Planner:
         return made(operation_named(job.operation), job.request, self._given).seconds
 
     def _given(self, value: object) -> Made | None:
-        if not isinstance(value, OutputRef) or value.address not in self.jobs:
+        if not isinstance(value, OutputRef):
+            return of_input(value, self.known)
+        if value.address not in self.jobs:
             return None
         step = self.steps.get(value.address)
         for output in step.record.outputs if step and step.record else ():

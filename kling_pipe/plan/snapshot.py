@@ -27,7 +27,8 @@ class Snapshot:
     `unlocked` are external ids that the ledger knows as saved and the lock does not say yet (a run was killed).
     `account_records` are those that a look-up found, and `looked_up` the identities that were asked for.
     `stands(path, size)` says whether a file is at a name, `kept(sha256, size)` whether an object is here.
-    `out` is the output folder's name, profile included. `now` is in ms.
+    `out` is the output folder's name, profile included. `now` is in ms. `publishes`: saved films go
+    out by links of ours.
     """
 
     account: str = ""
@@ -42,6 +43,12 @@ class Snapshot:
     stands: Callable[[str, int], bool] = lambda _path, _size: False
     kept: Callable[[str, int], bool] = lambda _sha256, _size: False
     now: int = 0
+    publishes: bool = False
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Record]:
+        """What the lock says was made, by the ids that Kling gave its outputs."""
+        return {output.id: record for record in self.made.values() for output in record.outputs if output.id}
 
     @cached_property
     def made(self) -> Mapping[Identity, Record]:

@@ -14,7 +14,8 @@ from kling_pipe.source import read_document
 class Entry:
     """One problem: what it is, why it matters, a part of a manifest that has it and one that has not, the next step.
 
-    `when` says when it is found: `compile`, `remarks` (once all problems are known), or `plan`.
+    `when` says when it is found: `compile`, `remarks` (once all problems are known), `probe` (with more than the
+    manifest and its pictures at hand), `standard` (requests are to go out in the vendor's second one), or `plan`.
     """
 
     id: str

@@ -16,6 +16,7 @@ import yaml
 
 from kling_pipe.model import Position, Problem
 from kling_pipe.source.nodes import Construction, Refused, compose, is_merge
+from kling_pipe.unsigned import shown
 
 Path_ = tuple[str | int, ...]
 Opened = Callable[[Path], str | None]
@@ -78,7 +79,8 @@ class Document:
         position = facts.pop("position", None) or self.locate(path, key=key)
         width = facts.pop("width", 0) or self._width(path, key)
         level = facts.pop("level", "error")
-        return Problem(id, level, message, position, excerpt=self.line(position.line), width=width, **facts)
+        line = shown(self.line(position.line), position.column)
+        return Problem(id, level, message, position, excerpt=line, width=width, **facts)
 
     def _start(self) -> Position:
         return Position(self.name, 1, 1)
