@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,10 @@ from kling_pipe.manifest.inputs import LookAtLinks
 from kling_pipe.model import Job, Plan, Problem
 from kling_pipe.report.levels import Levels, leveled
 from kling_pipe.source import Opened
+from kling_pipe.standards import FIRST
 
 if TYPE_CHECKING:
+    from kling_pipe.accounts import AccountSpec
     from kling_pipe.engine import OnEvent, Result, Seams, Settings
     from kling_pipe.manifest.files import Files
     from kling_pipe.plan import Snapshot
@@ -29,16 +31,17 @@ def load(
     profile: str = "",
     workspace: Workspace | None = None,
     levels: Levels | None = None,
-    publishes: bool | None = None,
+    standard: str = "",
     links: LookAtLinks | None = None,
+    publishes: bool | None = None,
 ) -> Manifest:
     """Compile a manifest and all it includes. Offline, unless `links` looks at links over the network.
 
     `vars` replace values of the manifest's `vars`. `workspace` says whose lock holds the results of frozen jobs;
     without one it is the `kling-pipe.lock` beside the manifest. `publishes` says whether a film may be a local file;
-    unless given, it may where the workspace can publish it, or where there is none. `levels` says which problems
-    count; remarks in the files (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every
-    problem found.
+    unless given, it may where the workspace can publish it, or where there is none. `standard` is the form in which
+    requests will go out, that of the workspace unless it is given. `levels` says which problems count; remarks in the
+    files (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every problem found.
     """
     path = Path(path)
     wanted = Levels() if levels is None else levels
@@ -51,6 +54,7 @@ def load(
             recorded=_recorded(path, profile, workspace),
             settle=lambda problems, texts: leveled(problems, wanted, texts),
             publishes=(workspace is None or workspace.publishes) if publishes is None else publishes,
+            standard=standard or (workspace.standard if workspace else FIRST),
             eyes=seen.eyes(links, _unmade(workspace) if links else lambda _: True),
         )
 
@@ -112,11 +116,15 @@ def open_workspace(
     environ: Mapping[str, str] | None = None,
     base_url: str = "",
     emulator_options: Mapping[str, Any] | None = None,
+    accounts: Sequence[AccountSpec] = (),
+    spread: str = "",
 ) -> Workspace:
     """Where a manifest's campaign lives: folder, ledger, lock, outputs, and the account it talks to.
 
     `emulator` chooses the embedded local Kling (with its state in `state`), whose files, ledger and lock are apart from
     the real ones. Credentials come from `environ` (the process's environment unless given). Writes nothing yet.
+    `accounts` are several accounts in place of the one of the usual variables (`kling_pipe.accounts.account_specs`
+    reads them), `spread` how jobs are dealt among them.
     """
     from kling_pipe.workspace import open_workspace as opened
 
@@ -130,6 +138,8 @@ def open_workspace(
         emulator_options=emulator_options,
         profile=chosen,
         base_url=base_url,
+        accounts=accounts,
+        spread=spread,
     )
 
 

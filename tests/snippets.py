@@ -62,12 +62,14 @@ def folder_with_assets(folder: Path) -> Path:
     return folder
 
 
-def problems_of(text: str, folder: Path, profile: str = "") -> tuple[Manifest | None, tuple[Problem, ...]]:
+def problems_of(
+    text: str, folder: Path, profile: str = "", standard: str = ""
+) -> tuple[Manifest | None, tuple[Problem, ...]]:
     """The compiled manifest, or None, and its problems."""
     file = folder / "kling-pipe.yaml"
     file.write_text(text, encoding="utf-8")
     try:
-        manifest = load(file, profile=profile, publishes=False)
+        manifest = load(file, profile=profile, publishes=False, standard=standard)
     except ManifestInvalid as error:
         return None, error.problems
     return manifest, manifest.problems

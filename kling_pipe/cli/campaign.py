@@ -19,6 +19,8 @@ from kling_pipe.cli.options import (
     other_shards,
     selection_options,
     shard_option,
+    standard_of,
+    standard_option,
     variables_from,
 )
 from kling_pipe.cli.publishing import publish_place
@@ -51,6 +53,7 @@ class Campaign:
     settings: Mapping[str, Any]
     bucket: str = ""
     database: str = ""
+    standard: str = "v1"
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -61,6 +64,7 @@ def campaign_options(command: F) -> F:
     @selection_options
     @shard_option
     @account_options
+    @standard_option
     @level_options
     @functools.wraps(command)
     def wrapped(
@@ -75,6 +79,7 @@ def campaign_options(command: F) -> F:
         emulator: bool,
         state: Path | None,
         env_file: Path | None,
+        standard: str,
         levels: Callable[[Path], Levels],
         **others: Any,
     ) -> Any:
@@ -85,7 +90,8 @@ def campaign_options(command: F) -> F:
         bucket = others.pop("bucket", "") or os.environ.get("KLING_PIPE_OUT", "") or settings.get("out", "")
         compiled = (manifest, variables, variable_files, chosen, select, left_out)
         database = others.pop("database", "") or os.environ.get("KLING_PIPE_STORE", "")
-        campaign = Campaign(*compiled, *account, levels, settings, bucket, database)
+        spoken = standard_of(standard, settings)
+        campaign = Campaign(*compiled, *account, levels, settings, bucket, database, spoken)
         return command(campaign, **others)
 
     return wrapped  # type: ignore[return-value]
@@ -108,6 +114,7 @@ def workspace_of(campaign: Campaign) -> Workspace:
     workspace = api.open_workspace(
         campaign.manifest, emulator=campaign.emulator, state=campaign.state, profile=campaign.profile, environ=environ
     )
+    workspace = workspace.spoken_in(campaign.standard)
     if campaign.database:
         workspace = workspace.shared_in(campaign.database)
     if place := publish_place(campaign.settings, environ):

@@ -17,10 +17,13 @@ from kling_pipe.cli.options import (
     compile_options,
     probe_option,
     selection_options,
+    standard_of,
+    standard_option,
     variable_options,
     variables_from,
 )
 from kling_pipe.cli.publishing import publishes
+from kling_pipe.cli.settings import settings_for
 from kling_pipe.cli.summary import write_step_summary
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.report.formats import NAMES
@@ -55,6 +58,7 @@ class _Checked:
 @click.command()
 @click.argument("manifests", nargs=-1, metavar="[MANIFEST]...", type=click.Path(path_type=Path))
 @variable_options
+@standard_option
 @level_options
 @probe_option
 @click.option("--format", "form", type=click.Choice(NAMES), default="text", help="How problems are printed.")
@@ -63,6 +67,7 @@ def validate(
     variables: tuple[str, ...],
     variable_files: tuple[Path, ...],
     profile: str,
+    standard: str,
     probe: bool,
     form: str,
     levels: Callable[[Path], Levels],
@@ -73,7 +78,10 @@ def validate(
     """
     given = variables_from(variables, variable_files)
     paths = manifests or (Path(DEFAULT_MANIFEST),)
-    checked = [_checked(path, given, profile, levels(path), probe=probe) for path in paths]
+    checked = [
+        _checked(path, given, profile, standard_of(standard, settings_for(path.parent)), levels(path), probe=probe)
+        for path in paths
+    ]
     if form in _LINES:
         for one in checked:
             _tell_lines(one, form)
@@ -84,14 +92,24 @@ def validate(
         click.get_current_context().exit(ManifestInvalid.exit_code)
 
 
-def _checked(manifest: Path, given: dict[str, Any], profile: str, levels: Levels, *, probe: bool) -> _Checked:
+def _checked(
+    manifest: Path, given: dict[str, Any], profile: str, standard: str, levels: Levels, *, probe: bool
+) -> _Checked:
     from kling_pipe import api
     from kling_pipe.eyes import read_links
 
     name = manifest.as_posix()
     try:
-        links, spread = read_links if probe else None, publishes(manifest)
-        loaded = api.load(manifest, vars=given, profile=profile, levels=levels, publishes=spread, links=links)
+        links = read_links if probe else None
+        loaded = api.load(
+            manifest,
+            vars=given,
+            profile=profile,
+            levels=levels,
+            standard=standard,
+            links=links,
+            publishes=publishes(manifest),
+        )
     except ManifestInvalid as error:
         return _Checked(name, error.problems, error.addresses, sound=False)
     return _Checked(name, loaded.problems, tuple(job.address for job in loaded.jobs), sound=True)
@@ -142,11 +160,13 @@ def _count(number: int, word: str) -> str:
 @click.command()
 @compile_options
 @selection_options
+@standard_option
 def render(
     manifest: Path,
     variables: tuple[str, ...],
     variable_files: tuple[Path, ...],
     profile: str,
+    standard: str,
     select: tuple[str, ...],
     exclude: tuple[str, ...],
 ) -> None:
@@ -158,20 +178,23 @@ def render(
     from kling_pipe.catalog import operations
     from kling_pipe.report.requests import request_form
     from kling_pipe.select import chosen
+    from kling_pipe.standards import sent_in
 
-    loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
+    spoken = standard_of(standard, settings_for(manifest.parent))
+    loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile, standard=spoken)
     wanted = chosen(loaded.jobs, select, exclude)
     rows: list[dict[str, Any]] = []
     for job in loaded.jobs:
         if job.address in wanted:
             operation = operations()[job.operation]
-            body = request_form(job.request, loaded.root)
+            path, request = sent_in(spoken, operation, job.request)
+            body = request_form(request, loaded.root)
             rows.append(
                 {
                     "address": job.address,
                     "operation": job.operation,
                     "method": operation.kling["method"],
-                    "path": operation.path,
+                    "path": path,
                     "body": body,
                 }
             )

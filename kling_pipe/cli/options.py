@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,6 +100,25 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 
 def variables_from(pairs: tuple[str, ...], files: tuple[Path, ...]) -> dict[str, Any]:
     """`--var` and `--var-file` as one mapping; values read as YAML scalars, later ones win."""
+standard_option = click.option(
+    "--standard",
+    default="",
+    envvar="KLING_PIPE_STANDARD",
+    metavar="v1|v2",
+    help="Send requests in the vendor's second standard (v2) where they have a form in it; keys stay the same.",
+)
+
+
+def standard_of(given: str, settings: Mapping[str, Any]) -> str:
+    """The standard that a flag, the environment or the settings name; the first one otherwise. Raises UsageError."""
+    from kling_pipe.standards import FIRST, NAMES
+
+    name = str(given or settings.get("standard") or FIRST)
+    if name not in NAMES:
+        raise UsageError(f"there is no standard `{name}`", hint=f"Write {' or '.join(NAMES)}.")
+    return name
+
+
     from kling_pipe.source.scalars import plain
 
     found: dict[str, Any] = {}

@@ -24,6 +24,7 @@ from kling_pipe.manifest.trouble import Mark, Trouble
 from kling_pipe.manifest.verify import Verifier, note_tokens
 from kling_pipe.model import Job, Problem
 from kling_pipe.source import Opened, nothing_open
+from kling_pipe.standards import FIRST
 
 Settle = Callable[[list[Problem], Mapping[str, str]], list[Problem]]
 BLIND = Eyes()
@@ -79,6 +80,7 @@ def compile_manifest(
     recorded: RecordedKey = lambda _: None,
     settle: Settle = lambda problems, _: problems,
     publishes: bool = False,
+    standard: str = FIRST,
     eyes: Eyes = BLIND,
 ) -> Manifest:
     """Compile one manifest file and all it includes. Raises `ManifestInvalid` with every problem found.
@@ -86,6 +88,7 @@ def compile_manifest(
     `overrides` replace values of `vars`; `recorded` gives the key that the lock holds for a frozen job.
     `settle` has the last word on problems and their levels; it gets them with the texts of all files by name.
     `publishes`: a run can hand out links to local files, so that a film may be one. `eyes` look at files and links.
+    `standard` is the form in which requests will go out: not all of the first standard has a place in the second.
     """
     reading = read_manifest(
         path,
@@ -96,6 +99,7 @@ def compile_manifest(
         recorded=recorded,
         settle=settle,
         publishes=publishes,
+        standard=standard,
         eyes=eyes,
     )
     if any(problem.level == "error" for problem in reading.problems):
@@ -125,6 +129,7 @@ def read_manifest(
     settle: Settle = lambda problems, _: problems,
     opened: Opened = nothing_open,
     publishes: bool = False,
+    standard: str = FIRST,
     eyes: Eyes = BLIND,
 ) -> Reading:
     """Read one manifest file and all it includes. What is wrong is in `problems`, all of it.
@@ -139,7 +144,7 @@ def read_manifest(
         if scope.document.is_whole or scope.data:
             check_surroundings(scope, profile, trouble)
     drafter = Drafter(media, trouble)
-    made, drafts, known = _made(root, scopes, drafter, recorded, eyes)
+    made, drafts, known = _made(root, scopes, drafter, recorded, standard, eyes)
     problems = settle(trouble.problems, {scope.document.name: scope.document.text for scope in scopes})
     return Reading(tuple(scopes), drafts, tuple(made), tuple(problems), drafter, known)
 
@@ -159,14 +164,14 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
 
 
 def _made(
-    root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey, eyes: Eyes
+    root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey, standard: str, eyes: Eyes
 ) -> tuple[list[Job], dict[str, Draft], Known]:
     """The jobs, all that was drafted, sound or not, and what is known of the files that go in."""
     found = _drafts(root, scopes, drafter)
     for draft in found.values():
         check_outputs(draft, found, drafter)
     order = ordered(found, drafter)
-    _verify(found, drafter)
+    _verify(found, drafter, standard)
     if drafter.trouble.errors:
         # Keys are missing for what was refused and for all that uses it; the places of the rest are still worth a look.
         order = list(_whole(order))
@@ -209,8 +214,8 @@ def _used(found: Mapping[str, Draft], root: Scope) -> dict[str, Draft]:
     return {address: draft for address, draft in found.items() if address in wanted}
 
 
-def _verify(found: Mapping[str, Draft], drafter: Drafter) -> None:
-    verifier = Verifier(found, drafter)
+def _verify(found: Mapping[str, Draft], drafter: Drafter, standard: str) -> None:
+    verifier = Verifier(found, drafter, standard)
     seen: set[int] = set()
     noted: set[str] = set()
     for draft in found.values():

@@ -170,7 +170,7 @@ def text_of(body: dict[str, Any]) -> str:
 
 
 def test_defaults_that_differ_are_sent() -> None:
-    """The first standard makes one shot in 1080p unless told otherwise, the second several in 720p: both are written."""
+    """The first standard makes one shot in 1080p, the second several in 720p: what is meant is written."""
     assert sent_of("omni-video", omni_body())["settings"] == {
         "multi_shot": False, "audio": "off", "resolution": "1080p", "aspect_ratio": "1:1",
     }  # fmt: skip

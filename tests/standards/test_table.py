@@ -69,7 +69,7 @@ SHAPES = {
     "omni, words alone": ("/omni-video/kling-3.0-omni", {
         "contents": [{"type": "prompt", "text": "a parrot"}],
         "settings": {"resolution": "1080p", "duration": 5, "audio": "native", "multi_shot": False},
-        "options": {"callback_url": "https://example.com/callback", "external_task_id": ""},
+        "options": {"callback_url": "https://example.com/callback", "external_task_id": "one"},
     }),
     "omni, frames and elements": ("/omni-video/kling-3.0-omni", {
         "contents": [
@@ -95,12 +95,12 @@ SHAPES = {
         "settings": {"resolution": "1080p", "audio": "original", "multi_shot": False},
     }),
     "from a frame": ("/image-to-video/kling-3.0", {
-        "contents": [{"type": "prompt", "text": "a girl on a train"}, {"type": "first_frame", "url": "https://example.com/a.png"}],
+        "contents": [{"type": "prompt", "text": "a girl"}, {"type": "first_frame", "url": "https://example.com/a.png"}],
         "settings": {"resolution": "4k", "duration": 10, "audio": "off", "multi_shot": False},
-        "options": {"callback_url": "https://example.com/cb", "external_task_id": "", "watermark_info": {"enabled": False}},
+        "options": {"callback_url": "https://example.com/cb", "watermark_info": {"enabled": False}},
     }),
     "turbo, from a frame": ("/image-to-video/kling-3.0-turbo", {
-        "contents": [{"type": "prompt", "text": "a girl on a train"}, {"type": "first_frame", "url": "https://example.com/a.png"}],
+        "contents": [{"type": "prompt", "text": "a girl"}, {"type": "first_frame", "url": "https://example.com/a.png"}],
         "settings": {"resolution": "1080p", "duration": 10},
         "options": {"watermark_info": {"enabled": True}},
     }),
