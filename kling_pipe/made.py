@@ -5,7 +5,7 @@ Plans check it against the limits of whatever uses the result, prices count its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -49,6 +49,8 @@ def made(operation: Operation, request: Mapping[str, Any], given: Given, *, gues
     body = as_read(operation, request)
     reader = _Reader(body, given, guess)
     model = operation.kling["pool"]["model"]
+    if "grown" in forms:
+        return reader.grown(forms["grown"])
     return Made(
         seconds=_number(reader.fact(forms.get("seconds"), "seconds")),
         short_side=_number(reader.fact(forms.get("short_side"), "short_side")),
@@ -93,6 +95,20 @@ class _Reader:
             return max(1.0, len(text) * form["each"]) if self.guess and isinstance(text, str) else None
         found = self._at(form["field"])
         return found == form["is"] if "is" in form else found
+
+    def grown(self, form: Mapping[str, Any]) -> Made:
+        """The picture that goes in with its sides made longer."""
+        value = self._at(form["input"])
+        old = self.given(value) if value is not None else None
+        if old is None or old.sides is None or not old.ratio:
+            return NOTHING
+        short, long = old.sides
+        width, height = (long, short) if old.ratio >= 1 else (short, long)
+        width, height = width * self._growth(form["width"]), height * self._growth(form["height"])
+        return Made(short_side=min(width, height), ratio=width / height)
+
+    def _growth(self, fields: Sequence[str]) -> float:
+        return 1 + sum(_number(self._at(field)) or 0.0 for field in fields)
 
     def _of_input(self, form: Mapping[str, Any], name: str) -> Any:
         value = self._at(form["input"])

@@ -195,3 +195,15 @@ def test_facts_of_a_result_are_read_from_every_operation(name):
         assert facts.seconds > 0
     assert facts.ratio is None or 0.3 < facts.ratio < 3
     assert facts.sound in (None, True, False)
+
+
+def test_an_expanded_picture_is_known_by_the_picture_that_goes_in() -> None:
+    """400 x 300 with half of it above and a quarter at each side: 600 x 450."""
+    request = {
+        f"{side}_expansion_ratio": share
+        for side, share in zip(("up", "down", "left", "right"), (0.5, 0, 0.25, 0.25), strict=True)
+    }
+    facts = made(catalog.load("expand-image"), {"image": "a", **request}, lambda _: Made(short_side=300, ratio=4 / 3))
+    assert facts.sides == pytest.approx((450, 600))
+    assert facts.ratio == pytest.approx(4 / 3)
+    assert made(catalog.load("expand-image"), {"image": "a", **request}, lambda _: None) == Made()

@@ -42,10 +42,10 @@ class Cards:
             self._made[key] = self._make(task, number)
         return self._made[key]
 
-    def file(self, task: Task, number: int) -> Path:
-        """Where a result's file stands or will stand."""
-        extension = part(self.world.operations[task.operation], task, number)["extension"]
-        return self.folder / f"{task.task_id}-{number}.{extension}"
+    def file(self, task: Task, number: int, extension: str = "") -> Path:
+        """Where a result's file stands or will stand: in its own format, or a copy in another one."""
+        own = part(self.world.operations[task.operation], task, number)["extension"]
+        return self.folder / f"{task.task_id}-{number}.{extension or own}"
 
     def sources(self, task: Task) -> list[tuple[Task, int]]:
         """The emulator's own results that a task's cards show: they must be drawn first."""
@@ -120,11 +120,27 @@ class Cards:
 
     def _size(self, operation: Operation, task: Task) -> tuple[int, int]:
         body = task.body
+        if grown := self._grown(operation, body):
+            return grown
         ratio = self._ratio(operation, task)
         if operation.kling["result"]["media"] != "image":
             return _frame(SHORT_SIDE.get(_value(operation, body, "mode"), 720), ratio)
         side = SQUARE_SIDE.get(_value(operation, body, "resolution"), 1024)
         return _rounded(side * ratio**0.5, 16), _rounded(side / ratio**0.5, 16)
+
+    def _grown(self, operation: Operation, body: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Pixels of a picture that is another one made larger; one that is not here is taken for a square."""
+        if "grown" not in operation.kling.get("makes", {}):
+            return None
+
+        def given(value: Any) -> Made:
+            width, height = self._size_of(value) or (SQUARE_SIDE["1k"], SQUARE_SIDE["1k"])
+            return Made(short_side=min(width, height), ratio=width / height)
+
+        sides = made(operation, body, given)
+        short, long = sides.sides or (MODEST, MODEST)
+        size = max(MODEST, round(short)), max(MODEST, round(long))
+        return size if (sides.ratio or 1) < 1 else (size[1], size[0])
 
     def _ratio(self, operation: Operation, task: Task) -> float:
         """Width by height: of the first frame or the edited video, else as asked, else of the first picture."""

@@ -59,7 +59,7 @@ class Downloads:
         if self._world.options.media != "real":
             return await self._studio.tiny(extension, name)
         try:
-            return await asyncio.to_thread(_read, await self._studio.file(task, int(number)))
+            return await asyncio.to_thread(_read, await self._studio.file(task, int(number), extension))
         except RenderError as error:
             raise Refusal(5000, f"The file could not be drawn: {error}") from error
 

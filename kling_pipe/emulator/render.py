@@ -28,7 +28,7 @@ def _whole(target: Path, write: Callable[[Path], None]) -> None:
 def render(job: dict[str, Any]) -> None:
     """Make one file."""
     card, target = from_json(job["card"]), Path(job["target"])
-    if target.suffix == ".mp3":
+    if target.suffix in (".mp3", ".wav"):
         from kling_pipe.emulator.media import sound
 
         _whole(target, lambda path: sound.write(card, path, job["comment"]))

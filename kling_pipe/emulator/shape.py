@@ -49,7 +49,23 @@ def _items(result: Shape, task: Task, numbers: list[int], url: Url, *, marked: b
             {"index": at, **{key: url(numbers[start + nth], result["extension"]) for nth, key in enumerate(keys)}}
             for at, start in enumerate(starts)
         ]
-    return [_item(result, task, number, url(number, result["extension"]), marked=marked) for number in numbers]
+    return [
+        {
+            **_item(result, task, number, url(number, result["extension"]), marked=marked),
+            **_copies(result, task, number, url),
+        }
+        for number in numbers
+    ]
+
+
+def _copies(result: Shape, task: Task, number: int, url: Url) -> dict[str, str]:
+    """The same output in other formats."""
+    found = {}
+    for copy in result.get("copies", ()):
+        found[copy["url"]] = url(number, copy["extension"])
+        if "duration" in copy:
+            found[copy["duration"]] = f"{task.seconds:.3f}"
+    return found
 
 
 def _item(result: Shape, task: Task, number: int, url: str, *, marked: bool) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Studio:
         self._folder = world.state / "media"
         (self._folder / "clips").mkdir(parents=True, exist_ok=True)
         self.cards = Cards(world, self._folder)
-        self._under_way: dict[tuple[str, int], asyncio.Task[Path]] = {}
+        self._under_way: dict[tuple[str, int, str], asyncio.Task[Path]] = {}
         self._tiny: dict[str, bytes] = {}
         workers = max(1, min(4, (os.cpu_count() or 2) - 1))
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="render")
@@ -55,9 +55,13 @@ class Studio:
             for number in range(1, task.outputs + 1):
                 self._started(task, number)
 
-    async def file(self, task: Task, number: int) -> Path:
-        """The file of a result, drawn if it is not there yet. Raises RenderError."""
-        return await asyncio.shield(self._started(task, number))
+    async def file(self, task: Task, number: int, extension: str = "") -> Path:
+        """The file of a result, drawn if it is not there yet; a copy in another format by its extension.
+
+        Raises RenderError.
+        """
+        own = self.cards.file(task, number)
+        return await asyncio.shield(self._started(task, number, "" if own.suffix == f".{extension}" else extension))
 
     async def tiny(self, extension: str, name: str) -> bytes:
         """The small file that stands for every result with this extension; padding holds its name."""
@@ -86,21 +90,21 @@ class Studio:
                 if pipe:
                     pipe.close()
 
-    def _started(self, task: Task, number: int) -> asyncio.Task[Path]:
-        key = (task.task_id, number)
+    def _started(self, task: Task, number: int, extension: str = "") -> asyncio.Task[Path]:
+        key = (task.task_id, number, extension)
         if key not in self._under_way:
-            made = asyncio.get_running_loop().create_task(self._draw(task, number))
+            made = asyncio.get_running_loop().create_task(self._draw(task, number, extension))
             made.add_done_callback(lambda done: self._finished(key, done))
             self._under_way[key] = made
         return self._under_way[key]
 
-    def _finished(self, key: tuple[str, int], done: asyncio.Task[Path]) -> None:
+    def _finished(self, key: tuple[str, int, str], done: asyncio.Task[Path]) -> None:
         """A failure is forgotten, so that the next download tries again."""
         if done.cancelled() or done.exception():
             self._under_way.pop(key, None)
 
-    async def _draw(self, task: Task, number: int) -> Path:
-        target = self.cards.file(task, number)
+    async def _draw(self, task: Task, number: int, extension: str) -> Path:
+        target = self.cards.file(task, number, extension)
         if target.exists():
             return target
         for source in self.cards.sources(task):

@@ -102,8 +102,10 @@ def test_the_example_of_an_operation_is_made(studio, name):
         assert str(task["task_result"][result["key"]][0][result["id"]]).isdecimal()
         return
     found = [kind_of(studio.http.get(url).content) for url in urls(task["task_result"])]
-    assert len(found) == catalog.output_count(operation, operation.schema["examples"][0])
-    wanted = [one["media"] for one in (result, *result.get("also", ()))]
+    parts_of_it = (result, *result.get("also", ()))
+    copies = sum(len(one.get("copies", ())) for one in parts_of_it)
+    assert len(found) == catalog.output_count(operation, operation.schema["examples"][0]) + copies
+    wanted = [one["media"] for one in parts_of_it]
     for kind, medium in zip(found, wanted, strict=False):
         assert {"image": "PNG", "video": "video", "audio": "audio"}[medium] in kind.split(",")
 
@@ -170,3 +172,50 @@ def test_sounds_may_come_as_base64(studio):
     assert studio.post(avatar, body).json()["code"] == 0
     answer = studio.post(avatar, {**body, "sound_file": base64.b64encode(b"no sound").decode()})
     assert answer.json()["message"] == "Audio format is invalid, only mp3, wav, m4a and aac are supported"
+
+
+def png(width, height):
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("old", "up", "down", "left", "right", "new"),
+    [
+        ((400, 300), 0.5, 0, 0.25, 0.25, (600, 450)),
+        ((300, 400), 0, 0, 0, 0, (300, 400)),
+        ((300, 400), 0, 0, 1, 1, (900, 400)),
+    ],
+)
+def test_an_expanded_picture_is_larger_by_its_shares(studio, old, up, down, left, right, new):
+    """Real pixels: each share of the picture's own side is added to it; a second expansion goes on from there."""
+    shares = {"up": up, "down": down, "left": left, "right": right}
+    body = {f"{side}_expansion_ratio": share for side, share in shares.items()}
+    path = catalog.load("expand-image").path
+    image = png(*old)
+    for _ in range(2):
+        answer = studio.post(path, {"image": image, **body})
+        studio.advance(60)
+        url = studio.get(f"{path}/{answer.json()['data']['task_id']}")["task_result"]["images"][0]["url"]
+        size = Image.open(io.BytesIO(studio.http.get(url).content)).size
+        assert size == pytest.approx(new, abs=1)
+        image, new = url, (round(new[0] * (1 + left + right)), round(new[1] * (1 + up + down)))
+
+
+@pytest.mark.parametrize("name", ["text-to-audio", "video-to-audio"])
+def test_a_sound_comes_as_mp3_and_as_wav(studio, name):
+    """Both links lead to the same tune, equally long."""
+    operation = catalog.load(name)
+    body = {**example(studio, operation), "external_task_id": f"copies-{name}"}
+    task_id = studio.post(operation.path, body).json()["data"]["task_id"]
+    studio.advance(60)
+    (sound,) = studio.get(f"{operation.path}/{task_id}")["task_result"]["audios"]
+    assert sound["duration_wav"] == sound["duration_mp3"]
+    for form in ("mp3", "wav"):
+        answer = studio.http.get(sound[f"url_{form}"])
+        assert answer.headers["content-type"] == {"mp3": "audio/mpeg", "wav": "audio/wav"}[form]
+        with av.open(io.BytesIO(answer.content)) as container:
+            assert container.format.name == form
+            assert container.duration / 1e6 == pytest.approx(float(sound[f"duration_{form}"]), abs=0.1)
+            assert container.metadata["comment"]

@@ -1,4 +1,4 @@
-"""A card as an MP3 file: a quiet tune that its text decides, as long as was asked for."""
+"""A card as an MP3 or WAV file: a quiet tune that its text decides, as long as was asked for."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ A_NOTE = RATE // 4
 
 
 def write(card: Card, target: Path, comment: str) -> None:
-    """Encode the tune. `comment` (the external id) stands in the file's metadata."""
-    with av.open(str(target), "w", format="mp3") as container:
+    """Encode the tune, as the file's suffix says. `comment` (the external id) stands in the file's metadata."""
+    form = target.suffix.removeprefix(".")
+    with av.open(str(target), "w", format=form) as container:
         container.metadata["comment"] = comment
-        stream: Any = container.add_stream("mp3", rate=RATE, layout="mono")
+        stream: Any = container.add_stream({"wav": "pcm_s16le"}.get(form, form), rate=RATE, layout="mono")
         for frame in _frames(card):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
