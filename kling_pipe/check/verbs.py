@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from kling_pipe.bodies import Body
@@ -260,7 +260,13 @@ def _renamed(names: Mapping[str, str], operation: Operation) -> Verb:
 
 def _known(_: bool, operation: Operation) -> Verb:
     """Keys that the operation's schema does not list, at any depth."""
-    return Verb(lambda view: list(_unknown(operation.schema, view.written, ())), ())
+    old = {name: new for rule in operation.rules for name, new in rule.get("renamed", {}).items()}
+
+    def hits(view: View) -> Iterator[Hit]:
+        for hit in _unknown(operation.schema, view.written, ()):
+            yield replace(hit, near=old[hit.found]) if len(hit.pointer) == 1 and hit.found in old else hit
+
+    return Verb(hits, ())
 
 
 def _unknown(schema: Mapping[str, Any], value: Any, at: Pointer) -> Iterator[Hit]:

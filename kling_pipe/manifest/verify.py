@@ -133,6 +133,8 @@ class Verifier:
         recipe = draft.recipe
         raw = recipe.fields.get("raw")
         known = {str(name) for name in raw} if isinstance(raw, Mapping) else set()
+        # An old name is known, too: Kling ignores it, and nobody means that.
+        known -= {old for rule in recipe.operation.rules for old in rule.get("renamed", ())}
         unknown_key = {rule["id"] for rule in recipe.operation.rules if "known" in rule}
         return [
             one
@@ -145,7 +147,8 @@ class Verifier:
 def _place(case: Case, request: Mapping[str, Any], origins: Origins, finding: Finding) -> Mark:
     path, exact = origin(case, origins, finding.pointer)
     needle = finding.found if finding.found and finding.found in str(_written(case, path)) else ""
-    finding = _worded(case, finding, path, exact)
+    is_sum = exact and _is_sum(case, finding, path)
+    finding = _added_up(finding, path) if is_sum else _worded(case, finding, path, exact)
     return case.refuse(
         finding.rule,
         path,
@@ -157,7 +160,7 @@ def _place(case: Case, request: Mapping[str, Any], origins: Origins, finding: Fi
         hint=finding.hint,
         rule=finding.rule,
         source=finding.source,
-        key=not exact and len(path) == 2,
+        key=is_sum or (not exact and len(path) == 2),
         needle=needle,
     )
 
@@ -170,11 +173,20 @@ def _worded(case: Case, finding: Finding, path: Path_, exact: bool) -> Finding:
     if not exact:  # it is missing: all words for what is missing are those of the manifest
         return _sweetened(case, finding)
     words = [str(step) for step in reversed(path) if isinstance(step, str)]
-    if isinstance(_written(case, path), list) and not isinstance(
-        at(case.recipe.operation.fields, (field, "items")), Mapping
-    ):
-        return replace(finding, message=f"{finding.message} (from `{words[0]}`)")
     return _renamed(finding, field, words[0]) if words else finding
+
+
+def _is_sum(case: Case, finding: Finding, path: Path_) -> bool:
+    """Whether one value of the request comes from a whole list of the manifest: a duration from `shots`."""
+    field = finding.pointer[-1]
+    items = at(case.recipe.operation.fields, (field, "items"))
+    return field not in path and isinstance(_written(case, path), list) and not isinstance(items, Mapping)
+
+
+def _added_up(finding: Finding, path: Path_) -> Finding:
+    word = next(str(step) for step in reversed(path) if isinstance(step, str))
+    hint = finding.hint or f"Make some of `{word}` longer, shorter, more or fewer."
+    return replace(finding, message=f"{finding.message}; this is the sum of `{word}`", hint=hint)
 
 
 def _sweetened(case: Case, finding: Finding) -> Finding:
