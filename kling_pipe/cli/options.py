@@ -91,15 +91,6 @@ place_options = _stacked(
     ),
 )
 
-probe_option = click.option(
-    "--probe", is_flag=True, help="Read the first bytes of every link, too: is it there, is it long and large enough."
-)
-
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-
-
-def variables_from(pairs: tuple[str, ...], files: tuple[Path, ...]) -> dict[str, Any]:
-    """`--var` and `--var-file` as one mapping; values read as YAML scalars, later ones win."""
 standard_option = click.option(
     "--standard",
     default="",
@@ -119,6 +110,15 @@ def standard_of(given: str, settings: Mapping[str, Any]) -> str:
     return name
 
 
+probe_option = click.option(
+    "--probe", is_flag=True, help="Read the first bytes of every link, too: is it there, is it long and large enough."
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def variables_from(pairs: tuple[str, ...], files: tuple[Path, ...]) -> dict[str, Any]:
+    """`--var` and `--var-file` as one mapping; values read as YAML scalars, later ones win."""
     from kling_pipe.source.scalars import plain
 
     found: dict[str, Any] = {}
