@@ -102,7 +102,8 @@ def done(session: Session, account: str, campaign: str, address: str, external_t
         # In one order, so that two parents that end at once cannot lock their children crosswise.
         children = "SELECT child FROM edges WHERE campaign = %s AND parent = %s"
         lock = f"SELECT address FROM steps WHERE campaign = %s AND address IN ({children}) ORDER BY address FOR UPDATE"
-        cursor.execute(lock, (campaign, campaign, address))
+        if cursor.execute(lock, (campaign, campaign, address)).fetchone() is None:
+            return
         query = (
             "UPDATE steps SET waiting = waiting - 1,"
             " state = CASE WHEN waiting = 1 AND state = 'waiting' THEN 'queued' ELSE state END"

@@ -40,6 +40,17 @@ class Session:
         found: list[tuple[Any, ...]] = self._again(lambda: self._connected().execute(query, values).fetchall())
         return found
 
+    def write(self, query: str, values: tuple[Any, ...] = ()) -> int:
+        """How many rows one writing statement changed. Nobody waits for the server's disk. Raises LocalStateError."""
+
+        def work() -> int:
+            connection = self._connected()
+            changed: int = connection.execute(query, values).rowcount
+            self._effects.commit(connection)
+            return changed
+
+        return self._again(work)
+
     def step(self, action: Callable[[Any], T], *, durable: bool = False) -> T:
         """What the action returns, committed. `durable` waits for the server's disk. Raises LocalStateError."""
         return self._again(lambda: self._once(action, durable))
