@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kling_pipe.cli.accounts import accounts_of
 from kling_pipe.cli.levels import level_options
 from kling_pipe.cli.options import (
     account_options,
@@ -55,6 +56,7 @@ class Campaign:
     database: str = ""
     standard: str = "v1"
     given: Mapping[str, Any] = field(default_factory=dict)
+    accounts: tuple[str, ...] = ()
 
 
 def campaign_options(command: F) -> F:
@@ -76,6 +78,7 @@ def campaign_options(command: F) -> F:
         select: tuple[str, ...],
         exclude: tuple[str, ...],
         shard: str,
+        accounts: tuple[str, ...],
         emulator: bool,
         state: Path | None,
         env_file: Path | None,
@@ -92,7 +95,7 @@ def campaign_options(command: F) -> F:
         database = others.pop("database", "") or os.environ.get("KLING_PIPE_STORE", "")
         spoken = standard_of(standard, settings)
         campaign = Campaign(*compiled, *account, levels, settings, bucket, database, spoken)
-        return command(campaign, **others)
+        return command(replace(campaign, accounts=accounts), **others)
 
     return wrapped  # type: ignore[return-value]
 
@@ -112,7 +115,12 @@ def workspace_of(campaign: Campaign) -> Workspace:
     if "base_url" in campaign.settings:
         environ.setdefault("KLING_BASE_URL", campaign.settings["base_url"])
     workspace = api.open_workspace(
-        campaign.manifest, emulator=campaign.emulator, state=campaign.state, profile=campaign.profile, environ=environ
+        campaign.manifest,
+        emulator=campaign.emulator,
+        state=campaign.state,
+        profile=campaign.profile,
+        environ=environ,
+        **accounts_of(campaign.settings, campaign.accounts),
     )
     workspace = workspace.spoken_in(campaign.standard)
     if campaign.database:

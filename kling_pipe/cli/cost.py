@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from kling_pipe.cli.accounts import EVERY
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened, workspace_of
 from kling_pipe.cli.options import json_option
 from kling_pipe.errors import ManifestInvalid, UsageError
@@ -14,12 +16,23 @@ from kling_pipe.errors import ManifestInvalid, UsageError
 if TYPE_CHECKING:
     from kling_pipe.cost import Prices
 
+_ACCOUNT = re.compile(r"[a-z][a-z0-9_-]*")
 _ROW = ("operations", "pack", "per", "units")
 
 
-@click.command()
+class _Cost(click.Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`--account` alone means all of them: what follows it need not be a name."""
+        followed = [*args[1:], ""]
+        told = [
+            f"--account={EVERY}" if arg == "--account" and not _ACCOUNT.fullmatch(after) else arg
+            for arg, after in zip(args, followed, strict=True)
+        ]
+        return super().parse_args(ctx, told)
+
+
+@click.command(cls=_Cost)
 @campaign_options
-@click.option("--account", is_flag=True, help="Show what is left in the account's packs instead. Asks Kling.")
 @click.option("--by", default="kind", metavar="WHAT", help="kind, model, tag, or an axis of a matrix.")
 @click.option(
     "--price",
@@ -28,9 +41,12 @@ _ROW = ("operations", "pack", "per", "units")
     help="YAML or JSON that corrects the price table: `date`, `unit_usd`, and `rows` as in schemas/pricing.json.",
 )
 @json_option
-def cost(campaign: Campaign, account: bool, by: str, file: Path | None, as_json: bool) -> None:
-    """Show what the campaign costs: units estimated and charged, by pack. Offline; what is unknown is called so."""
-    if account:
+def cost(campaign: Campaign, by: str, file: Path | None, as_json: bool) -> None:
+    """Show what the campaign costs: units estimated and charged, by pack. Offline; what is unknown is called so.
+
+    With --account, and a name or none: what is left in the packs of that account, or of all. Asks Kling.
+    """
+    if campaign.accounts:
         click.echo(_account(campaign, as_json=as_json))
         return
     from kling_pipe.gallery import sheet_of
@@ -72,7 +88,13 @@ def _account(campaign: Campaign, *, as_json: bool) -> str:
     import time
 
     from kling_pipe.engine.account import packs
-    from kling_pipe.report.packs import packs_json, packs_text
+    from kling_pipe.report.packs import packs_by_account_json, packs_json, packs_text
 
-    found = asyncio.run(packs(workspace_of(campaign), time.time))
-    return packs_json(found) if as_json else packs_text(found)
+    workspace = workspace_of(campaign)
+    if not workspace.name:
+        found = asyncio.run(packs(workspace, time.time))
+        return packs_json(found) if as_json else packs_text(found)
+    known = {one.name: asyncio.run(packs(one, time.time)) for one in workspace.each}
+    if as_json:
+        return packs_by_account_json(known)
+    return "\n".join(f"account {name}:\n{packs_text(found)}" for name, found in known.items())

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kling_pipe.errors import KlingPipeError
 
@@ -24,14 +24,23 @@ _SKEW = 30.0
 
 
 def findings(
-    root: Path, environ: Mapping[str, str], *, emulator: bool, state: Path | None, probe: bool = False
+    root: Path,
+    environ: Mapping[str, str],
+    *,
+    emulator: bool,
+    state: Path | None,
+    probe: bool = False,
+    named: Mapping[str, Any] | None = None,
 ) -> Iterator[Line]:
-    """One line per thing that was looked at. With `probe` a free element is made on the account, and deleted again."""
+    """One line per thing that was looked at. With `probe` a free element is made on the account, and deleted again.
+
+    `named` are the accounts that the settings name, as `open_workspace` takes them.
+    """
     version = platform.python_version()
     yield sys.version_info >= _OLDEST, f"Python {version}, kling-pipe {_own_version()}", 70
     yield from _folder(root)
     yield from _extras()
-    yield from _account(root, environ, emulator, state, probe)
+    yield from _accounts(root, environ, emulator, state, probe, named or {})
 
 
 def _folder(root: Path) -> Iterator[Line]:
@@ -73,13 +82,30 @@ def _own_version() -> str:
     return __version__
 
 
-def _account(root: Path, environ: Mapping[str, str], emulator: bool, state: Path | None, probe: bool) -> Iterator[Line]:
+def _accounts(
+    root: Path,
+    environ: Mapping[str, str],
+    emulator: bool,
+    state: Path | None,
+    probe: bool,
+    named: Mapping[str, Any],
+) -> Iterator[Line]:
     from kling_pipe.workspace import open_workspace
 
     try:
-        workspace = open_workspace(root, environ=environ, emulator=emulator, emulator_state=state)
+        workspace = open_workspace(root, environ=environ, emulator=emulator, emulator_state=state, **named)
+    except KlingPipeError as error:
+        yield False, _told(error), error.exit_code
+        return
+    for one in workspace.each:
+        yield from _account(one, probe)
+
+
+def _account(workspace: Workspace, probe: bool) -> Iterator[Line]:
+    called = f" `{workspace.name}`" if workspace.name else ""
+    try:
         base_url, _ = workspace.connection()
-        yield True, f"credentials for account {workspace.account} at {base_url}", 0
+        yield True, f"credentials for account{called} {workspace.account} at {base_url}", 0
         yield from _clock(base_url)
         yield True, f"Kling accepts them: {_asked(workspace)}", 0
         yield from _ledger(workspace)
@@ -88,7 +114,11 @@ def _account(root: Path, environ: Mapping[str, str], emulator: bool, state: Path
         if probe:
             yield from _probed(workspace)
     except KlingPipeError as error:
-        yield False, f"{error.message}" + (f" ({error.hint})" if error.hint else ""), error.exit_code
+        yield False, _told(error), error.exit_code
+
+
+def _told(error: KlingPipeError) -> str:
+    return error.message + (f" ({error.hint})" if error.hint else "")
 
 
 def _clock(base_url: str) -> Iterator[Line]:

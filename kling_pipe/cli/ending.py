@@ -29,6 +29,8 @@ def command(campaign: Campaign, verb: str, *words: str, account: bool = True) ->
         flags += ["--var", pair]
     for file in campaign.variable_files:
         flags += ["--var-file", str(file)]
+    if account:
+        flags += [part for name in campaign.accounts for part in ("--account", name)]
     if account and campaign.emulator:
         flags.append("--emulator")
         flags += ["--state", str(campaign.state)] if campaign.state else []

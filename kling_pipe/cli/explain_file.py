@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kling_pipe.cli.accounts import accounts_in
 from kling_pipe.errors import KlingPipeError, LocalStateError, UsageError
 
 if TYPE_CHECKING:
@@ -174,9 +175,10 @@ def _workspaces(manifest: Path) -> Iterator[Workspace]:
     """The real account, and the emulator's if there was a rehearsal."""
     from kling_pipe import api
 
-    yield api.open_workspace(manifest)
+    named = accounts_in(manifest.parent, ())
+    yield api.open_workspace(manifest, **named)
     if (manifest.parent / _STATE / "emulator").is_dir():
-        yield api.open_workspace(manifest, emulator=True)
+        yield api.open_workspace(manifest, emulator=True, **named)
 
 
 def _file_facts(path: Path | None, form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

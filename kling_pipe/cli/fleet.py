@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from kling_pipe.cli.accounts import accounts_in
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
-from kling_pipe.cli.options import environment, place_options
+from kling_pipe.cli.options import accounts_option, environment, place_options
 from kling_pipe.cli.telemetry import telemetry
 from kling_pipe.errors import UsageError
 
@@ -39,11 +40,15 @@ if TYPE_CHECKING:
     help="Steps of a worker that was silent for so long are taken over; the same for all workers.",
 )
 @click.option("--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Read credentials from this file.")
-def worker(database: str, concurrency: int, drain: bool, takeover: float, env_file: Path | None) -> None:
+@accounts_option
+def worker(
+    database: str, concurrency: int, drain: bool, takeover: float, env_file: Path | None, accounts: tuple[str, ...]
+) -> None:
     """Carry out what `run --store ... --detach` put into the queue, on any number of machines.
 
-    Takes the steps of the account whose credentials it has, and keeps files in this folder, or in the bucket that the
-    campaign names. SIGTERM ends it after what it has in hand; what a killed one had in hand is taken over by others.
+    Takes the steps of the account whose credentials it has, or of all that kling-pipe.toml here names. Keeps files in
+    this folder, or in the bucket that the campaign names. SIGTERM ends it after what it has in hand; what a killed one
+    had in hand is taken over by others.
     """
     import asyncio
     import functools
@@ -53,7 +58,8 @@ def worker(database: str, concurrency: int, drain: bool, takeover: float, env_fi
 
     if not database:
         raise UsageError("a worker needs a store", hint="Name it: --store postgresql://..., or KLING_PIPE_STORE.")
-    workspace = open_workspace(Path.cwd(), environ=environment(env_file)).shared_in(database)
+    named = accounts_in(Path.cwd(), accounts)
+    workspace = open_workspace(Path.cwd(), environ=environment(env_file), **named).shared_in(database)
 
     async def until_stopped() -> None:
         from kling_pipe.engine import Seams

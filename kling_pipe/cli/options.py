@@ -62,7 +62,16 @@ def other_shards(text: str) -> tuple[str, ...]:
     return tuple(f"shard:{other}/{count}" for other in range(1, count + 1) if other != number)
 
 
+accounts_option = click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    metavar="NAME",
+    help="Only this one of the accounts that kling-pipe.toml names. May be repeated.",
+)
+
 account_options = _stacked(
+    accounts_option,
     click.option(
         "--emulator",
         is_flag=True,

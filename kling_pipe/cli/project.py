@@ -85,13 +85,14 @@ def completion(shell: str) -> None:
     is_flag=True,
     help="Also make one free element on the account, try whether its id is unique and found, and delete it again.",
 )
-def doctor(emulator: bool, state: Path | None, env_file: Path | None, probe: bool) -> None:
-    """Check this machine, the credentials and the account; spends nothing."""
+def doctor(accounts: tuple[str, ...], emulator: bool, state: Path | None, env_file: Path | None, probe: bool) -> None:
+    """Check this machine, the credentials and the accounts; spends nothing."""
+    from kling_pipe.cli.accounts import accounts_in
     from kling_pipe.cli.doctor import findings
 
-    environ = environment(env_file)
-    worst = 0
-    for ok, line, code in findings(Path.cwd(), environ, emulator=emulator, state=state, probe=probe):
+    environ, worst = environment(env_file), 0
+    named = accounts_in(Path.cwd(), accounts)
+    for ok, line, code in findings(Path.cwd(), environ, emulator=emulator, state=state, probe=probe, named=named):
         click.echo(f"{click.style('ok  ', fg='green') if ok else click.style('FAIL', fg='red')} {line}")
         worst = worst or (0 if ok else code)
     click.get_current_context().exit(worst)

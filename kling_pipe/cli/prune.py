@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kling_pipe.cli.accounts import accounts_in
 from kling_pipe.cli.options import DEFAULT_MANIFEST, account_options, environment, variables_from
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def prune(
     refs: tuple[str, ...],
     variables: tuple[str, ...],
     yes: bool,
+    accounts: tuple[str, ...],
     emulator: bool,
     state: Path | None,
     env_file: Path | None,
@@ -41,16 +43,21 @@ def prune(
     profile, stays, and so does what they name by id. What another project or a person made is never touched.
     """
     from kling_pipe import api
-    from kling_pipe.engine.prune import kept
+    from kling_pipe.engine.prune import Leftover, kept
 
     paths = manifests or (Path(DEFAULT_MANIFEST),)
     used = kept(job for path in paths for job in _jobs(path, refs, variables))
-    workspace = api.open_workspace(paths[0], emulator=emulator, state=state, environ=environment(env_file))
-    found, failed = asyncio.run(_pruned(workspace, used, yes=yes))
-    for one in found:
-        reason = failed.get(one.id, "")
-        done = "not deleted" if reason else "deleted" if yes else "unused"
-        click.echo(f"{done} {one.kind} {one.id} `{one.name}` ({one.external_task_id}){f': {reason}' if reason else ''}")
+    named = accounts_in(paths[0].absolute().parent, accounts)
+    workspace = api.open_workspace(paths[0], emulator=emulator, state=state, environ=environment(env_file), **named)
+    found, failed = list[Leftover](), dict[str, str]()
+    for account in workspace.each:
+        here, reasons = asyncio.run(_pruned(account, used, yes=yes))
+        where = f" in account {account.name}" if account.name else ""
+        found, failed = [*found, *here], {**failed, **reasons}
+        for one in here:
+            reason = f": {reasons[one.id]}" if one.id in reasons else ""
+            done = "not deleted" if reason else "deleted" if yes else "unused"
+            click.echo(f"{done} {one.kind} {one.id} `{one.name}` ({one.external_task_id}){where}{reason}")
     click.echo(_summary(len(found), len(failed), yes=yes), err=True)
     click.get_current_context().exit(1 if failed else 0)
 

@@ -280,7 +280,7 @@ def _carry_out(
     from kling_pipe.cli.progress import listeners
     from kling_pipe.engine.events import both
     from kling_pipe.engine.forecast import lessons
-    from kling_pipe.report.results import charges_text, failures_text, result_form, summary_text
+    from kling_pipe.report.results import accounts_text, charges_text, failures_text, result_form, summary_text
 
     kind: Kind = "quiet" if flags["quiet"] else flags["progress"]
     budget = {**manifest.budget, **amounts(flags.get("budget", ()))}
@@ -310,6 +310,8 @@ def _carry_out(
             click.echo(failed, err=True)
         if charged := charges_text(result):
             click.echo(charged, err=True)
+        if result.accounts and (len(result.accounts) > 1 or not flags["quiet"]):
+            click.echo(accounts_text(result), err=True)
         if not flags["quiet"]:
             say_where(result, workspace)
         click.echo(summary_text(result, emulated=workspace.emulated))

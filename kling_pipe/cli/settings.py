@@ -12,6 +12,7 @@ from kling_pipe.nearest import nearest
 
 FILE = "kling-pipe.toml"
 WORDS: Mapping[str, type] = {
+    "accounts": dict,
     "base_url": str,
     "jobs": int,
     "out": str,
@@ -20,9 +21,9 @@ WORDS: Mapping[str, type] = {
     "provenance": bool,
     "publish": dict,
     "rules": dict,
-    "timeout": str,
     "standard": str,
     "spread": str,
+    "timeout": str,
 }
 """What a settings file may say; `rules` is the table of problem levels, `publish` that of files that go by link."""
 
@@ -57,4 +58,5 @@ def _check(file: Path, word: str, value: Any) -> None:
         raise UsageError(f"`{file}` has an unknown setting `{word}`", hint=hint)
     if type(value) is not WORDS[word]:  # for isinstance, true is a whole number
         kind = {str: "text", int: "a whole number", dict: "a table", bool: "true or false"}[WORDS[word]]
-        raise UsageError(f"`{word}` in `{file}` wants {kind}, not `{value}`", hint="Correct the line, or remove it.")
+        found = "" if word == "accounts" else f", not `{value}`"  # what stands there may be a secret
+        raise UsageError(f"`{word}` in `{file}` wants {kind}{found}", hint="Correct the line, or remove it.")

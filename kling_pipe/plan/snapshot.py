@@ -55,6 +55,10 @@ class Snapshot:
         """What the lock says was made, by identity."""
         return self.lock.made(self.account)
 
+    def account_name(self, _account: str) -> str:
+        """What the settings call an account, "" where they name none."""
+        return ""
+
     def block(self, job: Job) -> Block | None:
         """The lock's block for a job's address, whatever the job asked for then."""
         return self.lock.find(job.address, self.profile, self.account)

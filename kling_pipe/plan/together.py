@@ -43,6 +43,11 @@ class Together(Snapshot):
         }
         return cls(**{**shared, **together}, parts=tuple(parts), places=places, silent=silent or {})
 
+    def account_name(self, account: str) -> str:
+        """What the settings call an account."""
+        place = self.places.of(account)
+        return place.name if place else ""
+
     def within(self, account: str) -> Snapshot:
         """What is known in one account."""
         return next(part for part in self.parts if part.account == account)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Pack(Protocol):
@@ -44,11 +44,20 @@ def packs_text(packs: Sequence[Pack]) -> str:
 
 def packs_json(packs: Sequence[Pack]) -> str:
     """The same as data."""
-    rows = [
+    return json.dumps({"format_version": "1.0", "packs": _rows(packs)}, ensure_ascii=False, indent=2)
+
+
+def packs_by_account_json(accounts: Mapping[str, Sequence[Pack]]) -> str:
+    """The packs of several accounts, by name."""
+    form = {name: {"packs": _rows(packs)} for name, packs in accounts.items()}
+    return json.dumps({"format_version": "1.0", "accounts": form}, ensure_ascii=False, indent=2)
+
+
+def _rows(packs: Sequence[Pack]) -> list[dict[str, Any]]:
+    return [
         {"name": one.name, "total": one.total, "remaining": one.remaining, "status": one.status, "ends": _day(one)}
         for one in packs
     ]
-    return json.dumps({"format_version": "1.0", "packs": rows}, ensure_ascii=False, indent=2)
 
 
 def _day(pack: Pack) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,4 +93,17 @@ def result_form(result: Result) -> dict[str, Any]:
         "stopped": result.stopped,
         "failures": failed,
         "counters": dict(result.counters),
+        **({"accounts": dict(result.accounts)} if result.accounts else {}),
     }
+
+
+def accounts_text(result: Result) -> str:
+    """A line an account, where there are several: what it made and charged, what is left, and why it stopped."""
+    return "\n".join(_account(name, form) for name, form in result.accounts.items())
+
+
+def _account(name: str, form: Mapping[str, Any]) -> str:
+    left = ", ".join(f"{number:g} {pack}" for pack, number in form["left"].items())
+    before = f" ({left} units were left before)" if left else ""
+    line = f"account {name}: {form['made']} made, {units_text(form['units'])}{before}"
+    return f"{line}; {click.style('stopped', fg='red')}: {form['stopped']}" if form["stopped"] else line

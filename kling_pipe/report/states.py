@@ -74,7 +74,14 @@ def _row(job: Job, snapshot: Snapshot, needed: Collection[str]) -> dict[str, Any
         "element_ids": elements,
         "days_left": days_left(record, snapshot.now),
         "keep": _keep(job, record, snapshot, needed),
+        **_account(record, snapshot),
     }
+
+
+def _account(record: Record, snapshot: Snapshot) -> dict[str, str]:
+    """Where the task is, when there is a choice."""
+    name = snapshot.account_name(record.account)
+    return {"account": name} if name else {}
 
 
 def states_json(jobs: Sequence[Job], snapshot: Snapshot, campaign: Sequence[Job] = ()) -> str:
@@ -102,4 +109,5 @@ def _line(row: dict[str, Any], width: int) -> str:
     left = ""
     if row.get("keep") and row["days_left"] is not None:
         left = click.style(f"  {row['days_left']:g} days left at Kling: {row['keep']}", fg="yellow")
-    return f"{state} {padded(row['address'], width)}  {task:<18}  {what or ''}{left}".rstrip()
+    where = f"  in {row['account']}" if row.get("account") else ""
+    return f"{state} {padded(row['address'], width)}  {task:<18}  {what or ''}{where}{left}".rstrip()
