@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from kling_pipe.cli.colour import from_environment
+from kling_pipe.cli.streams import patient_streams
 from kling_pipe.errors import Interrupted, KlingPipeError, ManifestInvalid
 from kling_pipe.report.facts import sentence
 from kling_pipe.unsigned import unsigned
@@ -23,8 +24,7 @@ LOCAL = 74
 
 def run_guarded(command: click.Command, args: list[str] | None, seams: Any) -> None:
     """Run a command and exit with its code."""
-    _utf8()
-    with click.Context(command, color=from_environment(os.environ)) as root:
+    with patient_streams(), click.Context(command, color=from_environment(os.environ)) as root:
         _run(command, args, seams, root)
 
 
@@ -42,21 +42,11 @@ def _run(command: click.Command, args: list[str] | None, seams: Any, root: click
         sys.exit(_expected(error))
     except KeyboardInterrupt:
         sys.exit(_tell("interrupted", "Run again to go on.", Interrupted.exit_code))
-    except BrokenPipeError:
-        # The reader went away (`| head`): nothing to say, and nothing may be flushed at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         sys.exit(_tell(_os_message(error), "Check the path, its rights and the free space; then run again.", LOCAL))
     except Exception as error:
         sys.exit(_bug(error))
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _utf8() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":
-            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def _os_message(error: OSError) -> str:
