@@ -11,7 +11,8 @@ import click
 
 from kling_pipe.cli.accounts import accounts_in
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
-from kling_pipe.cli.options import accounts_option, environment, place_options
+from kling_pipe.cli.options import accounts_option, environment, place_options, standard_of, standard_option
+from kling_pipe.cli.settings import settings_for
 from kling_pipe.cli.telemetry import telemetry
 from kling_pipe.errors import UsageError
 
@@ -41,8 +42,15 @@ if TYPE_CHECKING:
 )
 @click.option("--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Read credentials from this file.")
 @accounts_option
+@standard_option
 def worker(
-    database: str, concurrency: int, drain: bool, takeover: float, env_file: Path | None, accounts: tuple[str, ...]
+    database: str,
+    concurrency: int,
+    drain: bool,
+    takeover: float,
+    env_file: Path | None,
+    accounts: tuple[str, ...],
+    standard: str,
 ) -> None:
     """Carry out what `run --store ... --detach` put into the queue, on any number of machines.
 
@@ -60,6 +68,7 @@ def worker(
         raise UsageError("a worker needs a store", hint="Name it: --store postgresql://..., or KLING_PIPE_STORE.")
     named = accounts_in(Path.cwd(), accounts)
     workspace = open_workspace(Path.cwd(), environ=environment(env_file), **named).shared_in(database)
+    workspace = workspace.spoken_in(standard_of(standard, settings_for(Path.cwd())))
 
     async def until_stopped() -> None:
         from kling_pipe.engine import Seams

@@ -96,6 +96,11 @@ class _Encoder:
         parts_ = {**said, **listed, "settings": self._settings(), "options": options}
         return {name: value for name, value in parts_.items() if value or name in said}
 
+    @property
+    def back(self) -> str:
+        """The other way on; a model that the first standard does not have has none."""
+        return "name another model to have it" if self.end.row.get("only") else _BACK
+
     # -- what goes nowhere
 
     def _refuse_leftovers(self) -> None:
@@ -105,12 +110,12 @@ class _Encoder:
         spoken = (used | set(table_of()["options"])) - set(self.end.row.get("nowhere", ()))
         for name in self.own:
             if name not in spoken:
-                hint = f"{hints.get(name, 'Leave it out')}; {_BACK}"
+                hint = f"{hints.get(name, 'Leave it out')}; {self.back}"
                 self._refuse((name,), f"`{name}` has no place in the second standard", hint)
         for clash in self.end.form.get("clashes", ()):
             if compiled(clash["when"])(self.read):
                 place = tuple(int(step) if step.isdecimal() else step for step in parts(clash["at"]))
-                self._refuse(place, clash["say"], f"{clash['hint'].capitalize()}; {_BACK}")
+                self._refuse(place, clash["say"], f"{clash['hint'].capitalize()}; {self.back}")
 
     def _setting_places(self) -> Iterator[str]:
         for how in self.end.form["settings"].values():
@@ -142,7 +147,7 @@ class _Encoder:
         most = self.end.takes.get(sort, 0)
         if number == most + 1:
             many = f"takes no `{sort}`" if most == 0 else f"takes at most {most} of `{sort}`"
-            self._refuse(place, f"{self.end.model} {many} here in the second standard", f"Leave it out; {_BACK}")
+            self._refuse(place, f"{self.end.model} {many} here in the second standard", f"Leave it out; {self.back}")
 
     def _refuse_unknown(self, how: Mapping[str, Any], place: Pointer, item: Any) -> None:
         if "item" not in how:
@@ -151,7 +156,8 @@ class _Encoder:
         known = {how["item"], how.get("types", {}).get("by"), *settings}
         for name in item:
             if name not in known:
-                self._refuse((*place, name), f"`{name}` has no place in the second standard", f"Leave it out; {_BACK}")
+                message = f"`{name}` has no place in the second standard"
+                self._refuse((*place, name), message, f"Leave it out; {self.back}")
 
     # -- words
 
@@ -175,7 +181,7 @@ class _Encoder:
         spoken = self._spoken()
         for place, text in spoken:
             for token in dict.fromkeys(ids.strangers(text)):
-                self._refuse(place, f"`{token}` names nothing there in the second standard", _BACK, found=token)
+                self._refuse(place, f"`{token}` names nothing there in the second standard", self.back, found=token)
             head = reads_as_shot(text) if self._is_cut() or self.end.row.get("shots") else ""
             if head:
                 self._refuse(
@@ -186,7 +192,7 @@ class _Encoder:
         if len(text) > most:
             place = spoken[0][0] if len(spoken) == 1 else fixed(table_of()["shots"]["from"])
             message = f"the prompt has {len(text)} of {most} characters as the second standard writes it"
-            self._refuse(place, message, f"Shorten it; {_BACK}")
+            self._refuse(place, message, f"Shorten it; {self.back}")
         return text
 
     def _shots(self, ids: Names) -> str:
@@ -214,7 +220,7 @@ class _Encoder:
             elif not any(type(one) is type(value) and one == value for one in allowed):
                 written_ = quoted(self.read.get(parts(place)[0]))
                 message = f"{self.end.model} has no `{name}: {quoted(value)}` in the second standard"
-                self._refuse(fixed(place), message, _BACK, found=written_, allowed=choices(allowed))
+                self._refuse(fixed(place), message, self.back, found=written_, allowed=choices(allowed))
             else:
                 settings[name] = value
         return settings
@@ -241,13 +247,14 @@ class _Encoder:
         if value not in how.get("missing", ()) and not cut:
             field_ = parts(place)[-1]
             message = f"{self.end.model} has no place for this `{field_}` in the second standard"
-            self._refuse(fixed(place), message, f"Leave it out; {_BACK}")
+            self._refuse(fixed(place), message, f"Leave it out; {self.back}")
 
     def _refuse(
         self, place: Pointer, message: str, hint: str, rule: str = _NO_PLACE, *, level: str = "error", **facts: str
     ) -> None:
         source = str(self.end.form["source"])
-        self.found.append(Finding(rule, level, place, message, hint=f"{hint}.", source=source, **facts))
+        told = f"{hint[:1].upper()}{hint[1:]}."
+        self.found.append(Finding(rule, level, place, message, hint=told, source=source, **facts))
 
 
 def _sort(how: Mapping[str, Any], item: Any) -> str:

@@ -234,7 +234,6 @@ def test_no_id_is_a_part_of_another() -> None:
         ("text2video", {"model_name": "kling-v3", "prompt": "x", "cfg_scale": 0.5}, ("cfg_scale",)),
         ("text2video", {"model_name": "kling-v1-6", "prompt": "x"}, ("model_name",)),
         ("text2video", {"model_name": "kling-v3", "prompt": "x", "future_field": 1}, ("future_field",)),
-        ("image2video", {"model_name": "kling-v3", "prompt": "x", "image_tail": URL}, ("image_tail",)),
         ("image2video", {"model_name": "kling-v2-6", "image": URL, "static_mask": URL}, ("static_mask",)),
         (
             "image2video",
