@@ -22,6 +22,7 @@ _TOOL: dict[str, Schema] = {
     "needs": _WORDS,
     "save_as": {"type": "string"},
     "retries": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 20}, FROM_VARS]},
+    "account": {"anyOf": [{"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$"}, FROM_VARS]},
 }
 _ITEMS = {"type": ["string", "integer"]}
 

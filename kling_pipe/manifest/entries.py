@@ -13,7 +13,7 @@ from kling_pipe.manifest.layers import api_of, layered
 from kling_pipe.manifest.lookup import NotFound
 from kling_pipe.manifest.matrix import Cell, Matrix
 from kling_pipe.manifest.media import MediaReader
-from kling_pipe.manifest.names import NAME
+from kling_pipe.manifest.names import ACCOUNT, NAME
 from kling_pipe.manifest.scope import Broken, Existing, Recipe, Scope
 from kling_pipe.manifest.trouble import Path_, Trouble
 from kling_pipe.manifest.words import PLURALS, RECIPE
@@ -186,6 +186,7 @@ class Entries:
         retries = self.scope.data.get("retries", 0)
         recipe.retries = self._count(recipe, "retries", retries, 0, _MOST_RETRIES) or 0
         recipe.frozen = self._flag(recipe, "frozen")
+        recipe.account = self._account(recipe)
         return recipe
 
     def _cells(self, spec: Any, path: Path_, title: str) -> list[Cell]:
@@ -298,6 +299,23 @@ class Entries:
             elif number := self._whole(recipe, "pick", value, path, 1, recipe.takes):
                 found[str(name)] = number
         return found.pop(EVERY, 1), found
+
+    def _account(self, recipe: Recipe) -> str:
+        """The name of the account that a recipe asks for; which there are, the settings say."""
+        if recipe.tool.get("account") is None:
+            return ""
+        value = self.filled(recipe.tool["account"], recipe.origins["account"], recipe.title)
+        if not (isinstance(value, str) and ACCOUNT.match(value)):
+            self._add(
+                "KP106",
+                recipe.origins["account"],
+                f"`account: {_plain(value)}` is no name of an account",
+                address=recipe.title,
+                allowed="a to z, 0 to 9, _ and -, a letter first",
+                hint="Write a name that stands under [accounts] in kling-pipe.toml.",
+            )
+            return ""
+        return value
 
     def _flag(self, recipe: Recipe, word: str) -> bool:
         if word not in recipe.tool:

@@ -227,6 +227,7 @@ def _job(draft: Draft, key: str) -> Job:
         place=draft.place,
         frozen=recipe.frozen,
         retries=recipe.retries,
+        account=recipe.account,
         takes=recipe.takes,
         position=recipe.position,
     )

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+ACCOUNT = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 KINDS = ("element", "image", "video", "voice", "audio")
 _START = re.compile(rf"({'|'.join(KINDS)})((?:\.[a-zA-Z_][a-zA-Z0-9_-]*)+)")
 _PICK = re.compile(r"\[\s*((?:'[^']*'|\"[^\"]*\"|[0-9.]+)(?:\s*,\s*(?:'[^']*'|\"[^\"]*\"|[0-9.]+))*)\s*\]")

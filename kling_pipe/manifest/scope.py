@@ -55,6 +55,7 @@ class Recipe:
     picks: Mapping[str, int] = field(default_factory=dict)
     retries: int = 0
     frozen: bool = False
+    account: str = ""
     misspelt: frozenset[str] = frozenset()
     constants: dict[str, Any] = field(default_factory=dict)
 

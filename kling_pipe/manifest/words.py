@@ -19,12 +19,13 @@ RECIPE = (
     "needs",
     "save_as",
     "retries",
+    "account",
     "references",
     "shots",
 )
 """Words every recipe may use, beside the operation's fields and the sugar that its data lists."""
 
-DEFAULTS = ("api", "tags", "retries", "takes")
+DEFAULTS = ("api", "tags", "retries", "takes", "account")
 """Words of RECIPE that `defaults` and profiles may hold beside the operation's fields."""
 
 SHOT = ("prompt", "duration")
