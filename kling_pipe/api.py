@@ -125,8 +125,6 @@ def open_workspace(
     the real ones. Credentials come from `environ` (the process's environment unless given). Writes nothing yet.
     `accounts` are several accounts in place of the one of the usual variables (`kling_pipe.accounts.account_specs`
     reads them), `spread` how jobs are dealt among them.
-    `accounts` are several accounts in place of the one of the usual variables (`kling_pipe.accounts.account_specs`
-    reads them), `spread` how jobs are dealt among them.
     """
     from kling_pipe.workspace import open_workspace as opened
 
@@ -140,8 +138,6 @@ def open_workspace(
         emulator_options=emulator_options,
         profile=chosen,
         base_url=base_url,
-        accounts=accounts,
-        spread=spread,
         accounts=accounts,
         spread=spread,
     )

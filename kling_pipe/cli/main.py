@@ -28,6 +28,7 @@ VERBS = {
     "adopt": ("records", "Bind a job to a task or element that exists already."),
     "sync": ("records", "Rebuild ledger and lock from the account; create nothing."),
     "merge-lock": ("locks", "Bring the locks of several machines or branches together."),
+    "ledger": ("ledger", "Move the ledger to another machine, to a fleet's database, and back."),
     "fmt": ("fmt", "Put manifests into canonical form; --check and --diff write nothing."),
     "pick": ("pick", "Say which take counts: writes `pick:` into the manifest."),
     "cost": ("cost", "Show units estimated and charged, by kind, model, tag or matrix axis."),

@@ -18,6 +18,7 @@ from kling_pipe.ledger.processes import SILENCE
 from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
 from kling_pipe.ledger.session import PATIENCE, Session
 from kling_pipe.ledger.store import ANY, Learned, RecordIndex, _Any
+from kling_pipe.ledger.tables import T, Tables
 from kling_pipe.model import Record, State
 
 _NAMES = [name.strip() for name in COLUMNS.split(",")]
@@ -26,6 +27,7 @@ _REPLACE = (
     f"{_INSERT} ON CONFLICT (account, external_task_id) DO UPDATE SET "
     f"{', '.join(f'{name} = EXCLUDED.{name}' for name in _NAMES)}"
 )
+_BYTES = ' COLLATE "C"'
 _ONE = "WHERE account = %s AND external_task_id = %s"
 # A process lives as long as it gives signs of life and its session stands. Only a server that started after the last
 # sign of life says nothing by a session's absence: it has just thrown everybody out.
@@ -216,6 +218,18 @@ class PostgresStore:
         values = (platform.node(), path, size, mtime_ns, sha256)
         self._session.step(lambda cursor: cursor.execute(query, values))
 
+    def whole(self, action: Callable[[Tables], T], *, change: bool) -> T:
+        """What the action returns: one transaction over all accounts, which may run twice."""
+
+        def step(cursor: Any) -> T:
+            if change:
+                cursor.execute("LOCK TABLE records, unlocked, durations, limits IN SHARE ROW EXCLUSIVE MODE")
+                return action(Tables(cursor.execute, "%s", _BYTES))
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            return action(Tables(lambda query, _: _streamed(cursor.connection, query), "%s", _BYTES))
+
+        return self._session.step(step, durable=change)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep the others out of what is not in the database: the lock file, which lies on one machine.
@@ -249,6 +263,13 @@ class PostgresStore:
     def _leave(self, cursor: Any) -> None:
         cursor.execute("DELETE FROM claims WHERE token = %s", (self._token,))
         cursor.execute("DELETE FROM processes WHERE token = %s", (self._token,))
+
+
+def _streamed(connection: Any, query: str) -> Iterator[tuple[Any, ...]]:
+    """Rows as the server sends them, not all at once."""
+    with connection.cursor("rows") as cursor:
+        cursor.itersize = 2000
+        yield from cursor.execute(query)
 
 
 def _written(cursor: Any, record: Record, values: tuple[Any, ...], expected: State | _Any | None) -> bool:

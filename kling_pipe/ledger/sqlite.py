@@ -13,6 +13,7 @@ from kling_pipe.errors import LocalStateError
 from kling_pipe.ledger.processes import Processes
 from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
 from kling_pipe.ledger.store import ANY, Learned, RecordIndex, _Any
+from kling_pipe.ledger.tables import T, Tables
 from kling_pipe.model import Record, State
 
 VERSION = 1
@@ -197,6 +198,18 @@ class SqliteStore:
         """Keep a file's SHA-256."""
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (path, size, mtime_ns, sha256))
+
+    def whole(self, action: Callable[[Tables], T], *, change: bool) -> T:
+        """What the action returns: one transaction over all accounts. What it changes survives a power cut."""
+        if change:
+            with self._transaction(durable=True) as connection:
+                return action(Tables(connection.execute, "?"))
+        with self._told():
+            self._connection.execute("BEGIN")
+            try:
+                return action(Tables(self._connection.execute, "?"))
+            finally:
+                self._connection.execute("ROLLBACK")
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from kling_pipe.ledger.tables import T, Tables
 from kling_pipe.model import Record, State
 
 Identity = tuple[str, str, int]
@@ -62,6 +63,9 @@ class Store(Protocol):
 
     def forget(self, external_task_id: str, *, expected: State) -> bool:
         """Remove a record that is in this state: an intent of which is known that nothing was created."""
+
+    def whole(self, action: Callable[[Tables], T], *, change: bool) -> T:
+        """What the action returns: all of it one transaction over all accounts; it may be called twice."""
 
     def records(self, project: str | None = None) -> RecordIndex:
         """All records, or those of a project, by identity."""
