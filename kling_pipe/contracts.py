@@ -44,7 +44,7 @@ def contracts(jobs: Iterable[Job], known: Known = NONE) -> list[Misfit]:
     `known` are facts about files that go in from outside.
     """
     makers = Makers({job.address: job for job in jobs}, known)
-    return [misfit for user in makers.jobs.values() for misfit in makers.misfits(user)]
+    return [misfit for user in makers.jobs.values() if user.needs for misfit in makers.misfits(user)]
 
 
 @dataclass(slots=True)

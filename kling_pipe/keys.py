@@ -16,6 +16,9 @@ from kling_pipe.model import FileRef, Json, OutputRef, PresetRef
 
 PREFIX = "kp1"
 _DIGEST_LENGTH = 20
+_EASY = frozenset({str, int, bool, type(None)})
+_PLAIN = _EASY | {float}
+"""Types of leaves that are what they say; a subclass, or a reference, is looked at more closely."""
 
 
 class ExistingId(int):
@@ -42,9 +45,10 @@ def external_id(project: str, key: str, take: int = 1, attempt: int = 1) -> str:
 
 def pruned(value: Json) -> Json:
     """The same value without what Kling reads as absent: `""`, null and `[]` in mappings, at any depth."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Mapping):
-        inner = {name: pruned(item) for name, item in value.items()}
-        return {name: item for name, item in inner.items() if not _is_absent(item)}
+        return {name: kept for name, item in value.items() if not _is_absent(kept := pruned(item))}
     if isinstance(value, list):
         return [pruned(item) for item in value]
     return value
@@ -55,11 +59,13 @@ def _is_absent(value: Json) -> bool:
 
 
 def _digest_form(value: Json, key_at: Callable[[str], str]) -> Json:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Mapping):
         return {name: _digest_form(item, key_at) for name, item in value.items()}
     if isinstance(value, list):
         return [_digest_form(item, key_at) for item in value]
-    return value if isinstance(value, str) else _leaf_form(value, key_at)
+    return _leaf_form(value, key_at)
 
 
 def _leaf_form(value: Json, key_at: Callable[[str], str]) -> Json:
@@ -82,13 +88,15 @@ _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", 
 
 
 def _is_easy(value: Json) -> bool:
-    if isinstance(value, str):
+    kind = type(value)
+    if kind in _EASY:
         return True
-    if isinstance(value, dict):
-        return all(isinstance(name, str) and name.isascii() and _is_easy(item) for name, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_easy, value))
-    return value is None or isinstance(value, bool | int)
+    if kind is dict:
+        try:
+            return "".join(value).isascii() and all(map(_is_easy, value.values()))
+        except TypeError:  # a name that is no text
+            return False
+    return kind in (list, tuple) and all(map(_is_easy, value))
 
 
 def _canonical(value: Json) -> str:

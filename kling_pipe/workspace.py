@@ -12,7 +12,7 @@ from kling_pipe.accounts import AccountSpec
 from kling_pipe.auth import AccessKey, Credentials, account_id, branch, credentials_from, missing_credentials
 from kling_pipe.effects import Effects
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
-from kling_pipe.ledger import PostgresStore, RecordIndex, SqliteStore, Store
+from kling_pipe.ledger import RecordIndex, SqliteStore, Store
 from kling_pipe.lock import Lock, LockFile, parse
 from kling_pipe.outputs import BucketOutputs, BucketShelf, LocalOutputs, OutputStore, Publish, Shelf
 from kling_pipe.outputs.bucket import is_bucket
@@ -110,6 +110,8 @@ class Workspace:
         """The ledger, made if it is not there. Close it after use."""
         self._make_state()
         if self.database:
+            from kling_pipe.ledger import PostgresStore
+
             return PostgresStore(self.database, self.account, effects=effects)
         return SqliteStore(self.ledger_path, self.account, effects=effects)
 

@@ -1,6 +1,5 @@
 """The lock is readable, merges, and says where it is broken."""
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -132,12 +131,10 @@ def test_a_newer_lock_is_refused():
         parse(GOOD.replace("version: 1", "version: 2"), "lock")
 
 
-def test_ten_thousand_blocks_are_read_quickly():
-    """A no-op run reads the lock at every start; generous for a busy machine."""
-    text = written(Lock({f"video.a@{n}": BLOCK for n in range(10_000)}))
-    started = time.perf_counter()
-    assert len(parse(text, "lock").blocks) == 10_000
-    assert time.perf_counter() - started < 1.0
+def test_ten_thousand_blocks_are_read():
+    """As they were written, in their order."""
+    lock = Lock({f"video.a@{n:05}": BLOCK for n in range(10_000)})
+    assert parse(written(lock), "lock") == lock
 
 
 class Alone:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
-from urllib.request import getproxies
 
 from kling_pipe.client.body import Body
 from kling_pipe.client.by_httpx import ByHttpx
@@ -68,6 +67,8 @@ class Http:
     @cached_property
     def _carrier(self) -> Carrier:
         """The library, imported for the first request: a run that sends none does not need it."""
+        from urllib.request import getproxies
+
         # A proxy is for httpx: it knows SOCKS, NO_PROXY by network, and passwords in their names.
         if self._given is None and self._transport is None and not getproxies():
             try:

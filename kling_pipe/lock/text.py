@@ -32,7 +32,7 @@ _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _NEEDED = frozenset(("account", "operation"))
 _MADE = _NEEDED | {"project", "key", "take", "attempt", "external_task_id", "outputs"}
 _RESTORE = "restore the file from version control, or delete it and run `kling-pipe sync`"
-_scan = json.JSONDecoder().raw_decode
+_scan = json.JSONDecoder().scan_once
 
 
 def written(lock: Lock) -> str:
@@ -65,7 +65,7 @@ def _parse_lines(text: str, where: str) -> dict[str, Block]:
                 _refuse(where, number, f"has the field `{name}` twice in one block", "keep one of the two lines")
             try:
                 block[name], end = _scan(value, 0)
-            except ValueError:
+            except (ValueError, StopIteration):
                 end = -1
             if end != len(value):
                 _refuse(where, number, f"has a value that is not JSON: `{line[:60]}`", _RESTORE)

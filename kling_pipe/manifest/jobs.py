@@ -171,8 +171,10 @@ def check_outputs(draft: Draft, found: Mapping[str, Draft], drafter: Drafter) ->
 def ordered(found: Mapping[str, Draft], drafter: Drafter) -> list[Draft]:
     """The drafts so that each comes after what it needs; a cycle is a problem that names its jobs."""
     needs = {address: [need for need in draft.needs if need in found] for address, draft in found.items()}
-    cycle = find_cycle(needs)
-    if cycle:
+    try:
+        return [found[address] for address in topological(needs)]
+    except ValueError:
+        cycle = find_cycle(needs) or []
         first = found[cycle[0]]
         round_trip = cycle if cycle[0] == cycle[-1] else [*cycle, cycle[0]]
         what = "it needs itself" if len(set(cycle)) == 1 else f"these need each other: {' -> '.join(round_trip)}"
@@ -180,7 +182,6 @@ def ordered(found: Mapping[str, Draft], drafter: Drafter) -> list[Draft]:
             "KP312", first.recipe.path, what, key=True, hint="Break the circle: one of them must exist first."
         )
         return []
-    return [found[address] for address in topological(needs)]
 
 
 def jobs(order: list[Draft], recorded: RecordedKey, drafter: Drafter) -> list[Job]:

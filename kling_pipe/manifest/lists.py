@@ -24,7 +24,7 @@ def put(body: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
 def get(body: Any, place: tuple[str, ...]) -> Any:
     """A nested field or None."""
     for part in place:
-        body = body.get(part) if isinstance(body, Mapping) else None
+        body = body.get(part) if isinstance(body, (dict, Mapping)) else None  # a dict is known at once
     return body
 
 

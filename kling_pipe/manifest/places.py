@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 from kling_pipe.catalog import Operation, output_count
 from kling_pipe.manifest.case import Case
@@ -106,7 +106,7 @@ def _fits(suffix: str, operation: Operation) -> bool:
 
 def numbered(place: str, output: int) -> str:
     """The stem of the nth output of a job: `sheet`, `sheet.2`, ...; two equal stems are one file too many."""
-    suffix = PurePosixPath(place).suffix
+    suffix = splitext(place)[1]
     stem = place[: -len(suffix)] if suffix.lower() in MEDIA_SUFFIXES else place
     return stem if output == 1 else f"{stem}.{output}"
 

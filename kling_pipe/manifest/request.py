@@ -72,8 +72,10 @@ def _plain_fields(
 
 
 def _is_constant(value: Any) -> bool:
+    if isinstance(value, str):
+        return not has_template(value)
     if isinstance(value, Mapping):
         return all(map(_is_constant, value.values()))
     if isinstance(value, list):
         return all(map(_is_constant, value))
-    return not has_template(value) if isinstance(value, str) else not isinstance(value, Hole)
+    return not isinstance(value, Hole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from posixpath import splitext
 from urllib.parse import urlsplit
 
 from kling_pipe.model import Output
@@ -16,16 +16,16 @@ def output_path(place: str, output: Output, extension: str) -> str:
     `place` may end in a media suffix of its own (`save_as`). Otherwise the suffix is the one it was saved with, else
     that of its URL, else `extension`. From the second output on the index stands before the suffix: `sheet.2.png`.
     """
-    own = PurePosixPath(place).suffix
+    own = splitext(place)[1]
     stem = place
     if own.lower() in MEDIA_SUFFIXES:
         stem = place[: -len(own)]
     else:
-        own = PurePosixPath(output.path).suffix or suffix_of(output.url) or f".{extension}"
+        own = splitext(output.path)[1] or suffix_of(output.url) or f".{extension}"
     return f"{stem}{'' if output.index == 1 else f'.{output.index}'}{own}"
 
 
 def suffix_of(url: str) -> str:
     """The media suffix of a URL's path, in lower case; "" if it has none."""
-    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+    suffix = splitext(urlsplit(url).path)[1].lower()
     return suffix if suffix in MEDIA_SUFFIXES else ""

@@ -55,7 +55,7 @@ def looked_up(names: Mapping[str, Any], root: str, steps: tuple[Step, ...]) -> A
     """The value that a lookup leads to, or `NOT_DIRECT`."""
     value = names.get(root, NOT_DIRECT)
     for name, bracketed in steps:
-        if isinstance(value, Mapping) and name in value:
+        if isinstance(value, (dict, Mapping)) and name in value:  # a dict is known at once
             value = value[name]
         elif isinstance(value, Lookup):
             value = value[name] if bracketed else getattr(value, name)  # type: ignore[index]  # see Lookup
