@@ -37,7 +37,8 @@ class Context:
 
     `draft` gives the external id of the approved draft that a job is the final version of, or "". `publisher` hands
     out links to local files; without one Kling gets none of those that it takes by URL only. With several accounts
-    `elsewhere` is called before each create, and `beside` holds the parts of every account by its id.
+    `elsewhere` is called before each create, and `beside` holds the parts of every account by its id. `met` are the
+    external ids of tasks that another run made while this one wanted to: they are that run's to count.
     """
 
     client: Client
@@ -59,6 +60,7 @@ class Context:
     publisher: Publisher | None = None
     elsewhere: Elsewhere = nowhere_else
     beside: Mapping[str, Context] = field(default_factory=dict)
+    met: set[str] = field(default_factory=set)
     turn: Turn = field(init=False)
 
     def __post_init__(self) -> None:

@@ -91,6 +91,8 @@ async def _attempt(job: Job, attempt: int, operation: Operation, context: Contex
         if not await context.turn.claim(name, dict(holding.want.pools)):
             await _followed(name, context, holding)
         known = context.store.get(name)
+        if known is not None and known.state == "succeed":
+            context.met.add(name)
         record = await _submitted(job, attempt, context, holding.want)
         if record.state in ("submitted", "processing"):
             if not context.settings.detach:
@@ -186,5 +188,5 @@ async def _waited(job: Job, operation: Operation, context: Context, record: Reco
     await context.turn.put(ended)
     if ended.state == "succeed" and task.updated_at > task.created_at:
         context.durations.add(sort, (task.updated_at - task.created_at) / 1000)
-        context.tell("succeeded", ended, units=ended.units)
+        context.tell("succeeded", ended, units="" if ended.external_task_id in context.met else ended.units)
     return ended

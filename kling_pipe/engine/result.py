@@ -36,6 +36,12 @@ class Outcome:
         """Whether a task of this job goes on at Kling, and will be billed."""
         return self.ending == "waiting" and self.record is not None and not self.step.shared_with
 
+    @property
+    def meanwhile(self) -> bool:
+        """Whether this run was to make it, and another one was faster: made there, and counted there."""
+        works = self.step.action in ("create", "retry", "resume") and not self.step.shared_with
+        return self.ending == "reused" and works
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -63,6 +69,11 @@ class Result:
     def reused(self) -> int:
         """Jobs that were made already."""
         return self._count("reused")
+
+    @property
+    def meanwhile(self) -> int:
+        """Those of them that another run made while this one was at work."""
+        return sum(outcome.meanwhile for outcome in self.outcomes)
 
     @property
     def failed(self) -> int:

@@ -257,7 +257,9 @@ class LocalRunner:
         self._end(step, "waiting" if at_kling else "failed", record if at_kling else None, error.message)
 
     def _worked(self, step: Step, record: Record, pack: str | None) -> None:
-        if record.state == "succeed":
+        if record.state == "succeed" and record.external_task_id in self.context.at(record.account).met:
+            self._end(step, "reused", record, "made meanwhile by another run")
+        elif record.state == "succeed":
             desk = self.desks.at(record.account)
             desk.made += 1
             if pack and record.units:

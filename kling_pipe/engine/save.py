@@ -31,7 +31,8 @@ async def saved(context: Context, job: Job, operation: Operation, record: Record
     if job.place:
         await context.stored(_name, context, job, record)
     await context.turn.put(record, unlocked=True)
-    context.tell("saved", record, paths=[output.path for output in done if output.path])
+    others = {"meanwhile": True} if record.external_task_id in context.met else {}
+    context.tell("saved", record, paths=[output.path for output in done if output.path], **others)
     return record
 
 

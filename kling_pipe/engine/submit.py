@@ -150,12 +150,12 @@ class Submission:
         settles = _SETTLES_AFTER_REFUSED_ID if self.resent else 1
         for _ in range(settles):
             if task := await self.look_up(everywhere=True):
-                return await self._adopted(task)
+                return await self._met(task)
             await self.context.sleep(self.context.settings.settle)
         last = await self.look_up(everywhere=True)
         if last is None and self.resent:
             raise UnseenError(f"Kling refuses the id and shows no task of it: {answer.message} (code {answer.code})")
-        return await self._adopted(last) if last else self._failed(answer)
+        return await self._met(last) if last else self._failed(answer)
 
     async def _look_up_settled(self, doubt_at: float) -> TaskState | None:
         """Look up after a doubt; when nothing is found, once more after the settle time."""
@@ -217,6 +217,12 @@ class Submission:
         await self.context.turn.put(self.record)
         self.context.tell("submitted" if event == "submitted" else "adopted", self.record)
         return self.record
+
+    async def _met(self, task: TaskState) -> Record:
+        """The id was taken. If nothing was sent from here before, another run was faster."""
+        if not self.resent:
+            self.context.met.add(self.record.external_task_id)
+        return await self._adopted(task)
 
     async def _adopted(self, task: TaskState) -> Record:
         self.context.slots.accepted(self.want)

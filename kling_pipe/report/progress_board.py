@@ -115,7 +115,8 @@ class Board:
         if event.type in _PHASES:
             self._moved(step, event)
         elif event.type == "saved":
-            self._end(step, "made" if step.action in _SENDS and not step.shared_with else "reused", event)
+            made = step.action in _SENDS and not step.shared_with and not event.data.get("meanwhile")
+            self._end(step, "made" if made else "reused", event)
         elif ending := _ENDINGS.get(event.type):
             self._end(step, ending, event)
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def summary_text(result: Result, *, emulated: bool = False) -> str:
     """The last line of a run: `N made, N reused, N failed, N waiting; V video units, I image units ($X)`."""
-    counts = f"{result.made} made, {result.reused} reused, {result.failed} failed, {result.waiting} waiting"
+    others = f" ({result.meanwhile} made meanwhile by another run)" if result.meanwhile else ""
+    counts = f"{result.made} made, {result.reused} reused{others}, {result.failed} failed, {result.waiting} waiting"
     paid = f"{units_text(result.units)} (${result.usd:.2f})"
     return f"{counts}; {paid}{' on the emulator, nothing was paid' if emulated else ''}"
 
@@ -86,6 +87,7 @@ def result_form(result: Result) -> dict[str, Any]:
         "type": "summary",
         "made": result.made,
         "reused": result.reused,
+        "meanwhile": result.meanwhile,
         "failed": result.failed,
         "waiting": result.waiting,
         "units": {"video": result.units.get("video", 0.0), "image": result.units.get("image", 0.0)},

@@ -1,16 +1,23 @@
 """Several runs of one campaign at the same time, in real processes: nothing twice, each ends with all files."""
 
+import json
+
 import pytest
 from stage import many
 
 JOBS = 16
-RUN = ("run", "-y", "-q")
+RUN = ("run", "-y", "--json")
 
 
 def all_ended(stage, runs):
     told = [run.communicate(timeout=60) for run in runs]
     assert [run.returncode for run in runs] == [0] * len(runs), told
-    stage.assert_paid_once(JOBS)
+    units = stage.assert_paid_once(JOBS)
+    ends = [json.loads(out.splitlines()[-1]) for out, _ in told]
+    # Each job is counted where it was made, and paid for once in all summaries together.
+    assert sum(end["made"] for end in ends) == JOBS
+    assert [end["made"] + end["reused"] for end in ends] == [JOBS] * len(runs)
+    assert {pack: sum(end["units"][pack] for end in ends) for pack in units} == pytest.approx(units)
 
 
 @pytest.mark.parametrize("count", [2, 4])
