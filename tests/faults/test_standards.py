@@ -3,6 +3,7 @@
 Where Kling keeps its standards apart (nobody promises that one shows what the other made), the id is still taken.
 """
 
+import socket
 from dataclasses import dataclass, replace
 
 import pytest
@@ -98,13 +99,12 @@ def test_a_folder_with_nothing_in_it_finds_what_the_other_standard_made(film, kl
 def test_what_is_under_way_is_waited_for_in_the_other_standard(film):
     """Detached in one, waited for in the other: the ledger's task ids are known in both."""
     film.faults({"fault": "slow", "seconds": 0.4})
-    first = film.spoken("v1")
-    assert first.cli("run", "-y", "--detach").returncode == 75
-    waited = film.spoken("v2").cli("wait")
+    assert film.spoken("v1").run(settings=replace(film.settings, detach=True)).exit_code == 75
+    waited = film.run(create=False)
 
-    assert waited.returncode == 0, waited.stderr
+    assert tally(waited) == (1, 0, 0, 0)
     film.assert_paid_once(1)
-    film.spoken("v2").assert_whole(1)
+    film.assert_whole(1)
 
 
 def test_sync_rebuilds_from_the_other_standard(film, tmp_path):
@@ -160,3 +160,16 @@ def test_more_films_than_slots_wait_for_each_other(film):
     film.assert_paid_once(12)
     film.assert_whole(12)
     assert film.ledger()["requests"]["routes"]["GET /tasks"] > 0
+
+
+def test_its_callbacks_hurry_a_run(film):
+    """`id` and `succeeded` are heard as `task_id` and `succeed` are; a slow film is looked at when Kling calls."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{one.getsockname()[1]}"
+    film.faults({"fault": "slow", "seconds": 0.6})
+    settings = replace(film.settings, callback_url=f"http://{where}/kling", callback_listen=where)
+
+    assert tally(film.run(settings=settings)) == (1, 0, 0, 0)
+    assert film.ledger()["callbacks"]["200"] >= 1
+    assert film.ledger()["requests"]["kinds"]["get"] <= 6
