@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import functools
 import os
 from collections.abc import Callable, Mapping
@@ -144,6 +145,7 @@ def opened(campaign: Campaign, *, probe: bool = False) -> tuple[Manifest, Worksp
         levels=campaign.levels(campaign.manifest),
         links=read_links if probe else None,
     )
+    gc.freeze()  # the manifest stays to the end of the process: it need not be looked through for garbage
     return manifest, workspace
 
 

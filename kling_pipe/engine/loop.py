@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -13,8 +12,6 @@ T = TypeVar("T")
 def carried_out(work: Coroutine[Any, Any, T]) -> T:
     """Like `asyncio.run`, on the quickest loop there is."""
     answers: list[T] = []
-    # What is there by now, the manifest above all, stays to the end: it need not be looked through for garbage again.
-    gc.freeze()
 
     async def kept() -> None:
         # The runner gives its signal handler back, and `signal` then makes a text of the task with all its result: 2 s
