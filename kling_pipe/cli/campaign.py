@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import functools
+import gc
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
