@@ -17,7 +17,7 @@ from kling_pipe.check.verbs import VERBS
 from kling_pipe.conditions import KEYWORDS
 
 FOLDER = catalog.schemas_folder()
-TABLES = ("fields", "rules", "media", "capabilities", "pricing", "errors", "account")
+TABLES = ("fields", "rules", "media", "capabilities", "pricing", "errors", "account", "explanations")
 TOOL_WORDS = {
     "first_frame", "end_frame", "references", "continues", "edits", "shots", "frontal", "views", "api", "raw", "matrix",
     "takes", "pick", "frozen", "tags", "needs", "save_as", "retries", "extends", "voice",

@@ -318,3 +318,33 @@ def test_links_of_other_schemes_are_refused(folder: Path, link: str) -> None:
     assert problem.level == "error"
     assert "http" in problem.message + problem.hint + problem.allowed
     shutil.rmtree(folder / ".kling-pipe", ignore_errors=True)
+
+
+@pytest.mark.parametrize(("size", "other", "told"), [
+    ((640, 360), (640, 360), []),
+    ((1280, 720), (1280, 720), []),
+    ((640, 640), (640, 640), ["another shape than `image`", "another shape than `image`"]),
+    ((640, 360), (1280, 720), ["other pixels than the first"]),
+])  # fmt: skip
+def test_masks_fit_the_picture_and_each_other(
+    folder: Path, size: tuple[int, int], other: tuple[int, int], told: list[str]
+) -> None:
+    """The brush of `image2video`: the picture's shape, and one size for all."""
+    Image.new("L", size).save(folder / "a.png")
+    Image.new("L", other).save(folder / "b.png")
+    path = written(
+        folder,
+        """videos:
+  brushed:
+    api: image2video
+    model_name: kling-v1
+    image: hana.png
+    prompt: the dog runs
+    static_mask: a.png
+    dynamic_masks: [{ mask: b.png, trajectories: [{ x: 1, y: 2 }, { x: 3, y: 4 }] }]
+""",
+    )
+    problems = problems_of(path)
+    assert [one.id for one in problems] == ["KP330"] * len(told)
+    for problem, words in zip(problems, told, strict=True):
+        assert words in problem.message

@@ -13,7 +13,7 @@ from kling_pipe.manifest.scope import Existing
 from kling_pipe.manifest.trouble import Mark, Path_
 from kling_pipe.manifest.verify import origin
 from kling_pipe.media.facts import WORDS, Facts
-from kling_pipe.media.limits import MediaFinding, broken, broken_length
+from kling_pipe.media.limits import MediaFinding, broken, broken_length, unlike
 from kling_pipe.media.remote import Remote
 from kling_pipe.model import FileRef, Job
 from kling_pipe.pointers import Pointer, walk
@@ -66,21 +66,29 @@ def check_inputs(jobs: Iterable[Job], found: Mapping[str, Draft], drafter: Draft
     """
     every = list(uses(jobs))
     report = _Report(found, drafter)
-    known: dict[str, Made] = {}
+    known: dict[str, Facts] = {}
     for use in every:
         if isinstance(use.value, FileRef) and (facts := eyes.file(use.value, use.kind)) and not facts.fault:
-            known[use.value.sha256] = of_file(facts)
+            known[use.value.sha256] = facts
             report.length(use, facts)
-    return known | (_linked(every, report, eyes) if eyes.links else {})
+    known |= _linked(every, report, eyes) if eyes.links else {}
+    for use in every:
+        report.beside(use, known)
+    return {mark: of_file(facts) for mark, facts in known.items()}
 
 
-def _linked(every: Sequence[Use], report: _Report, eyes: Eyes) -> dict[str, Made]:
+def _mark(value: Any) -> str:
+    """Under what a file or link is known."""
+    return value.sha256 if isinstance(value, FileRef) else str(value)
+
+
+def _linked(every: Sequence[Use], report: _Report, eyes: Eyes) -> dict[str, Facts]:
     used = [(use.value, use) for use in every if isinstance(use.value, str) and eyes.wanted(use.job)]
     wanted = list(dict.fromkeys((url, use.kind) for url, use in used))
     seen = dict(zip(wanted, eyes.links(wanted), strict=True)) if eyes.links and wanted else {}
     for url, use in used:
         report.link(use, url, seen[url, use.kind])
-    return {url: of_file(one.facts) for (url, _), one in seen.items() if one.facts and not one.facts.fault}
+    return {url: one.facts for (url, _), one in seen.items() if one.facts and not one.facts.fault}
 
 
 def of_file(facts: Facts) -> Made:
@@ -110,9 +118,23 @@ class _Report:
 
     def length(self, use: Use, facts: Facts) -> None:
         """Say whether a local film or sound is too long or too short here; the rest was said where it is named."""
-        assert isinstance(use.value, FileRef)
         self._unseen(use, facts)
-        self._broken(use, use.value.path.replace("\\", "/").rpartition("/")[2], broken_length(facts, _own(use)))
+        self._broken(use, _name(use), broken_length(facts, _own(use)))
+
+    def beside(self, use: Use, known: Mapping[str, Facts]) -> None:
+        """Say whether a mask does not fit the picture that it is for, or other masks."""
+        limits, facts = table("media")["limits"].get(use.limits, {}), known.get(_mark(use.value))
+        if facts is None or "same_ratio_as" not in limits:
+            return
+        pictures = walk(use.job.request, limits["same_ratio_as"])
+        masks = [value for at in limits["same_pixels_as"] for _, value in walk(use.job.request, at)]
+        found = unlike(
+            facts,
+            next((known.get(_mark(value)) for _, value in pictures), None),
+            [known[mark] for mark in map(_mark, masks[:1]) if mark in known],
+            limits["same_ratio_as"].rpartition("/")[2],
+        )
+        self._broken(use, _name(use), found)
 
     def _broken(self, use: Use, name: str, findings: Iterable[MediaFinding]) -> None:
         for one in findings:
@@ -144,6 +166,12 @@ class _Report:
                 return (scope.document.name, entry.path), entry.path
         path, _ = origin(self._drafter.case(draft), self._drafter.origins(draft), use.pointer)
         return (scope.document.name, path), path
+
+
+def _name(use: Use) -> str:
+    """What a person calls a file."""
+    value = use.value
+    return value.path.replace("\\", "/").rpartition("/")[2] if isinstance(value, FileRef) else shown(value)
 
 
 def _own(use: Use) -> Mapping[str, Any]:

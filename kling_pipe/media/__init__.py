@@ -2,7 +2,7 @@
 
 from kling_pipe.media.facts import Facts
 from kling_pipe.media.inline import HashCache, base64_length, base64_pieces, hashed
-from kling_pipe.media.limits import MediaFinding, broken, broken_file, broken_length, plain
+from kling_pipe.media.limits import MediaFinding, broken, broken_file, broken_length, plain, unlike
 from kling_pipe.media.local import Looks, findings, looked, probe
 from kling_pipe.media.streams import can_open_streams
 
@@ -22,4 +22,5 @@ __all__ = [
     "looked",
     "plain",
     "probe",
+    "unlike",
 ]

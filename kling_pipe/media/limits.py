@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,19 @@ def broken_file(facts: Facts, limits: Mapping[str, Any]) -> list[MediaFinding]:
 def broken_length(facts: Facts, limits: Mapping[str, Any]) -> list[MediaFinding]:
     """Whether a film or sound breaks `min_seconds` or `max_seconds`."""
     return [] if facts.fault else list(_seconds(facts, limits, WORDS[facts.kind]))
+
+
+def unlike(facts: Facts, ratio_of: Facts | None, pixels_of: Iterable[Facts], name: str) -> list[MediaFinding]:
+    """Whether a picture has another shape than one file beside it (`name`), or other pixels than its own kind has."""
+    word = WORDS[facts.kind]
+    sides = f"{facts.width} x {facts.height} px"
+    if ratio_of and facts.ratio and ratio_of.ratio and abs(facts.ratio / ratio_of.ratio - 1) > _RATIO_OFF:
+        allowed = f"the shape of {ratio_of.width} x {ratio_of.height} px"
+        return [MediaFinding(f"the {word} has another shape than `{name}`", sides, allowed)]
+    other = next((one for one in pixels_of if (one.width, one.height) != (facts.width, facts.height)), None)
+    if other is None:
+        return []
+    return [MediaFinding(f"the {word} has other pixels than the first", sides, f"{other.width} x {other.height} px")]
 
 
 def plain(format: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from kling_pipe.problems.registry import Entry, registry
-from kling_pipe.problems.rules import Rule, api_rules
+from kling_pipe.problems.rules import Example, Rule, api_rules
 
 _WIDTH = 100
+_LONGEST = 160
 _LEVELS = {"error": "Kling would refuse the request", "warn": "a warning: Kling would take the request",
-           "media": "checked on local files before anything is sent"}  # fmt: skip
+           "media": "checked on local files before anything is sent, on links with `--probe`"}  # fmt: skip
 _FIELDS = "The message names the field and what it takes; `kling-pipe operations NAME` shows all fields."
 _KEYWORDS = {
     "required": "A field that the operation cannot do without is missing or empty.",
@@ -60,16 +64,56 @@ def _own(entry: Entry) -> str:
 
 
 def _rule(rule: Rule) -> str:
+    shown = rule.example
+    refused, mended = (textwrap.indent(fields_text(shown, one), "    ") for one in (shown.refused, shown.mended))
     facts = [
         f"Level:  {rule.level} ({_LEVELS[rule.level]})",
         f"Holds for:  {', '.join(rule.operations)}",
         f"Source:  {rule.source}",
     ]
-    if rule.hint:
-        facts.insert(0, f"Next:  {rule.hint}")
     return "\n\n".join(
-        [f"{rule.id}: a rule of the Kling API", "\n".join(map(_wrapped, rule.says)), "\n".join(map(_wrapped, facts))]
+        [
+            f"{rule.id}: a rule of the Kling API",
+            "\n".join(map(_wrapped, rule.says)),
+            _wrapped(shown.why),
+            f"{example_title(rule)} ({shown.operation}):\n\n{refused}",
+            f"Right:\n\n{mended}",
+            _wrapped(f"Next: {shown.next}"),
+            "\n".join(map(_wrapped, facts)),
+        ]
     )
+
+
+def example_title(rule: Rule) -> str:
+    """What to call an example that breaks a rule: a warning is not always wrong."""
+    return "Warned about" if rule.level == "warn" else "Wrong"
+
+
+def fields_text(shown: Example, fields: Mapping[str, Any]) -> str:
+    """The fields of one example as YAML; facts about a file as a comment beside its field."""
+    if shown.file:
+        names = {"seconds": "{} s long", "width": "{} px wide", "height": "{} px high"}
+        name = shown.file.rpartition("/")[2]
+        return f"{name}: ...  # {', '.join(names[fact].format(value) for fact, value in fields.items())}"
+    return "\n".join(line for name, value in fields.items() for line in _field(name, value))
+
+
+def _field(name: str, value: Any) -> Iterator[str]:
+    if value is None:
+        yield f"# no `{name}`"
+        return
+    text = f"{name}: {_shown(value)}"
+    if len(text) <= _WIDTH - 10 or not isinstance(value, list):
+        yield text
+        return
+    yield f"{name}:"
+    yield from (f"  - {_shown(item)}" for item in value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str) and len(value) > _LONGEST:
+        value = f"{value[:60]}... ({len(value)} characters)"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _wrapped(text: str) -> str:

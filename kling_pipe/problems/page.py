@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kling_pipe.problems.explain import example_title, fields_text
 from kling_pipe.problems.registry import Entry, registry
 from kling_pipe.problems.rules import Rule, api_rules
 
@@ -25,12 +26,21 @@ A problem that no rule names has an id such as `schema/enum`: a single field, it
 """
 
 
+_EXAMPLES = """## Examples
+
+For each rule: why it is there, fields that break it, the same mended, and the next step.
+The other fields of the request are sound; `# no ...` is a field that is not written.
+
+"""
+
+
 def page_text() -> str:
     """The page as the checked-in file has it."""
     listed = "\n".join(f"- [{entry.id}](#{entry.id.lower()}): {entry.title}" for entry in registry().values())
     own = "\n".join(map(_section, registry().values()))
     rows = "\n".join(_row(rule) for _, rule in sorted(api_rules().items()))
-    return f"{_TOP}\n{listed}\n\n{own}\n{_RULES}{rows}\n"
+    rules = "\n".join(_rule(rule) for _, rule in sorted(api_rules().items()))
+    return f"{_TOP}\n{listed}\n\n{own}\n{_RULES}{rows}\n\n{_EXAMPLES}{rules}"
 
 
 def _section(entry: Entry) -> str:
@@ -40,6 +50,30 @@ def _section(entry: Entry) -> str:
         if example:
             parts.append(f"{word}:\n\n```yaml\n{example.rstrip()}\n```")
     return "\n\n".join([*parts, f"Next: {entry.next}"]) + "\n"
+
+
+def _rule(rule: Rule) -> str:
+    shown = rule.example
+    refused, mended = (f"```yaml\n{fields_text(shown, one)}\n```" for one in (shown.refused, shown.mended))
+    return f"""### {rule.id}
+
+{_escaped(_sentences(" ".join(rule.says)))}
+{_escaped(_sentences(shown.why))}
+
+{example_title(rule)} (`{shown.operation}`):
+
+{refused}
+
+Right:
+
+{mended}
+
+Next: {_escaped(_sentences(shown.next))}
+"""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("<", "&lt;")
 
 
 def _sentences(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from kling_pipe.catalog import operations
+from kling_pipe.catalog import operations, table
 
 _RANGES = (("", "minimum", "maximum"), (" characters", "minLength", "maxLength"), (" entries", "minItems", "maxItems"))
 _TYPES = {"string": "text", "integer": "a whole number", "array": "a list", "object": "a mapping"}
@@ -24,6 +24,40 @@ class Rule:
     hint: str
     source: str
     operations: list[str]
+
+    @property
+    def example(self) -> Example:
+        """Why it is there, and what it refuses beside what it takes."""
+        return example(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What `schemas/explanations.json` says of a rule.
+
+    `refused` and `mended` hold the same fields, None for one that is left out; of a rule about files they are facts
+    about the file in the field `file`.
+    """
+
+    why: str
+    next: str
+    operation: str
+    refused: Mapping[str, Any]
+    mended: Mapping[str, Any]
+    file: str = ""
+
+
+@cache
+def example(id: str) -> Example:
+    """The example of one rule. KeyError where there is none."""
+    table_ = table("explanations")
+    told = table_["rules"][id]
+    refused, mended = told["refused"], told["mended"]
+    if "file" not in told:
+        base = table_["bases"][told["operation"]]
+        names = [*refused, *(name for name in mended if name not in refused)]
+        refused, mended = ({name: {**base, **own}.get(name) for name in names} for own in (refused, mended))
+    return Example(told["why"], told["next"], told["operation"], refused, mended, told.get("file", ""))
 
 
 @cache
