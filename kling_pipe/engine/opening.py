@@ -127,7 +127,9 @@ async def desks_of(
         if workspace.name:
             guard = replace(workspace, account=EVERY).store(seams.effects)
             stack.callback(guard.close)
-        desks = Desks(found, workspace.places, guard, seams.clock())
+        # A ledger in a database outlives the machine that sent: nobody has to wait for what it may have forgotten.
+        began = 0.0 if workspace.database else seams.clock()
+        desks = Desks(found, workspace.places, guard, began)
         desks.share_room(settings)
         yield desks
 

@@ -1,0 +1,228 @@
+"""Several accounts: nothing twice in any of them, whoever dies, prefers another one, or has no units."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from crash import KILLED, Children
+from pair import Pair
+from stage import CHAIN, HEAD, many, tally
+
+from kling_pipe.emulator.app import running
+from kling_pipe.report.results import accounts_text
+
+RUN = ("run", "-y", "-q")
+HANA = CHAIN.removeprefix(HEAD).partition("images:")[0]
+PINNED = "images:\n  key: { prompt: '{{ element.hana }} on a hill', account: %s }\n"
+
+
+@pytest.fixture
+def pair(kling, tmp_path):
+    """Eight pictures and two accounts."""
+    stage = Pair(kling, tmp_path / "campaign").write(many(8))
+    stage.reset()
+    yield stage
+    stage.end()
+
+
+def whole(stage, jobs):
+    stage.assert_paid_once(jobs)
+    stage.assert_whole(jobs)
+
+
+def test_jobs_are_spread_and_found_again_with_nothing(pair, tmp_path):
+    """Both accounts make some; an empty machine finds each in the account that has it; the lock says which."""
+    assert tally(pair.run()) == (8, 0, 0, 0)
+    whole(pair, 8)
+    assert set(pair.made_in()) == {"main", "second"}
+    posts = pair.posts
+    other = pair.elsewhere(tmp_path / "laptop")
+    assert tally(other.run()) == (0, 8, 0, 0)
+    assert other.blocks() == pair.blocks()
+    assert pair.posts == posts
+
+
+def test_with_the_lock_alone_nothing_is_asked(pair):
+    """Without the ledger the lock is believed, whichever account made it."""
+    pair.run()
+    shutil.rmtree(pair.workspace.state)
+    requests = pair.ledger()["requests"]["kinds"]
+    assert tally(pair.run()) == (0, 8, 0, 0)
+    assert pair.ledger()["requests"]["kinds"] == requests
+
+
+def test_sync_rebuilds_both_accounts(pair):
+    """The ledger of each, and one lock."""
+    pair.run()
+    lock = pair.workspace.lock_path.read_text(encoding="utf-8")
+    pair.workspace.lock_path.unlink()
+    shutil.rmtree(pair.workspace.state)
+    done = pair.cli("sync")
+    assert (done.returncode, done.stdout.partition(";")[0]) == (0, "8 tasks found for 8 jobs")
+    assert pair.workspace.lock_path.read_text(encoding="utf-8") == lock
+
+
+@pytest.mark.timeout(120)
+def test_a_kill_around_each_create_costs_nothing(tmp_path):
+    """Killed at every effect from before the first intent to after the last answer, in the middle of two accounts.
+
+    Then run again: in the folder, or (every other time) on a machine that has nothing, and prefers the other account.
+    Jobs go to their steady homes, or (every other pair) where a slot is free.
+    """
+    with running(tmp_path / "kling", media="tiny", task_seconds=0.02) as kling, Children() as children:
+
+        def fresh(name, spread):
+            stage = Pair(kling, tmp_path / name, spread=spread).write(many(2))
+            stage.reset()
+            return stage
+
+        seen = children.run(fresh("first", "free"), *RUN).seen
+        posts = [number for number, name in enumerate(seen, start=1) if name.endswith("send POST")]
+        wrong = []
+        for point in range(posts[0] - 2, posts[-1] + 4):
+            stage = fresh(str(point), "steady" if point % 4 > 1 else "free")
+            killed = children.run(stage, *RUN, crash_at=point)
+            again = stage
+            if point % 2:
+                again = replace(stage, order=("second", "main")).elsewhere(tmp_path / f"{point}-empty")
+            ended = children.run(again, *RUN)
+            created = stage.ledger()["creates"]
+            if (killed.code, ended.code) != (KILLED, 0) or list(created.values()) != [1, 1]:
+                wrong.append((point, killed.code, ended.code, created, ended.out))
+    assert wrong == []
+    assert len(posts) == 4
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_two_at_once_that_prefer_different_accounts(pair, tmp_path, together):
+    """In one folder, or on two machines that share nothing but the accounts: every id once."""
+    other = replace(pair, order=("second", "main"))
+    other = other if together else other.elsewhere(tmp_path / "machine")
+    runs = [stage.process(*RUN) for stage in (pair, other)]
+    told = [run.communicate(timeout=60) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], told
+    whole(pair, 8)
+    assert tally(other.run()) == (0, 8, 0, 0)
+
+
+def test_two_at_once_in_one_folder_with_free_slots(pair):
+    """Jobs go where there is room, so that the two would differ; the ledger keeps them apart."""
+    free = replace(pair, spread="free").write(many(8))
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda _: free.run(), range(2)))
+    assert [result.exit_code for result in ended] == [0, 0]
+    whole(free, 8)
+
+
+def test_free_slots_are_used_by_their_number(pair):
+    """Two slots here, six there: of eight pictures that go at once so many go to each."""
+    pair.clock(mode="manual")
+    free = replace(pair, spread="free", limits=(("main", 2), ("second", 6))).write(many(8))
+    assert free.run(settings=replace(free.settings, detach=True)).waiting == 8
+    used = {pool.split("/")[0].rpartition(".")[2]: n for pool, n in free.ledger()["slots"]["used"].items()}
+    assert used == {"main": 2, "second": 6}
+
+
+def test_a_pinned_job_goes_where_it_is_pinned_and_stays_where_it_was_made(pair):
+    """A pin decides where a new task is made; it makes nothing again."""
+    pins = "".join(f"  i{n}: {{ prompt: picture {n}, account: second }}\n" for n in range(4))
+    assert tally(pair.write(HEAD + "images:\n" + pins).run()) == (4, 0, 0, 0)
+    assert pair.made_in() == {"second": 4}
+    assert tally(pair.write(HEAD + "images:\n" + pins.replace("second", "main")).run()) == (0, 4, 0, 0)
+    whole(pair, 4)
+
+
+def test_a_job_follows_the_element_that_it_uses(pair):
+    """One element, four pictures of it: all in the element's account."""
+    pictures = "".join(f"  i{n}: {{ prompt: '{{{{ element.hana }}}} {n}' }}\n" for n in range(4))
+    assert tally(pair.write(HEAD + HANA + "images:\n" + pictures).run()) == (5, 0, 0, 0)
+    assert len(pair.made_in()) == 1
+    whole(pair, 5)
+
+
+def test_an_element_is_made_again_where_a_pinned_job_needs_it(pair):
+    """Once, said beforehand, and both stand in the lock."""
+    first = HANA + "  \n" + PINNED % "main"
+    assert tally(pair.write(HEAD + first).run()) == (2, 0, 0, 0)
+    pair.write(
+        HEAD + first + PINNED.removeprefix("images:\n").replace("key", "other").replace("hill", "hut") % "second"
+    )
+    plan = pair.plan()
+    (copy,) = (step for step in plan.steps if step.job.address == "element.hana!second")
+    assert (copy.action, copy.account) == ("create", pair.workspace.each[1].account)
+    assert copy.reasons == ("`element.hana` lives in another account: it is made again in `second`, for `image.other`",)
+    assert tally(pair.run()) == (2, 2, 0, 0)
+    assert sorted(pair.ledger()["creates"].values()) == [1, 1, 2]
+    assert pair.made_in() == {"main": 2, "second": 2}
+    assert sum(name.startswith("element.hana") for name in pair.blocks()) == 2
+    assert tally(pair.run()) == (0, 3, 0, 0)
+
+
+def test_an_account_without_units_gets_no_more(kling, tmp_path):
+    """Its refusal sends the rest to the other one, nothing twice, and the summary says so."""
+    with running(tmp_path / "kling", media="tiny", task_seconds=0.02, packs={"second/image": 8}) as server:
+        stage = Pair(server, tmp_path / "campaign").write(many(8))
+        result = stage.run()
+        assert (tally(result), result.exit_code) == ((8, 0, 0, 0), 0)
+        assert result.accounts["second"]["made"] == 1
+        assert "1102" in result.accounts["second"]["stopped"]
+        whole(stage, 8)
+        text = accounts_text(stage.write(many(10)).run())
+        assert (
+            "account second: 0 made, 0 video units, 0 image units (1e+06 video, 0 image units were left before)" in text
+        )
+        assert "the image pack of the account `second` is empty" in text
+        whole(stage, 10)
+
+
+def test_an_account_that_cannot_be_asked_keeps_what_it_may_have_from_being_made(pair):
+    """No credentials, no answer: nothing is sent, with the exit code of each; --account leaves it out on purpose."""
+    environ = {"SECRET_OF_SECOND": ""}
+    told = pair.cli(*RUN, environ=environ)
+    assert told.returncode == 4
+    assert "the account `second` cannot be asked whether it has it" in told.stderr
+    assert pair.posts == 0
+    down = replace(pair, hosts=(("second", "http://127.0.0.1:9"),)).write(many(8))
+    assert down.run().exit_code == 69
+    assert pair.posts == 0
+    assert pair.cli(*RUN, "--account", "main", environ=environ).returncode == 0
+    assert pair.made_in() == {"main": 8}
+
+
+def test_a_key_that_is_refused_half_way_stops_its_account_alone(pair):
+    """What was asked for before counts: the others make it, and the end says which account did not."""
+    pair.faults({"fault": "error", "code": 1002, "match": {"method": "POST"}, "times": 1})
+    result = pair.run()
+    assert (tally(result), result.exit_code) == ((8, 0, 0, 0), 0)
+    stopped = [name for name, form in result.accounts.items() if form["stopped"]]
+    assert len(stopped) == 1
+    assert result.accounts[stopped[0]]["made"] == 0 or len(result.accounts) == 2
+    whole(pair, 8)
+
+
+@pytest.mark.needs("postgres")
+def test_workers_serve_both_accounts(pair, tmp_path, postgres):
+    """A queue for all accounts together: two workers with free slots, one of which prefers the other account."""
+    url = postgres.database()
+    assert pair.cli(*RUN, "--detach", "--store", url).returncode == 75
+    machines = [one.elsewhere(tmp_path / one.order[0]) for one in (pair, replace(pair, order=("second", "main")))]
+    runs = [one.process("worker", "--takeover", "2", "--drain", "--store", url) for one in machines]
+    told = [run.communicate(timeout=60) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], told
+    done = pair.cli(*RUN, "--store", url)
+    assert (done.returncode, done.stdout.split(",")[0]) == (0, "0 made"), done
+    whole(pair, 8)
+    assert set(pair.made_in()) == {"main", "second"}
+
+
+def test_the_summary_tells_of_each_account(pair):
+    """Made, units, units left and the use of slots, by name."""
+    told = pair.cli("run", "-y", "--json")
+    summary = json.loads(told.stdout.splitlines()[-1])
+    forms = summary["accounts"]
+    assert sum(form["made"] for form in forms.values()) == 8
+    assert sum(form["units"]["image"] for form in forms.values()) == summary["units"]["image"] == 64
+    assert set(summary["counters"]["slots"]) == {"main:image/kling-v3-omni", "second:image/kling-v3-omni"}
+    assert forms["main"]["left"] == {"image": 1_000_000, "video": 1_000_000}
