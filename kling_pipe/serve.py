@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from pathlib import Path
@@ -31,12 +31,16 @@ _NAMES = frozenset(("127.0.0.1", "localhost", "::1"))
 
 @dataclass(slots=True)
 class Live:
-    """What the server shows. `sheet` and `pick` do the work, in threads; `watched` are files that tell of changes."""
+    """What the server shows. `sheet` and `pick` do the work, in threads; `watched` are files that tell of changes.
+
+    `also` gives something that is another after a change elsewhere: in a database.
+    """
 
     sheet: Callable[[], Sheet]
     pick: Callable[[str, int], str]
     watched: Sequence[Path]
     posters: Posters
+    also: Callable[[], object] = lambda: None
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     version: int = 0
     text: str = ""
@@ -55,10 +59,10 @@ class Live:
 
     async def watch(self) -> None:
         """Draw again whenever a watched file changed, and wake who listens."""
-        seen = self._stamps()
+        seen = await asyncio.to_thread(self._stamps)
         while True:
             await asyncio.sleep(_LOOK_EVERY)
-            now = self._stamps()
+            now = await asyncio.to_thread(self._stamps)
             if now != seen:
                 seen = now
                 await asyncio.to_thread(self.draw)
@@ -76,8 +80,10 @@ class Live:
             self.version += 1
             self.changed.notify_all()
 
-    def _stamps(self) -> list[tuple[int, int]]:
-        found = []
+    def _stamps(self) -> list[object]:
+        found: list[object] = []
+        with suppress(KlingPipeError):  # a database that is away for a while
+            found.append(self.also())
         for path in self.watched:
             try:
                 status = path.stat()

@@ -10,7 +10,7 @@ import click
 
 from kling_pipe.cli.accounts import EVERY
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened, workspace_of
-from kling_pipe.cli.options import json_option
+from kling_pipe.cli.options import json_option, store_option
 from kling_pipe.errors import ManifestInvalid, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class _Cost(click.Command):
 
 @click.command(cls=_Cost)
 @campaign_options
+@store_option
 @click.option("--by", default="kind", metavar="WHAT", help="kind, model, tag, or an axis of a matrix.")
 @click.option(
     "--price",

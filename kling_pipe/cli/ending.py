@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +35,21 @@ def command(campaign: Campaign, verb: str, *words: str, account: bool = True) ->
     if account and campaign.emulator:
         flags.append("--emulator")
         flags += ["--state", str(campaign.state)] if campaign.state else []
+    if account:
+        flags += _places(campaign)
     if account and campaign.env_file:
         flags += ["--env-file", str(campaign.env_file)]
     return shlex.join(["kling-pipe", verb, *manifest, *words, *flags])
+
+
+def _places(campaign: Campaign) -> list[str]:
+    """Bucket and database, where the command line named them; a password stays where it was."""
+    flags = []
+    if campaign.bucket not in ("", os.environ.get("KLING_PIPE_OUT"), campaign.settings.get("out")):
+        flags += ["--out", campaign.bucket]
+    if campaign.database not in ("", os.environ.get("KLING_PIPE_STORE")):
+        flags += ["--store", re.sub(r"(://[^:/@]*):[^@/]*@", r"\1@", campaign.database)]
+    return flags
 
 
 def say_where(result: Result, workspace: Workspace) -> None:

@@ -15,7 +15,15 @@ _LIKE_AN_ID = re.compile(r"[A-Za-z]{2,3}-?[0-9]+[a-z]?|schema/.*")
 @click.command()
 @click.argument("what", default="")
 @click.option("--open", "shown", is_flag=True, help="Open the file that was made, too.")
-def explain(what: str, shown: bool) -> None:
+@click.option(
+    "--store",
+    "database",
+    default="",
+    envvar="KLING_PIPE_STORE",
+    metavar="postgresql://...",
+    help="Look into the ledger in this PostgreSQL instead of this folder's.",
+)
+def explain(what: str, shown: bool, database: str) -> None:
     """Explain WHAT: a problem's id (KP101, OV-05), or a file that a run saved, an address, an external id.
 
     Without WHAT all ids of problems are listed.
@@ -34,9 +42,9 @@ def explain(what: str, shown: bool) -> None:
             raise _unknown(what) from None
         from kling_pipe.cli.explain_file import explanation, made_file
 
-        click.echo(explanation(Path(what)))
+        click.echo(explanation(Path(what), database))
         if shown:
-            click.launch(str(made_file(Path(what))))
+            click.launch(str(made_file(Path(what), database)))
         return
     click.echo(text)
 

@@ -19,29 +19,30 @@ _LOCK = "kling-pipe.lock"
 _STATE = ".kling-pipe"
 
 
-def explanation(what: Path) -> str:
+def explanation(what: Path, database: str = "") -> str:
     """All that is known of a saved file (or its sidecar), of the job at an address, or of an external task id.
 
-    Raises UsageError when nobody here knows it, LocalStateError for a sidecar that cannot be read.
+    `database` is a PostgreSQL that holds the ledger. Raises UsageError when nobody here knows it, LocalStateError for a
+    sidecar that cannot be read.
     """
     from kling_pipe.report.lineage import lineage_text
 
-    root, index, form = _found(what)
+    root, index, form = _found(what, database)
     return lineage_text(form, index.task, [*_file_facts(_place(what, form, index), form), *_commit(root, form)])
 
 
-def made_file(what: Path) -> Path:
+def made_file(what: Path, database: str = "") -> Path:
     """The file that `what` names, as `explanation` takes it. Raises UsageError when there is none here."""
-    _, index, form = _found(what)
+    _, index, form = _found(what, database)
     place = _place(what, form, index)
     if place is None or not place.is_file():
         raise UsageError(f"there is no file of `{form['address']}` here", hint="`kling-pipe pull` fetches what is made")
     return place
 
 
-def _found(what: Path) -> tuple[Path, _Index, Mapping[str, Any]]:
+def _found(what: Path, database: str) -> tuple[Path, _Index, Mapping[str, Any]]:
     root = _root(what if what.exists() else Path.cwd())
-    index = _Index(root)
+    index = _Index(root, database)
     form = _of_file(what, index) if what.is_file() else index.named(str(what))
     if form is None:
         hint = "a file needs its `.json` beside it; otherwise name an address or an external id"
@@ -59,8 +60,9 @@ def _place(what: Path, form: Mapping[str, Any], index: _Index) -> Path | None:
 class _Index:
     """Every sidecar below a campaign's folder, and what lock and ledger know of things that have no file."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, database: str = "") -> None:
         self.root = root
+        self._database = database
         self._tasks: dict[str, Mapping[str, Any]] | None = None
 
     def task(self, external_task_id: str) -> Mapping[str, Any] | None:
@@ -90,7 +92,7 @@ class _Index:
 
     def _known(self) -> dict[str, Mapping[str, Any]]:
         if self._tasks is None:
-            self._tasks = {form["external_task_id"]: form for form in _recorded(self.root)}
+            self._tasks = {form["external_task_id"]: form for form in _recorded(self.root, self._database)}
             # A rehearsal has the same ids as the real thing, and every output of a task: real and first ones count.
             ordered = sorted((form for form, _ in self._sidecars), key=_less_telling, reverse=True)
             self._tasks |= {form["external_task_id"]: form for form in ordered}
@@ -152,13 +154,13 @@ def _sidecars(root: Path) -> Iterator[tuple[Mapping[str, Any], Path]]:
                 yield form, path.with_name(path.name.removesuffix(".json"))
 
 
-def _recorded(root: Path) -> Iterator[Mapping[str, Any]]:
+def _recorded(root: Path, database: str) -> Iterator[Mapping[str, Any]]:
     """Sidecars as they would be, for jobs of the manifest that are recorded as made: elements have no file."""
     from kling_pipe import api
     from kling_pipe.outputs.sidecar import sidecar_form
 
     for manifest in sorted(root.glob("*.yaml")):
-        for workspace in _workspaces(manifest):
+        for workspace in _workspaces(manifest, database):
             try:
                 loaded = api.load(manifest, workspace=workspace, publishes=True)
             except KlingPipeError:
@@ -171,12 +173,13 @@ def _recorded(root: Path) -> Iterator[Mapping[str, Any]]:
                     yield sidecar_form(job, record, record.outputs[0], made, emulated=workspace.emulated)
 
 
-def _workspaces(manifest: Path) -> Iterator[Workspace]:
+def _workspaces(manifest: Path, database: str) -> Iterator[Workspace]:
     """The real account, and the emulator's if there was a rehearsal."""
     from kling_pipe import api
 
     named = accounts_in(manifest.parent, ())
-    yield api.open_workspace(manifest, **named)
+    real = api.open_workspace(manifest, **named)
+    yield real.shared_in(database) if database else real
     if (manifest.parent / _STATE / "emulator").is_dir():
         yield api.open_workspace(manifest, emulator=True, **named)
 

@@ -83,6 +83,14 @@ account_options = _stacked(
     ),
 )
 
+store_option = click.option(
+    "--store",
+    "database",
+    default="",
+    metavar="postgresql://...",
+    help="Keep the ledger in this PostgreSQL, shared by any number of machines. [env: KLING_PIPE_STORE]",
+)
+
 place_options = _stacked(
     click.option(
         "--out",
@@ -91,13 +99,7 @@ place_options = _stacked(
         metavar="s3://BUCKET/PREFIX",
         help="Keep the results in a bucket (also gs://, az://) instead of the folder `out`. [env: KLING_PIPE_OUT]",
     ),
-    click.option(
-        "--store",
-        "database",
-        default="",
-        metavar="postgresql://...",
-        help="Keep the ledger in this PostgreSQL, shared by any number of machines. [env: KLING_PIPE_STORE]",
-    ),
+    store_option,
 )
 
 standard_option = click.option(

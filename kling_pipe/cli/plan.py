@@ -10,7 +10,7 @@ import click
 
 from kling_pipe import api
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened
-from kling_pipe.cli.options import json_option, probe_option
+from kling_pipe.cli.options import json_option, probe_option, store_option
 from kling_pipe.cli.publishing import uploads
 from kling_pipe.cli.reviewed import save
 from kling_pipe.cli.summary import write_step_summary
@@ -27,6 +27,7 @@ UNSEEN = ("KP333", "KP334")
 
 @click.command()
 @campaign_options
+@store_option
 @json_option
 @probe_option
 @click.option("--refresh", is_flag=True, help="Ask the account what it knows; without it the plan is offline.")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened, seams
-from kling_pipe.cli.options import json_option, place_options
+from kling_pipe.cli.options import json_option, place_options, store_option
 from kling_pipe.errors import UsageError
 
 
@@ -96,6 +96,7 @@ def _save_expiring(campaign: Campaign, days: float) -> None:
 @click.argument("address")
 @click.argument("task")
 @campaign_options
+@store_option
 def adopt(campaign: Campaign, address: str, task: str) -> None:
     """Bind the job at ADDRESS to TASK, which exists already: a task id, an external task id, or an element's id."""
     import asyncio

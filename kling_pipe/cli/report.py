@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
-from kling_pipe.cli.options import variables_from
+from kling_pipe.cli.options import store_option, variables_from
 
 if TYPE_CHECKING:
     from kling_pipe.manifest import Manifest
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @campaign_options
+@store_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder (or, with --single-file, file) to write.")
 @click.option("--single-file", is_flag=True, help="One file that holds all pictures and films.")
 @click.option("--compare", default="", metavar="REV", help="Show what changed since a commit or another lock file.")
@@ -72,7 +73,23 @@ def _serve(campaign: Campaign, workspace: Workspace, port: int, *, show: bool) -
 
     ledger = workspace.ledger_path
     watched = [campaign.manifest, workspace.lock_path, ledger, ledger.with_name(f"{ledger.name}-wal")]
-    served(Live(sheet, choose, watched, Posters(workspace.state / "posters")), port, ready)
+    with _watching(workspace) as also:
+        served(Live(sheet, choose, watched, Posters(workspace.state / "posters"), also), port, ready)
+
+
+@contextmanager
+def _watching(workspace: Workspace) -> Iterator[Callable[[], object]]:
+    """What is another after a change in the ledger, where that is a database."""
+    from kling_pipe.ledger import PostgresStore
+
+    if not workspace.database:
+        yield lambda: None
+        return
+    store = PostgresStore(workspace.database, workspace.account, patience=1.0)
+    try:
+        yield store.stamp
+    finally:
+        store.close()
 
 
 @contextmanager

@@ -119,6 +119,10 @@ class PostgresStore:
             return RecordIndex(self._rows(f"{query} AND project = %s", (*values, project)), decoded)
         return RecordIndex(self._rows(query, values), decoded)
 
+    def stamp(self) -> tuple[Any, ...]:
+        """Something that is another one after a record of any account was written."""
+        return self._rows("SELECT count(*), max(updated_at), sum(length(state) + length(outputs)) FROM records", ())[0]
+
     def unlocked(self) -> frozenset[str]:
         """External ids of what is saved and not yet in the lock."""
         rows = self._rows("SELECT external_task_id FROM unlocked WHERE account = %s", (self.account,))

@@ -1,0 +1,81 @@
+"""A campaign that workers carried out, seen from a machine that has its manifest and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from program import call
+from stage import HEAD
+
+from kling_pipe.ledger import PostgresStore
+
+pytestmark = pytest.mark.needs("postgres")
+PAIR = HEAD + "images:\n  kite: { prompt: a red kite }\n  rope: { prompt: a long rope }\n"
+
+
+@pytest.fixture
+def anywhere(picture, postgres, tmp_path):
+    """Calls verbs in an empty folder with the manifest, with the store of a campaign of which one job failed."""
+    url = postgres.database()
+    rule = {"fault": "task_failure", "message": "the service is busy", "times": 1}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in picture.environ.items():
+            patch.setenv(name, value)
+        picture.write(PAIR)
+        assert call("run", "-y", "-q", "--detach", "--store", url, folder=picture.root).code == 75
+        picture.faults(rule)
+        machine = picture.elsewhere(tmp_path / "machine")
+        assert call("worker", "--drain", "--store", url, folder=machine.root).code == 0
+        third = picture.elsewhere(tmp_path / "third")
+
+        def verb(*words: str):
+            return call(*words, "--store", url, folder=third.root)
+
+        yield verb, third.root, url
+
+
+def test_every_verb_that_looks_sees_what_the_workers_did(anywhere) -> None:
+    """States, costs, the sheet, and where a task came from."""
+    verb, root, _ = anywhere
+    states = {one["address"]: one["state"] for one in json.loads(verb("status", "--json").out)["jobs"]}
+    assert sorted(states.values()) == ["failed", "made"]
+    (made,) = [address for address, state in states.items() if state == "made"]
+
+    done = verb("report", "--single-file")
+    assert done.code == 0, done
+    page = (root / "out" / "contact-sheet.html").read_text(encoding="utf-8")
+    assert "the service is busy" in page
+
+    charged = json.loads(verb("cost", "--json").out)
+    assert "charged" in json.dumps(charged)
+    assert "task" in verb("explain", made).out
+    assert call("explain", made, folder=root).code == 64
+    plan = verb("plan")
+    assert "1 blocked" in plan.out, plan
+
+
+def test_what_failed_is_tried_again_and_waited_for(anywhere, picture) -> None:
+    """`retry` makes a second attempt, of that job alone; then there is nothing to wait for or to cancel."""
+    verb, _, _ = anywhere
+    done = verb("retry", "-y", "-q")
+    assert (done.code, done.out.split(",")[0]) == (0, "1 made"), done
+    assert sorted(picture.ledger()["creates"].values()) == [1, 1, 1]
+    assert verb("wait", "-q").code == 0
+    assert verb("cancel").out == "0 steps are cancelled\n"
+    assert verb("run", "-y", "-q").out.startswith("0 made, 2 reused")
+
+
+def test_a_page_that_is_served_notices_what_happens_in_the_database(anywhere) -> None:
+    """Its stamp is another one as soon as a record changes, and stays while nothing does."""
+    _, _, url = anywhere
+    store = PostgresStore(url, "me")
+    before = store.stamp()
+    assert store.stamp() == before
+    other = PostgresStore(url, "somebody")
+    from test_ledger_transfer import RECORD
+
+    other.put(RECORD)
+    assert store.stamp() != before
+    store.close()
+    other.close()
