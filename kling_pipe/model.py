@@ -212,7 +212,8 @@ class Plan:
     """Every job with an action and the reasons for it, in an order that respects every dependency.
 
     `others` are jobs outside of the selection that are made: steps may use them, nothing is done to them. `silent` are
-    the errors of accounts that could not be asked, which keeps what they may have from being made.
+    the errors of accounts that could not be asked, which keeps what they may have from being made. `accounts` are the
+    names of the accounts by id, where the settings name any.
     """
 
     project: str
@@ -220,3 +221,4 @@ class Plan:
     warnings: tuple[Problem, ...] = ()
     others: tuple[Step, ...] = ()
     silent: tuple[Exception, ...] = ()
+    accounts: Mapping[str, str] = field(default_factory=dict)

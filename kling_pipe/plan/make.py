@@ -53,9 +53,13 @@ def make_plan(
     steps = tuple(step for address, step in planner.steps.items() if address in chosen)
     others = tuple(step for address, step in planner.steps.items() if address not in chosen)
     project = jobs[0].project if jobs else ""
-    blocked = any(step.action == "blocked" for step in steps)
-    silent = tuple(snapshot.silent.values()) if isinstance(snapshot, Together) and blocked else ()
-    return Plan(project, steps, (*_same_key_elsewhere(jobs), *planner.warnings), others, silent)
+    silent: tuple[Exception, ...] = ()
+    accounts: dict[str, str] = {}
+    if isinstance(snapshot, Together):
+        blocked = any(step.action == "blocked" for step in steps)
+        silent = tuple(snapshot.silent.values()) if blocked else ()
+        accounts = {place.account: place.name for place in snapshot.places.all}
+    return Plan(project, steps, (*_same_key_elsewhere(jobs), *planner.warnings), others, silent, accounts)
 
 
 @dataclass(slots=True)

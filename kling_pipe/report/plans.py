@@ -69,17 +69,25 @@ def plan_text(plan: Plan, *, why: bool = False, emulated: bool = False, everythi
     width = max((cells(step.job.address) for step in shown), default=0)
     lines = [f"Plan for {plan.project}{' on the emulator' if emulated else ''}: {_counted(plan.steps)}"]
     for step in shown:
-        lines += _step(step, min(width, 60), why)
+        lines += _step(step, min(width, 60), why, plan.accounts)
     return "\n".join([*lines, total_text(plan.steps)])
 
 
-def _step(step: Step, width: int, why: bool) -> list[str]:
+def _where(step: Step, accounts: Mapping[str, str]) -> str:
+    """The account that a step is for, when there are several."""
+    if len(accounts) < 2 or step.shared_with or step.action in ("blocked", "lost"):
+        return ""
+    return f"  in {accounts.get(step.account, 'another account')}" if step.account else "  where a slot is free"
+
+
+def _step(step: Step, width: int, why: bool, accounts: Mapping[str, str]) -> list[str]:
     sign, colour = _SIGNS[step.action]
     head = click.style(f"  {sign} {step.action:<8}", fg=colour)
     cost = f"  {cost_text(step.cost)}" if step.action in _SPENDS and not step.shared_with else ""
     shared = f"  same request as {step.shared_with}: one task for both" if step.shared_with else ""
-    lines = [f"{head} {padded(step.job.address, width)}{cost}{shared}".rstrip()]
-    if why or step.action in ("blocked", "lost"):
+    lines = [f"{head} {padded(step.job.address, width)}{cost}{shared}{_where(step, accounts)}".rstrip()]
+    made_again = step.action in _SPENDS and "!" in step.job.address
+    if why or made_again or step.action in ("blocked", "lost"):
         lines += [f"             {reason}" for reason in step.reasons]
     return lines
 
@@ -126,6 +134,7 @@ def plan_form(plan: Plan, uploads: Sequence[Mapping[str, Any]] = ()) -> dict[str
             "needs": list(step.job.needs),
             "reasons": list(step.reasons),
             "shared_with": step.shared_with or None,
+            **({"account": plan.accounts.get(step.account)} if plan.accounts else {}),
         }
         for step in plan.steps
     ]
