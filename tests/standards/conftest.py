@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def is_sound(name: str, body: Body) -> bool:
     return not [one for one in check(catalog.load(name), body, strict=True) if one.level == "error"]
 
 
+@cache
 def bodies() -> dict[str, tuple[str, Body]]:
     """Operation and body of every sound request at hand, by where it is from."""
     found: dict[str, tuple[str, Body]] = {}
