@@ -117,6 +117,7 @@ def open_workspace(
     base_url: str = "",
     emulator_options: Mapping[str, Any] | None = None,
     accounts: Sequence[AccountSpec] = (),
+    left_out: Sequence[AccountSpec] = (),
     spread: str = "",
 ) -> Workspace:
     """Where a manifest's campaign lives: folder, ledger, lock, outputs, and the account it talks to.
@@ -124,7 +125,7 @@ def open_workspace(
     `emulator` chooses the embedded local Kling (with its state in `state`), whose files, ledger and lock are apart from
     the real ones. Credentials come from `environ` (the process's environment unless given). Writes nothing yet.
     `accounts` are several accounts in place of the one of the usual variables (`kling_pipe.accounts.account_specs`
-    reads them), `spread` how jobs are dealt among them.
+    reads them), `spread` how jobs are dealt among them; `left_out` are further ones, which are not talked to.
     """
     from kling_pipe.workspace import open_workspace as opened
 
@@ -139,6 +140,7 @@ def open_workspace(
         profile=chosen,
         base_url=base_url,
         accounts=accounts,
+        left_out=left_out,
         spread=spread,
     )
 

@@ -38,7 +38,8 @@ class Workspace:
     where local files are published that Kling takes by link.
 
     Where `kling-pipe.toml` names accounts, `name` is this one's, `limits` are its slots per pack type, and `siblings`
-    is the same campaign in each of the other accounts; `spread` says how jobs are dealt among them.
+    is the same campaign in each of the other accounts; `spread` says how jobs are dealt among them. `left_out` are
+    those that this command may not talk to; what is known here of what they made counts all the same.
     `standard` is the form of requests where there is a choice.
     """
 
@@ -60,6 +61,7 @@ class Workspace:
     limits: Mapping[str, int] = field(default_factory=dict)
     refusal: CredentialsError | None = None
     siblings: tuple[Workspace, ...] = ()
+    left_out: tuple[Workspace, ...] = ()
     spread: str = ""
     standard: str = FIRST
 
@@ -179,21 +181,37 @@ class Workspace:
     def _everywhere(self, **changes: Any) -> Workspace:
         """With something changed for every account."""
         others = tuple(replace(one, **changes) for one in self.siblings)
-        return replace(self, siblings=others, **changes)
+        left_out = tuple(replace(one, **changes) for one in self.left_out)
+        return replace(self, siblings=others, left_out=left_out, **changes)
 
     def snapshot(self, lock: Lock | None = None, store: Store | None = None) -> Snapshot:
         """What is known here, without asking Kling, of all accounts. A ledger is read only if there is one."""
         if self.name:
             lock = self.read_lock() if lock is None else lock
-            return Together.of([one._alone(lock, store) for one in self.each], self.places)
+            known = (*self.each, *self._others(lock))
+            return Together.of([one._alone(lock, store) for one in known], self._places(known))
         return self._alone(lock, store)
+
+    def _others(self, lock: Lock) -> tuple[Workspace, ...]:
+        """The accounts that are left out, and those whose id only the lock knows: their credentials are not here."""
+        found = tuple(one for one in self.left_out if one.account)
+        nameless = [one for one in (*self.each, *self.left_out) if not one.account]
+        if not nameless:
+            return found
+        known = {one.account for one in (*self.each, *found)}
+        strangers = sorted({str(block["account"]) for block in lock.blocks.values()} - known)
+        return (*found, *(replace(nameless[0], account=one) for one in strangers))
 
     @property
     def places(self) -> Places:
         """The accounts as a plan deals jobs among them."""
+        return self._places(self.each)
+
+    def _places(self, known: Sequence[Workspace]) -> Places:
         # A ledger that all machines share keeps them apart; else only the job's id does.
         spread = self.spread or (FREE if self.database else STEADY)
-        return Places(tuple(Place(one.name, one.account, one.limits) for one in self.each), spread)
+        every = tuple(Place(one.name, one.account, one.limits) for one in known)
+        return Places(every[: len(self.each)], spread, every[len(self.each) :])
 
     def _alone(self, lock: Lock | None, store: Store | None) -> Snapshot:
         """What is known of this account."""
@@ -248,11 +266,12 @@ def open_workspace(
     profile: str = "",
     base_url: str = "",
     accounts: Sequence[AccountSpec] = (),
+    left_out: Sequence[AccountSpec] = (),
     spread: str = "",
 ) -> Workspace:
     """The workspace of the manifest in `root`. Needs no network and no credentials; writes only an emulator's keys.
 
-    With `accounts` it is that of the first, with the others as its siblings.
+    With `accounts` it is that of the first, with the others as its siblings, and beside those that are left out.
 
     With `emulator` everything but the manifest is apart: ledger and lock in `.kling-pipe/emulator/`, files in
     `out-emulator/`; the local Kling keeps its own state in `emulator_state`. Raises CredentialsError for half a pair.
@@ -267,8 +286,10 @@ def open_workspace(
             profile=profile,
             base_url=base_url,
         )
-        first, *others = (replace(_in_account(plain, spec, environ), spread=spread) for spec in accounts)
-        return replace(first, siblings=tuple(others))
+        every = [replace(_in_account(plain, spec, environ), spread=spread) for spec in (*accounts, *left_out)]
+        _must_differ(every)
+        count = len(accounts)
+        return replace(every[0], siblings=tuple(every[1:count]), left_out=tuple(every[count:]))
     root = root.resolve()
     suffix = f"/{profile}" if profile else ""
     if emulator:
@@ -303,6 +324,18 @@ def open_workspace(
         profile=profile,
     )
     return workspace if found else replace(workspace, account=_only_account(workspace.lock_path))
+
+
+def _must_differ(workspaces: Sequence[Workspace]) -> None:
+    """Raises UsageError for two names of one account: it would be asked twice, and given twice the slots."""
+    names: dict[str, str] = {}
+    for one in workspaces:
+        other = names.setdefault(one.account or one.name, one.name)
+        if other != one.name:
+            raise UsageError(
+                f"the accounts `{other}` and `{one.name}` are one and the same",
+                hint="Their credentials are equal: name another environment variable, or remove one of the two.",
+            )
 
 
 def _in_account(plain: Workspace, spec: AccountSpec, environ: Mapping[str, str]) -> Workspace:

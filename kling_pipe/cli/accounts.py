@@ -27,7 +27,8 @@ def accounts_of(settings: Mapping[str, Any], names: Sequence[str]) -> dict[str, 
             f"there is no account `{wanted[0]}`: kling-pipe.toml names none",
             hint=f"Write [accounts.{wanted[0]}] there, or leave --account out.",
         )
-    found: dict[str, Any] = {"accounts": account_specs(table, wanted)}
+    chosen, every = account_specs(table, wanted), account_specs(table)
+    found: dict[str, Any] = {"accounts": chosen, "left_out": tuple(one for one in every if one not in chosen)}
     if spread := settings.get("spread"):
         found["spread"] = checked_spread(spread)
     return found

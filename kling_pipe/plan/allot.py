@@ -116,19 +116,23 @@ class _Allotter:
         if job.account:
             return self._pinned(job)
         ties = self.ties[job.address]
-        leaders = [bond for bond in ties if bond.address]
+        leaders = [bond for bond in ties if bond.address and self._is_open(self.found.where[bond.address])]
         if leaders:
             # What cannot be made again for nothing leads; then the first.
             leader = next((one for one in leaders if not is_free(self.jobs[one.address])), leaders[0])
             self.found.follows[job.address] = leader.address
             return self.found.where[leader.address]
-        if ties:
+        if by_hand := [bond for bond in ties if not bond.address]:
             self.found.refusals[job.address] = (
-                f"`{ties[0].at}` is an id written by hand, which lives in one account: say in which with `account:`"
+                f"`{by_hand[0].at}` is an id written by hand, which lives in one account: say in which with `account:`"
             )
         if wanted := self.pins.get(job.address):
             return min(wanted)
         return self._home(job)
+
+    def _is_open(self, account: str) -> bool:
+        """Whether a job may follow something that is there; "" is wherever that will be."""
+        return not account or self.snapshot.places.takes(account)
 
     def _pinned(self, job: Job) -> str:
         place = self.snapshot.places.named(job.account)
@@ -137,6 +141,8 @@ class _Allotter:
         names = [one.name for one in self.snapshot.places.all]
         near = nearest(job.account, names)
         known = f"did you mean `{near}`?" if near else f"there are {', '.join(names)} here"
+        if any(one.name == job.account for one in self.snapshot.places.left_out):
+            known = "this command leaves it out"
         self.found.refusals[job.address] = f"it asks for the account `{job.account}`: {known}"
         return ""
 

@@ -58,7 +58,8 @@ def make_plan(
     if isinstance(snapshot, Together):
         blocked = any(step.action == "blocked" for step in steps)
         silent = tuple(snapshot.silent.values()) if blocked else ()
-        accounts = {place.account: place.name for place in snapshot.places.all}
+        places = snapshot.places
+        accounts = {place.account: place.name for place in (*places.all, *places.left_out)}
     return Plan(project, steps, (*_same_key_elsewhere(jobs), *planner.warnings), others, silent, accounts)
 
 
@@ -107,6 +108,12 @@ class _Planner:
         account = self._copied_to(job)
         return self.snapshot.within(account) if account and isinstance(self.snapshot, Together) else self.snapshot
 
+    def _unreachable(self, record: Record) -> str:
+        """Why nothing can be fetched or waited for where a task is: an account that is left out."""
+        if not isinstance(self.snapshot, Together) or self.snapshot.places.takes(record.account):
+            return ""
+        return f"it is in the account `{self.snapshot.account_name(record.account)}`, which this command leaves out"
+
     def _of_record(self, job: Job) -> Step:
         maker = self.makers.get((job.identity, self._copied_to(job)))
         if maker and self.steps[maker].action in ("create", "retry", "resume"):
@@ -134,6 +141,8 @@ class _Planner:
         return replace(step, reasons=("frozen: the recorded result is used whatever changed", *step.reasons))
 
     def _resume(self, job: Job, record: Record) -> Step:
+        if unreachable := self._unreachable(record):
+            return self._step(job, "blocked", record.attempt, (unreachable,), record)
         if record.state == "intent":
             reason = "it was about to be sent when the last run ended: it will be looked up first"
             if blocked := self._blocked_by(job):
@@ -167,6 +176,8 @@ class _Planner:
             return self._step(job, action, record.attempt, reasons or ("made, and nothing changed",), record)
         if all(self.snapshot.kept(output.sha256, output.size) for output, _ in missing):
             reason = f"`{missing[0][1]}` is missing; the saved object gets its name again"
+        elif unreachable := self._unreachable(record):
+            return self._step(job, "blocked", record.attempt, (unreachable,), record)
         elif self._is_lost(record):
             return self._lost(job, record)
         else:

@@ -31,10 +31,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """All accounts of a campaign, in the order of the settings."""
+    """All accounts of a campaign, in the order of the settings, and those that are left out this time."""
 
     all: tuple[Place, ...] = ()
     spread: str = STEADY
+    left_out: tuple[Place, ...] = ()
 
     def named(self, name: str) -> Place | None:
         """The account of a name."""
@@ -42,7 +43,11 @@ class Places:
 
     def of(self, account: str) -> Place | None:
         """The account of an id."""
-        return next((place for place in self.all if place.account == account), None)
+        return next((place for place in (*self.all, *self.left_out) if place.account == account), None)
+
+    def takes(self, account: str) -> bool:
+        """Whether something may be sent to an account, or fetched from it."""
+        return any(place.account == account for place in self.all)
 
     def home(self, name: str, pack: str) -> Place:
         """Where the task of this external id (of its first attempt) lives, on every machine."""

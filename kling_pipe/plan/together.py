@@ -38,7 +38,7 @@ class Together(Snapshot):
         together = {
             "unlocked": frozenset().union(*(part.unlocked for part in parts)),
             "account_records": found,
-            "looked_up": frozenset.intersection(*(part.looked_up for part in parts)),
+            "looked_up": frozenset.intersection(*(part.looked_up for part in parts if places.takes(part.account))),
             "deleted_elements": frozenset().union(*(part.deleted_elements for part in parts)),
         }
         return cls(**{**shared, **together}, parts=tuple(parts), places=places, silent=silent or {})

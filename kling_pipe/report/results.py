@@ -69,6 +69,8 @@ def _next(outcome: Outcome, command: Callable[..., str]) -> str:
     address, record = outcome.address, outcome.record
     if outcome.step.action == "lost":
         return f"pay for it once more with `{command('run', '--replace', address)}`, or bring the file back"
+    if outcome.step.action == "blocked" and "the account `" in outcome.message:
+        return "see to that account, or say with `account:` and --account which one is meant"
     if outcome.message.startswith("it needs"):
         return "see the job that it needs"
     if record is not None and record.failure == "moderation":
