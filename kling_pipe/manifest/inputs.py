@@ -66,15 +66,22 @@ def check_inputs(jobs: Iterable[Job], found: Mapping[str, Draft], drafter: Draft
     """
     every = list(uses(jobs))
     report = _Report(found, drafter)
-    known: dict[str, Facts] = {}
-    for use in every:
-        if isinstance(use.value, FileRef) and (facts := eyes.file(use.value, use.kind)) and not facts.fault:
-            known[use.value.sha256] = facts
-            report.length(use, facts)
-    known |= _linked(every, report, eyes) if eyes.links else {}
+    known = _local(every, report, eyes) | (_linked(every, report, eyes) if eyes.links else {})
     for use in every:
         report.beside(use, known)
     return {mark: of_file(facts) for mark, facts in known.items()}
+
+
+def _local(every: Sequence[Use], report: _Report, eyes: Eyes) -> dict[str, Facts]:
+    seen: dict[tuple[str, str], Facts | None] = {}
+    for use in every:
+        if isinstance(use.value, FileRef):
+            mark = (use.value.sha256, use.kind)
+            if mark not in seen:
+                seen[mark] = eyes.file(use.value, use.kind)
+            if use.kind != "image" and (facts := seen[mark]) and not facts.fault:
+                report.length(use, facts)
+    return {sha256: facts for (sha256, _), facts in seen.items() if facts and not facts.fault}
 
 
 def _mark(value: Any) -> str:
