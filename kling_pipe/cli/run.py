@@ -331,7 +331,12 @@ def _report(result: Result, found: Plan, workspace: Workspace, junit: Path | Non
 
         emulated = workspace.emulated
         text = run_markdown(
-            result.outcomes, project=found.project, units=result.units, usd=result.usd, emulated=emulated
+            result.outcomes,
+            project=found.project,
+            units=result.units,
+            usd=result.usd,
+            emulated=emulated,
+            accounts=result.accounts,
         )
         write_step_summary(text, os.environ)
 

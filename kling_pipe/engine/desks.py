@@ -11,6 +11,7 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from kling_pipe.catalog import Operation, quota
 from kling_pipe.catalog import load as operation_named
@@ -275,20 +276,21 @@ class Desks:
         )
         return told_or_waited_for(blank, operation, answer.task, desk.context.clock())
 
-    def form(self) -> dict[str, dict[str, object]]:
-        """What each account did, by name; empty where there is but one."""
+    def form(self, counters: Mapping[str, Any]) -> dict[str, dict[str, object]]:
+        """What each account did, by name; empty where the settings name none. `counters` are those of the meter."""
         if len(self.all) == 1 and not self.first.name:
             return {}
-        return {desk.name: _form(desk) for desk in self.all}
+        return {desk.name: _form(desk, counters["slots"]) for desk in self.all}
 
 
-def _form(desk: Desk) -> dict[str, object]:
-    stop = desk.context.stops.first()
+def _form(desk: Desk, slots: Mapping[str, Any]) -> dict[str, object]:
+    stop, mine = desk.context.stops.first(), desk.shown("")
     return {
         "account": desk.account,
         "made": desk.made,
         "units": {pack: round(number, 6) for pack, number in desk.units.items()},
         "left": dict(desk.left),
+        "slots": {pool.removeprefix(mine): used for pool, used in slots.items() if pool.startswith(mine)},
         "stopped": stop.message if stop else "",
     }
 

@@ -373,7 +373,7 @@ class LocalRunner:
         units = {pack: round(number, 6) for pack, number in self.units.items()}
         limits = {desk.shown(one): n for desk in self.desks.all for one, n in desk.context.slots.limits().items()}
         counters = self.context.meter.form(limits)
-        accounts = self.desks.form()
+        accounts = self.desks.form(counters)
         return Result(outcomes, units, kind, self.error, counters, accounts)  # type: ignore[arg-type]  # narrowed above
 
     def _unfinished(self, step: Step) -> Outcome:

@@ -11,6 +11,7 @@ from kling_pipe.report.sheet.sums import Sum
 from kling_pipe.report.sheet.values import Card, Sheet
 
 FORMAT_VERSION = "1.0"
+_ACCOUNT = "account"
 _DIFFERENCE = 0.005
 """Units are told to two places; what differs by less is the same."""
 
@@ -34,8 +35,9 @@ class Surprise:
 
 
 def cuts(sheet: Sheet) -> list[str]:
-    """What a campaign can be cut by: `kind`, `model`, `tag`, and its matrix axes."""
-    return ["kind", "model", "tag", *dict.fromkeys(axis for card in sheet.cards for axis in card.cell)]
+    """What a campaign can be cut by: `kind`, `model`, `tag`, `account` where there are several, its matrix axes."""
+    accounts = [_ACCOUNT] if any(take.account for take in sheet.takes) else []
+    return ["kind", "model", "tag", *accounts, *dict.fromkeys(axis for card in sheet.cards for axis in card.cell)]
 
 
 def rows(sheet: Sheet, by: str) -> list[Row]:
@@ -44,7 +46,8 @@ def rows(sheet: Sheet, by: str) -> list[Row]:
     for card in sheet.cards:
         for group in _GROUPS[by](card) if by in _GROUPS else [card.cell.get(by, "")]:
             for take in card.takes:
-                found.setdefault((group or "(none)", take.estimated.pack or ""), Sum()).add(take)
+                name = take.account if by == _ACCOUNT else group
+                found.setdefault((name or "(none)", take.estimated.pack or ""), Sum()).add(take)
     return [Row(group, pack, one) for (group, pack), one in found.items()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from kling_pipe.model import Plan, Problem, Record, Step
 from kling_pipe.report.ended import Ended
@@ -63,7 +64,13 @@ def plan_markdown(plan: Plan, *, emulated: bool = False, problems: Sequence[Prob
 
 
 def run_markdown(
-    outcomes: Sequence[Ended], *, project: str, units: Mapping[str, float], usd: float, emulated: bool = False
+    outcomes: Sequence[Ended],
+    *,
+    project: str,
+    units: Mapping[str, float],
+    usd: float,
+    emulated: bool = False,
+    accounts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """What a run came to: what failed first, then what waits, what was made, and what was there already."""
     by_ending = {
@@ -79,6 +86,7 @@ def run_markdown(
         "",
         *_remarks(emulated, False),
     ]
+    lines += _accounts(accounts or {})
     for ending in ("failed", "waiting"):
         told = [(code(one.address), escaped(one.message)) for one in by_ending[ending]]
         lines += _table((ending.capitalize(), "Reason"), told, ":--- | :---")
@@ -90,6 +98,21 @@ def run_markdown(
         inner = _table(("Job",), [(code(one.address),) for one in by_ending["reused"]], ":---")
         lines += _folded(f"{len(by_ending['reused'])} reused", inner)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _accounts(accounts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A row an account: what it made and charged, how well its slots were used, and why it stopped."""
+    rows = [
+        (
+            code(name),
+            str(form["made"]),
+            ", ".join(f"{amount(number)} {pack}" for pack, number in form["units"].items()),
+            ", ".join(f"{pool} {one['used']:.0%} of {one['limit']}" for pool, one in form["slots"].items()),
+            escaped(form["stopped"]),
+        )
+        for name, form in accounts.items()
+    ]
+    return _table(("Account", "Made", "Units", "Slots used", "Stopped"), rows, ":--- | ---: | ---: | :--- | :---")
 
 
 def code(text: str) -> str:

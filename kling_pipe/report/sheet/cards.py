@@ -201,6 +201,7 @@ def _of_take(take: Take, *, several: bool) -> list[tuple[str, str | Markup]]:
         ("charged", charged),
         ("at Kling", f"{seconds:.0f} s" if seconds else ""),
         ("attempt", str(take.attempt) if take.attempt > 1 else ""),
+        ("account", take.account),
         ("task", el("code", take.task_id) if take.task_id else ""),
         ("external id", el("code", take.external_task_id)),
         ("element", el("code", " ".join(map(str, take.element_ids))) if take.element_ids else ""),

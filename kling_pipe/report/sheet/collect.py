@@ -42,7 +42,7 @@ class Sources:
 
 def collected(plan: Plan, sources: Sources) -> tuple[Card, ...]:
     """The cards of every step of the plan, the films first, each recipe's cells together."""
-    desk = _Desk({step.job.address: step for step in (*plan.steps, *plan.others)}, sources)
+    desk = _Desk({step.job.address: step for step in (*plan.steps, *plan.others)}, sources, plan.accounts)
     groups: dict[str, list[Step]] = {}
     for step in plan.steps:
         groups.setdefault(step.job.base, []).append(step)
@@ -55,6 +55,7 @@ def collected(plan: Plan, sources: Sources) -> tuple[Card, ...]:
 class _Desk:
     steps: Mapping[str, Step]
     sources: Sources
+    accounts: Mapping[str, str]
 
     def card(self, steps: Sequence[Step]) -> Card:
         job = steps[0].job
@@ -101,6 +102,7 @@ class _Desk:
             created_at=record.created_at,
             updated_at=timed.updated_at if timed and record.state in ("succeed", "failed") else 0,
             element_ids=tuple(one.element_id for one in record.outputs if one.element_id is not None),
+            account=self.accounts.get(record.account, ""),
         )
 
     def look(self, reference: OutputRef) -> Picture | None:

@@ -45,7 +45,8 @@ class Shot:
 class Take:
     """One wanted result. Times are Kling's in ms, 0 when unknown; `charged` is None as long as nothing is known.
 
-    `reasons` say why it is in its state, the newest thing first. `ready_at` is when its last input was there.
+    `reasons` say why it is in its state, the newest thing first. `ready_at` is when its last input was there. `account`
+    is the name of the account that made it, where there are several.
     """
 
     address: str
@@ -63,6 +64,7 @@ class Take:
     ready_at: int = 0
     slots: int = 1
     element_ids: tuple[int, ...] = ()
+    account: str = ""
 
 
 @dataclass(frozen=True)
