@@ -18,6 +18,7 @@ from kling_pipe.standards import FIRST
 
 if TYPE_CHECKING:
     from kling_pipe.accounts import AccountSpec
+    from kling_pipe.cost import Prices
     from kling_pipe.engine import OnEvent, Result, Seams, Settings
     from kling_pipe.manifest.files import Files
     from kling_pipe.plan import Snapshot
@@ -155,13 +156,15 @@ def plan(
     exclude: Iterable[str] = (),
     replace: Iterable[str] = (),
     retry: Iterable[str] = (),
+    prices: Prices | None = None,
     seams: Seams | None = None,
 ) -> Plan:
     """What a run would do, as a value.
 
     With `refresh` the account is asked about what lock and ledger do not know (`everything`: about each job); without,
     nothing is sent at all. `select` and `exclude` are selectors, `replace` and `retry` choose jobs for a new attempt.
-    Raises CredentialsError and Unreachable (with `refresh`), UsageError, LocalStateError.
+    `prices` stand in for the table that is shipped (`kling_pipe.cost.prices().corrected(...)`). Raises CredentialsError
+    and Unreachable (with `refresh`), UsageError, LocalStateError.
     """
     from kling_pipe.plan import make_plan
     from kling_pipe.select import chosen
@@ -186,6 +189,7 @@ def plan(
                 retry_addresses=retried,
                 selection=selection,
                 known=manifest.known,
+                prices=prices,
             )
             made[:] = [(known, found)]
         return made[-1][1]

@@ -22,9 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LADDER = (
     ("model", "nearest", "pointers", "slug", "hole", "unsigned", "parts"),
     ("errors", "effects", "conditions", "bodies", "keys", "film"),
-    ("graph", "schedule", "ledger", "lock", "outputs", "auth"),
+    ("graph", "ledger", "lock", "outputs", "auth"),
     ("media", "catalog", "posters", "provenance", "shard", "accounts"),
-    ("source", "prompts", "select"),
+    ("source", "prompts", "select", "simulation"),
     ("report", "format"),
     ("check", "cost", "made"),
     ("standards",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.schedule import Load, makespan
+from benchmarks.schedule import Load, makespan
 
 
 def test_slots_queue_and_needs_wait():

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from kling_pipe.cli.accounts import EVERY
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened, workspace_of
 from kling_pipe.cli.options import json_option, store_option
-from kling_pipe.errors import ManifestInvalid, UsageError
-
-if TYPE_CHECKING:
-    from kling_pipe.cost import Prices
+from kling_pipe.cli.prices import price_option, prices_of
+from kling_pipe.errors import UsageError
 
 _ACCOUNT = re.compile(r"[a-z][a-z0-9_-]*")
-_ROW = ("operations", "pack", "per", "units")
 
 
 class _Cost(click.Command):
@@ -26,7 +22,7 @@ class _Cost(click.Command):
         followed = [*args[1:], ""]
         told = [
             f"--account={EVERY}" if arg == "--account" and not _ACCOUNT.fullmatch(after) else arg
-            for arg, after in zip(args, followed, strict=True)
+            for arg, after in zip(args, followed, strict=False)
         ]
         return super().parse_args(ctx, told)
 
@@ -35,14 +31,9 @@ class _Cost(click.Command):
 @campaign_options
 @store_option
 @click.option("--by", default="kind", metavar="WHAT", help="kind, model, tag, or an axis of a matrix.")
-@click.option(
-    "--price",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="YAML or JSON that corrects the price table: `date`, `unit_usd`, and `rows` as in schemas/pricing.json.",
-)
+@price_option
 @json_option
-def cost(campaign: Campaign, by: str, file: Path | None, as_json: bool) -> None:
+def cost(campaign: Campaign, by: str, price: Path | None, as_json: bool) -> None:
     """Show what the campaign costs: units estimated and charged, by pack. Offline; what is unknown is called so.
 
     With --account, and a name or none: what is left in the packs of that account, or of all. Asks Kling.
@@ -55,33 +46,15 @@ def cost(campaign: Campaign, by: str, file: Path | None, as_json: bool) -> None:
     from kling_pipe.report.costs import costs_json, costs_text, cuts
 
     manifest, workspace = opened(campaign)
-    sheet = sheet_of(manifest, workspace, select=campaign.select, exclude=campaign.exclude, by=_prices(file))
+    sheet = sheet_of(
+        manifest, workspace, select=campaign.select, exclude=campaign.exclude, by=prices_of(campaign, price)
+    )
     known = cuts(sheet)
     if by not in known:
         near = nearest(by, known)
         hint = f"did you mean `{near}`?" if near else f"there are {', '.join(known)}"
         raise UsageError(f"`--by {by}`: the campaign has no such axis", hint=hint)
     click.echo(costs_json(sheet, by) if as_json else costs_text(sheet, by))
-
-
-def _prices(file: Path | None) -> Prices | None:
-    """The table with a file's corrections; None without one."""
-    if file is None:
-        return None
-    from kling_pipe.cost import prices
-    from kling_pipe.source import read_document
-
-    document = read_document(file, str(file))
-    if document.problems:
-        raise ManifestInvalid(document.problems)
-    data = document.data
-    if not isinstance(data, dict) or set(data) - {"date", "source", "unit_usd", "rows"}:
-        raise UsageError(f"`{file}` is no price table", hint="It may say date, source, unit_usd and rows.")
-    for number, row in enumerate(data.get("rows") or (), start=1):
-        if lacking := [word for word in _ROW if not isinstance(row, dict) or word not in row]:
-            hint = "A row says operations, pack, per and units, as those of `schemas/pricing.json` do."
-            raise UsageError(f"`{file}`: row {number} has no `{lacking[0]}`", hint=hint)
-    return prices().corrected({"date": file.name, **{name: value for name, value in data.items() if value}})
 
 
 def _account(campaign: Campaign, *, as_json: bool) -> str:

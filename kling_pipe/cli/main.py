@@ -17,6 +17,7 @@ VERBS = {
     "render": ("manifest", "Print the compiled API requests; offline."),
     "graph": ("manifest", "Print the dependencies as mermaid or dot."),
     "plan": ("plan", "Show what a run would do, and what it would cost; offline unless --refresh."),
+    "simulate": ("simulate", "Run the plan on paper: time, slots, units and money; offline."),
     "run": ("run", "Make what is missing, wait, and save the files."),
     "wait": ("run", "Wait for tasks that are under way; create nothing."),
     "worker": ("fleet", "Carry out what `run --store ... --detach` queued, on any number of machines."),

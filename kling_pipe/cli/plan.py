@@ -11,11 +11,13 @@ import click
 from kling_pipe import api
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened
 from kling_pipe.cli.options import json_option, probe_option, store_option
+from kling_pipe.cli.prices import price_option, prices_of
 from kling_pipe.cli.publishing import uploads
 from kling_pipe.cli.reviewed import save
 from kling_pipe.cli.summary import write_step_summary
 
 if TYPE_CHECKING:
+    from kling_pipe.engine.forecast import Forecast
     from kling_pipe.manifest import Manifest
     from kling_pipe.model import Plan, Problem
     from kling_pipe.workspace import Workspace
@@ -40,6 +42,7 @@ UNSEEN = ("KP333", "KP334")
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan: `run FILE` runs just that."
 )
 @click.option("--allow-unknown-cost", is_flag=True, help="A price that is not known is no problem.")
+@price_option
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", help="How the plan is printed."
 )
@@ -71,6 +74,7 @@ def _made(campaign: Campaign, manifest: Manifest, workspace: Workspace, flags: d
         replace=flags["replace"],
         select=campaign.select,
         exclude=campaign.exclude,
+        prices=prices_of(campaign, flags["price"]),
     )
 
 
@@ -87,7 +91,9 @@ def _show(
     if shown and form != "markdown":
         click.echo(problems_text(shown), err=True)
     if form == "json":
-        click.echo(plan_json(found, uploads_form(*uploads(found, workspace))))
+        foreseen = _foreseen(found, manifest, workspace)
+        time = {"seconds": round(foreseen.seconds, 1), "learned": foreseen.learned}
+        click.echo(plan_json(found, uploads_form(*uploads(found, workspace)), time))
     elif form == "markdown":
         click.echo(markdown)
     else:
@@ -101,13 +107,18 @@ def _show(
     write_step_summary(markdown, os.environ)
 
 
-def _duration(found: Plan, manifest: Manifest, workspace: Workspace) -> str:
-    """How long a run will take, by what was learned; of an emulator, whose pace anybody may set, only from that."""
+def _foreseen(found: Plan, manifest: Manifest, workspace: Workspace) -> Forecast:
     from kling_pipe.engine import Settings
     from kling_pipe.engine.forecast import forecast, lessons
+
+    return forecast(found, lessons(workspace), Settings(limits=manifest.limits))
+
+
+def _duration(found: Plan, manifest: Manifest, workspace: Workspace) -> str:
+    """How long a run will take, by what was learned; of an emulator, whose pace anybody may set, only from that."""
     from kling_pipe.report.plans import about
 
-    foreseen = forecast(found, lessons(workspace), Settings(limits=manifest.limits))
+    foreseen = _foreseen(found, manifest, workspace)
     if not foreseen.seconds or (workspace.emulated and not foreseen.learned):
         return ""
     return (

@@ -15,6 +15,7 @@ from kling_pipe.cli.ending import command, say_rest, say_where
 from kling_pipe.cli.fleet import hand_over
 from kling_pipe.cli.logfile import Log, log_file
 from kling_pipe.cli.options import place_options, probe_option
+from kling_pipe.cli.prices import price_option, prices_of
 from kling_pipe.cli.reviewed import refuse_changes, reviewed
 from kling_pipe.cli.telemetry import telemetry
 from kling_pipe.errors import BudgetExceeded, Interrupted, UsageError
@@ -93,6 +94,7 @@ def spending_options(command: F) -> F:
                 help="Replace an amount of the manifest's budget: usd, video, image.",
             ),
             click.option("--allow-unknown-cost", is_flag=True, help="Go on although a price is not known."),
+            price_option,
             click.option("--detach", is_flag=True, help="Submit what is possible and return (exit 75)."),
             click.option("-y", "--yes", is_flag=True, help="Do not ask."),
             click.option(
@@ -179,6 +181,7 @@ def make(
     from kling_pipe import api
 
     limits = amounts(flags["budget"])
+    flags["price"] = prices_of(campaign, flags["price"])
     _settle(flags, campaign)
     saved = reviewed(campaign)
     probe = flags.get("probe", False)
@@ -193,6 +196,7 @@ def make(
         retry=retry,
         select=campaign.select,
         exclude=campaign.exclude,
+        prices=flags["price"],
         seams=seams(note=_on_request(flags)),
     )
     if saved is not None:
@@ -355,6 +359,7 @@ def _settings(manifest: Manifest, flags: dict[str, Any], budget: dict[str, Any])
         detach=flags.get("detach", False),
         budget=budget,
         allow_unknown=flags.get("allow_unknown_cost", False),
+        prices=flags.get("price"),
         callback_url=url,
         callback_listen=flags.get("callback_listen", "") or listening_at(url),
         callback_secret=os.environ.get("KLING_CALLBACK_SECRET", ""),

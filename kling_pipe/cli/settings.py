@@ -16,6 +16,7 @@ WORDS: Mapping[str, type] = {
     "base_url": str,
     "jobs": int,
     "out": str,
+    "price": str,
     "profile": str,
     "progress": str,
     "provenance": bool,

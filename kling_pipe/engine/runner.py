@@ -82,7 +82,9 @@ class LocalRunner:
         settings = self.context.settings
         for silent in self.plan.silent:
             self.error = graver(self.error, silent)  # type: ignore[arg-type]  # of the family, says the plan
-        self.spending = Spending(self.plan, settings.budget, allow_unknown=settings.allow_unknown)
+        self.spending = Spending(
+            self.plan, settings.budget, allow_unknown=settings.allow_unknown, prices=settings.prices
+        )
         for step in (*self.plan.steps, *self.plan.others):
             if step.record is not None and step.record.state == "succeed":
                 self.records[step.job.address] = step.record

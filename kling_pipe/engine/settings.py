@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kling_pipe.cost import Prices
+
 DEFAULT_SLOTS: Mapping[str, int] = {"video": 5, "image": 9}
 """Slots per pack type while nothing better is known: those of the smallest packs (pack names, 2026-09)."""
 
@@ -23,6 +25,7 @@ class Settings:
     plan costs; `allow_unknown` lets those pass whose price nobody knows. `grace` is how long an answer is waited for
     after a stop. `callback_url` is sent with every create; `callback_listen` (`host:port`) is where this run listens
     for what Kling tells it, `callback_secret` (`whsec_...`) signs it. `provenance` writes a task's ids into new files.
+    `prices` stand in for the table that is shipped, where a new attempt is held against the budget.
     `drafts` are the external ids of approved drafts, by the address of the job that is their final version.
     """
 
@@ -43,3 +46,4 @@ class Settings:
     callback_secret: str = field(default="", repr=False)
     provenance: bool = True
     drafts: Mapping[str, str] = field(default_factory=dict)
+    prices: Prices | None = None

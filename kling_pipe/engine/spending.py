@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.cost import estimate
+from kling_pipe.cost import Prices, estimate
 from kling_pipe.model import Plan, Step
 from kling_pipe.plan.budget import Totals, over, totals
 
@@ -15,7 +15,10 @@ from kling_pipe.plan.budget import Totals, over, totals
 class Spending:
     """What one run may still send. Every attempt counts in full, also one that failed and that Kling may not bill."""
 
-    def __init__(self, plan: Plan, budget: Mapping[str, Any], *, allow_unknown: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, budget: Mapping[str, Any], *, allow_unknown: bool = False, prices: Prices | None = None
+    ) -> None:
+        self._prices = prices
         self._budget = budget
         self._allow_unknown = allow_unknown
         self._spent = totals(plan)
@@ -27,7 +30,7 @@ class Spending:
             return ""
         job, address = step.job, step.job.address
         # A step that only waits for its task costs nothing in the plan.
-        cost = step.cost if step.cost.pack else estimate(operation_named(job.operation), job.request)
+        cost = step.cost if step.cost.pack else estimate(operation_named(job.operation), job.request, by=self._prices)
         if cost.usd is None and not self._allow_unknown:
             return "its price is not known, and there is a budget"
         spent = self._spent.plus(cost, address)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.contracts import NONE, Known, Makers, of_input
-from kling_pipe.cost import estimate
+from kling_pipe.cost import Prices, estimate
 from kling_pipe.graph import order
 from kling_pipe.keys import external_id
 from kling_pipe.made import Made, made
@@ -32,12 +32,13 @@ def make_plan(
     retry_addresses: Iterable[str] = (),
     selection: Iterable[str] | None = None,
     known: Known = NONE,
+    prices: Prices | None = None,
 ) -> Plan:
     """Every selected job with an action, in an order that respects every dependency.
 
     `replace_addresses` get a new attempt on purpose, with all jobs that share their key; `retry_addresses` get one if
     they failed. Jobs outside of `selection` are not touched, only used where they are made. `known` are facts about
-    files and links that go in.
+    files and links that go in. `prices` stand in for the table that is shipped.
     """
     by_address = {job.address: job for job in jobs}
     replaced = {by_address[address].identity for address in replace_addresses}
@@ -47,7 +48,7 @@ def make_plan(
         allotment = allot(jobs, snapshot, replaced)
         by_address = allotment.jobs
         chosen |= {copy for copy, users in allotment.users.items() if users & chosen}
-    planner = _Planner(by_address, snapshot, replaced, frozenset(retry_addresses), allotment, known)
+    planner = _Planner(by_address, snapshot, replaced, frozenset(retry_addresses), allotment, known, prices)
     for address in order({job.address: job.needs for job in by_address.values()}):
         planner.step(by_address[address], selected=address in chosen)
     steps = tuple(step for address, step in planner.steps.items() if address in chosen)
@@ -71,6 +72,7 @@ class _Planner:
     retried: frozenset[str]
     allotment: Allotment
     known: Known
+    prices: Prices | None
     warnings: list[Problem] = field(default_factory=list)
     steps: dict[str, Step] = field(default_factory=dict)
     makers: dict[tuple[tuple[str, str, int], str], str] = field(default_factory=dict)
@@ -269,7 +271,8 @@ class _Planner:
             yield "the account is asked before anything is sent"
 
     def _cost(self, job: Job) -> Cost:
-        return estimate(operation_named(job.operation), job.request, input_seconds=self._input_seconds(job))
+        seconds = self._input_seconds(job)
+        return estimate(operation_named(job.operation), job.request, input_seconds=seconds, by=self.prices)
 
     def _input_seconds(self, job: Job) -> float | None:
         """How long the film or sound that sets the price is: as it was made, else as its request has it."""

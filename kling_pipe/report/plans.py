@@ -119,8 +119,13 @@ def about(seconds: float) -> str:
     return f"about {round(seconds / 1800) / 2:g} h"
 
 
-def plan_form(plan: Plan, uploads: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """The plan as JSON: `{format_version, project, steps: [...], totals}`, and `uploads` where there are some."""
+def plan_form(
+    plan: Plan, uploads: Sequence[Mapping[str, Any]] = (), time: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The plan as JSON: `{format_version, project, steps: [...], totals}`, and `uploads` where there are some.
+
+    `time` (`{seconds, learned}`) is how long a run would take.
+    """
     steps = [
         {
             "address": step.job.address,
@@ -139,9 +144,10 @@ def plan_form(plan: Plan, uploads: Sequence[Mapping[str, Any]] = ()) -> dict[str
         for step in plan.steps
     ]
     form = {"format_version": FORMAT_VERSION, "project": plan.project, "steps": steps, "totals": totals(plan.steps)}
-    return {**form, "uploads": list(uploads)} if uploads else form
+    more = {"time": dict(time)} if time else {}
+    return {**form, **more, **({"uploads": list(uploads)} if uploads else {})}
 
 
-def plan_json(plan: Plan, uploads: Sequence[Mapping[str, Any]] = ()) -> str:
+def plan_json(plan: Plan, uploads: Sequence[Mapping[str, Any]] = (), time: Mapping[str, Any] | None = None) -> str:
     """`plan_form` as text."""
-    return json.dumps(plan_form(plan, uploads), ensure_ascii=False, indent=2)
+    return json.dumps(plan_form(plan, uploads, time), ensure_ascii=False, indent=2)

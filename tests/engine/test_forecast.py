@@ -41,4 +41,6 @@ def test_the_forecast_comes_close_to_the_run(bench):
     foreseen = forecast(bench.offline(jobs), lessons(bench.workspace), settings).seconds
     begun = time.monotonic()
     bench.run(jobs, settings=settings)
-    assert foreseen < time.monotonic() - begun + 0.1
+    took = time.monotonic() - begun
+    # Two rounds, each seen to be over a little late; the rest is the run's own beginning and end.
+    assert foreseen - 0.1 < took < 1.5 * foreseen + 2

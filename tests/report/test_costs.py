@@ -88,4 +88,5 @@ def test_the_verb_takes_a_price_file(campaign, tmp_path):
     assert "Prices as of prices.yaml." in done.output
 
     file.write_text("rows: [{operations: [omni-video]}]\n", encoding="utf-8")
-    assert "row 1 has no `pack`" in str(CliRunner().invoke(cli, words).exception)
+    problems = CliRunner().invoke(cli, words).exception.problems
+    assert problems[0].message == "row 1 has no `pack`"

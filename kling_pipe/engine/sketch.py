@@ -1,0 +1,111 @@
+"""A plan as tasks on paper: how long each takes by what was learned, which slots it holds, what it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from kling_pipe import graph
+from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog import quota, weight
+from kling_pipe.engine.durations import Durations, sort_of
+from kling_pipe.engine.pools import pools
+from kling_pipe.engine.settings import Settings
+from kling_pipe.engine.slots import UNBOUNDED, Pool
+from kling_pipe.ledger import Learned
+from kling_pipe.model import Job, Plan, Step
+from kling_pipe.plan.bonds import bonds
+from kling_pipe.simulation import Task
+from kling_pipe.workspace import Workspace
+
+_WORKING = ("create", "retry", "resume")
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What a ledger has learned: durations by sort, slot limits by pool with the time of the lesson."""
+
+    durations: Mapping[str, Learned]
+    limits: Mapping[str, tuple[int, float]]
+
+    def of(self, job: Job) -> Learned | None:
+        """What is known of the times of a job's sort; None for one that was never seen."""
+        return self.durations.get(sort_of(operation_named(job.operation), job))
+
+    def expected(self, job: Job) -> float | None:
+        """Seconds that a job's task is known to take; None for a sort that was never seen."""
+        known = self.of(job)
+        return known.mean if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """The steps of a plan that wait for Kling, the most urgent first, and beside each its task.
+
+    `slots` are those of the pools that are bounded. `unseen` are the sorts whose times were never seen here.
+    """
+
+    steps: tuple[Step, ...]
+    tasks: tuple[Task, ...]
+    slots: Mapping[str, float]
+    unseen: tuple[str, ...]
+
+
+def lessons(workspace: Workspace) -> Lessons:
+    """What was learned in a workspace; nothing where there is no ledger yet. Raises LocalStateError."""
+    if not (workspace.database or workspace.ledger_path.exists()):
+        return Lessons({}, {})
+    store = workspace.store()
+    try:
+        return Lessons(store.learned(), store.limits())
+    finally:
+        store.close()
+
+
+def sketched(plan: Plan, known: Lessons, settings: Settings, now: float) -> Sketch:
+    """The tasks of a plan, with slots as `settings` and lessons have them. `now` is in seconds since 1970."""
+    limits = pools(settings, known.limits, now)
+    working = [step for step in plan.steps if step.action in _WORKING and not step.shared_with]
+    within = {step.job.address for step in working}
+    needs = {step.job.address: tuple(dict.fromkeys(n for n in step.job.needs if n in within)) for step in working}
+    seconds = {step.job.address: _seconds(step, known, now) for step in working}
+    urgency = graph.longest_from(needs, seconds)
+    working.sort(key=lambda step: -urgency[step.job.address])
+    places = {step.job.address: place for place, step in enumerate(working)}
+    tasks = []
+    for step in working:
+        address = step.job.address
+        task = Task(seconds[address], urgency=urgency[address], spread=_spread(step.job, known))
+        below = tuple(places[need] for need in needs[address])
+        tasks.append(replace(_held(step.job, task, limits), needs=below, follows=_followed(step.job, places)))
+    slots = {task.pool: float(limits(task.pool).limit) for task in tasks if task.pool}
+    sorts = {sort_of(operation_named(step.job.operation), step.job) for step in working}
+    return Sketch(tuple(working), tuple(tasks), slots, tuple(sorted(sorts - set(known.durations))))
+
+
+def _seconds(step: Step, known: Lessons, now: float) -> float:
+    operation = operation_named(step.job.operation)
+    whole = Durations(known.durations).expected(operation, step.job)
+    began = step.record.created_at / 1000 if step.action == "resume" and step.record else 0.0
+    return max(0.0, whole - (now - began)) if began else whole
+
+
+def _spread(job: Job, known: Lessons) -> float:
+    """How far the times seen lie apart, as a share of their mean."""
+    seen = known.of(job)
+    return min(1.0, (seen.high - seen.low) / 2 / seen.mean) if seen and seen.mean else 0.0
+
+
+def _held(job: Job, task: Task, limits: Callable[[str], Pool]) -> Task:
+    operation = operation_named(job.operation)
+    pack, model = quota(operation, job.request)
+    if not pack:
+        return task
+    # A pack that is not bounded as a whole is bounded model by model.
+    pool = pack if limits(pack).limit < UNBOUNDED else f"{pack}/{model}"
+    return replace(task, pool=pool, weight=weight(operation, job.request), tries=1 + job.retries)
+
+
+def _followed(job: Job, places: Mapping[str, int]) -> int:
+    """The place of a job in whose account this one must be made, or -1."""
+    return next((places[bond.address] for bond in bonds(job) if bond.address in places), -1)
