@@ -72,7 +72,8 @@ def test_the_reason_names_both_places_the_age_and_the_way_out(tmp_path: Path) ->
     assert "`video.film` (" in reason
     assert "kling-pipe.yaml:3:3)" in reason
     assert "2026-08-01, 51 days ago" in reason
-    assert "`video_id` takes what is at most 30 days old" in reason
+    assert "kling-pipe.yaml:4:3) takes what is at most 30 days old" in reason
+    assert "`video_id` (" in reason
     assert "--replace video.film remakes it" in reason
 
 

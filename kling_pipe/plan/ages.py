@@ -68,19 +68,21 @@ def _field(pointer: Pointer) -> str:
     return next(step for step in reversed(pointer) if isinstance(step, str))
 
 
-def expired(found: Iterator[Source], jobs: Mapping[str, Job], now: int) -> str:
+def expired(job: Job, found: Iterator[Source], jobs: Mapping[str, Job], now: int) -> str:
     """Why a job cannot be made with one of its sources; "" when all are young enough."""
-    return next((_told(one, jobs, now) for one in found if now and one.until < now), "")
+    return next((_told(job, one, jobs, now) for one in found if now and one.until < now), "")
 
 
-def _told(source: Source, jobs: Mapping[str, Job], now: int) -> str:
+def _told(job: Job, source: Source, jobs: Mapping[str, Job], now: int) -> str:
     if source.record is None:
-        return f"the link in `{source.field}`, `{source.text}`, ran out on {_date(source.until)}: write a fresh one"
+        where = f"`{source.field}`{_place(job)}"
+        return f"the link in {where}, `{source.text}`, ran out on {_date(source.until)}: write a fresh one"
     old = (now - source.record.created_at) // _DAY_MS
     address = source.text if source.text in jobs else source.record.address
     return (
         f"`{source.text}`{_place(jobs.get(address))} was made on {_date(source.record.created_at)}, {old} days ago,"
-        f" and `{source.field}` takes what is at most {source.days} days old: --replace {address} remakes it"
+        f" and `{source.field}`{_place(job)} takes what is at most {source.days} days old:"
+        f" --replace {address} remakes it"
     )
 
 

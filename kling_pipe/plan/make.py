@@ -214,7 +214,7 @@ class _Planner:
         )
 
     def _send(self, job: Job, action: Action, attempt: int, reasons: tuple[str, ...], record: Record | None) -> Step:
-        if blocked := self._blocked_by(job) or expired(self._sources(job), self.jobs, self.snapshot.now):
+        if blocked := self._blocked_by(job) or expired(job, self._sources(job), self.jobs, self.snapshot.now):
             return self._step(job, "blocked", attempt, (blocked, *reasons), record)
         self.warnings += soon(job, self._sources(job), self.jobs, self.snapshot.now)
         return replace(self._step(job, action, attempt, reasons, record), cost=self._cost(job))
