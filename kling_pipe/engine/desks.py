@@ -199,6 +199,7 @@ class Desks:
                 desk, attempt = self.at(found.record.account), found.record.attempt
                 if desk.context.store.get(found.record.external_task_id) is None:
                     desk.context.store.put(found.record)
+                desk.context.met.add(found.record.external_task_id)
                 desk.context.slots.force(want)
 
     @contextlib.asynccontextmanager
