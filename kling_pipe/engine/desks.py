@@ -193,6 +193,7 @@ class Desks:
         job, attempt = step.job, step.attempt
         while True:
             context = replace(desk.context, elsewhere=functools.partial(self._ask_others, step, desk))
+            context.turn = desk.context.turn  # what its jobs write at once is still one transaction
             try:
                 return await run_job(job, attempt, context, want, last=last, again=again)
             except FoundElsewhereError as found:
