@@ -12,6 +12,7 @@ from typing import Any
 from kling_pipe.catalog import Operation, operations, table
 from kling_pipe.check.finding import choices
 from kling_pipe.check.verbs import VERBS
+from kling_pipe.standards import form
 
 _BY_HAND = {"conformance.md"}
 """Pages beside ours that people write."""
@@ -31,7 +32,7 @@ def page(operation: Operation) -> str:
         _NOTICE,
         f"# {schema['title']} (`{operation.name}`)",
         schema["description"],
-        f"{_calls(kling)}\nSources: {kling['source']}.\nUp to date: {kling['updated']}.",
+        f"{_calls(kling)}{_second(operation)}\nSources: {kling['source']}.\nUp to date: {kling['updated']}.",
         f"```json\n{json.dumps(schema['examples'][0], indent=2, ensure_ascii=False)}\n```",
         "## Fields",
         _table(("Field", "Type", "Values", "Default", "Meaning"), _field_rows(operation.schema, "")),
@@ -66,6 +67,15 @@ def _calls(kling: Mapping[str, Any]) -> str:
     if kling["lookup"] == "list":
         told += f"\nBy its external id a task is found in `GET {kling['path']}` alone."
     return told
+
+
+def _second(operation: Operation) -> str:
+    """Where it is in the second standard, and which models are."""
+    known = form(operation.name)
+    if known is None:
+        return ""
+    names = [f"`{model}` as `{row['id']}`" for model, row in known["models"].items()]
+    return f"\nIn the [second standard](../howto/second-standard.md): `POST {known['path']}`, {choices(names, 'and')}."
 
 
 def _index(every: Iterable[Operation]) -> str:

@@ -176,6 +176,20 @@ def test_client_and_emulator_are_strangers(part: str, stranger: str) -> None:
     assert met == []
 
 
+def test_emulator_and_client_share_the_second_standards_data_alone() -> None:
+    """How a request is written in it and how it is read are two people's work: what one misreads, a test must see."""
+    shared = {"kling_pipe.standards.table", "kling_pipe.standards.schema"}
+    met = {
+        module
+        for one in house()
+        if one.room == "emulator"
+        for module in inner_imports(one)
+        if room(module) == "standards"
+    }
+
+    assert met == shared
+
+
 def test_other_peoples_packages_are_imported_where_they_live() -> None:
     """Each package has one home or two, so that it can be replaced there."""
     strays = [

@@ -177,9 +177,9 @@ class Client:
         else:
             yield from (self._first, self._second) if everywhere else (self._first,)
 
-    def at_once(self, operation: Operation) -> int:
-        """How many tasks `by_ids` and `by_names` take; 0 where they cannot be asked for together."""
-        return self._second.most if self._lists_all(operation) else 0
+    def at_once(self, operation: Operation, request: Mapping[str, Json] | None = None) -> int:
+        """How many tasks `by_ids` and `by_names` take; 0 where tasks of a request cannot be asked for together."""
+        return self._second.most if self._is_second(operation, request) else 0
 
     async def by_ids(self, ids: list[str]) -> Listed | Refused | InDoubt:
         """Tasks by their ids, at most `at_once`; what is not known is missing in the answer."""
@@ -194,17 +194,23 @@ class Client:
         return Listed(self._second.rows_of(answer.data), full=False) if isinstance(answer, _Envelope) else answer
 
     async def list(
-        self, operation: Operation, page: int, size: int, *, everything: bool = False
+        self,
+        operation: Operation,
+        page: int,
+        size: int,
+        request: Mapping[str, Json] | None = None,
+        *,
+        everything: bool = False,
     ) -> Listed | Refused | InDoubt:
         """One page of an operation's tasks, newest first. Pages count from 1.
 
         `everything`: by the first standard, whose list forgets nothing; the second's holds 30 days.
         """
-        wanted = self._second if self._lists_all(operation) and not everything else self._first
+        wanted = self._second if self._is_second(operation, request) and not everything else self._first
         return await self._listed(wanted.page(operation, page, size), plain=wanted.plain)
 
-    def _lists_all(self, operation: Operation) -> bool:
-        return self._standard != FIRST and self._signer.has_key and form(operation.name) is not None
+    def _is_second(self, operation: Operation, request: Mapping[str, Json] | None) -> bool:
+        return self._signer.has_key and self._form(operation, request or {}).plain
 
     async def presets(self, operation: Operation, page: int, size: int) -> Listed | Refused | InDoubt:
         """One page of Kling's ready-made results, in the shape of a list."""

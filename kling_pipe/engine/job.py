@@ -183,7 +183,7 @@ async def _waited(job: Job, operation: Operation, context: Context, record: Reco
 
     # Kling's clock may differ from ours: a task cannot be younger than nothing.
     age = max(0.0, context.clock() - record.created_at / 1000) if record.created_at else 0.0
-    task = await context.poller.finished(operation, record.task_id, sort, age, on_status)
+    task = await context.poller.finished(operation, record.task_id, sort, age, on_status, job.request)
     ended = told(record, operation, task, context.clock())
     await context.turn.put(ended)
     if ended.state == "succeed" and task.updated_at > task.created_at:

@@ -131,8 +131,9 @@ async def _listed(operation: Operation, jobs: list[Job], client: Client) -> _See
 
 async def _named(operation: Operation, jobs: list[Job], client: Client) -> _Seen:
     """Tasks that can be asked for by name, many at once, attempt by attempt until none is found."""
-    seen, most = _Seen(), client.at_once(operation)
-    asked, attempt = jobs if most else [], 1
+    seen, attempt = _Seen(), 1
+    asked = [job for job in jobs if client.at_once(operation, job.request)]
+    most = client.at_once(operation, asked[0].request) if asked else 0
     while asked:
         names = [external_id(job.project, job.key, job.take, attempt) for job in asked]
         for start in range(0, len(names), most):

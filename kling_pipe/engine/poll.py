@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from kling_pipe.catalog import Operation
@@ -14,6 +14,7 @@ from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.reasons import LostError
 from kling_pipe.engine.stops import stop_for
 from kling_pipe.errors import Unreachable
+from kling_pipe.model import Json
 
 _SHORTEST, _LONGEST = 0.02, 5.0
 _BY_LIST_FROM = 3
@@ -36,9 +37,11 @@ class Watch:
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """The tasks of one operation."""
+    """The tasks of one operation, as far as they are asked for in the same way: so many `at_once`, or one by one."""
 
     operation: Operation
+    request: Mapping[str, Json] | None = None
+    at_once: int = 0
     watches: dict[str, Watch] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     pump: asyncio.Task[None] | None = None
@@ -66,17 +69,26 @@ class Poller:
         self._durations = durations
         self._clock = clock
         self._patience = patience
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[tuple[str, int], _Group] = {}
 
     async def finished(
-        self, operation: Operation, task_id: str, sort: str, age: float, on_status: Callable[[TaskState], None]
+        self,
+        operation: Operation,
+        task_id: str,
+        sort: str,
+        age: float,
+        on_status: Callable[[TaskState], None],
+        request: Mapping[str, Json] | None = None,
     ) -> TaskState:
         """The task once its status is final (or unknown to this version). `age`: seconds since it was created.
+
+        `request` is what it was asked for with: it decides where tasks are asked for.
 
         Raises Unreachable when Kling does not answer for too long, and what `stop_for` raises.
         """
         now = self._clock()
-        group = self._groups.setdefault(operation.name, _Group(operation))
+        at_once = self._client.at_once(operation, request)
+        group = self._groups.setdefault((operation.name, at_once), _Group(operation, request, at_once))
         watch = Watch(task_id, sort, now - age, 0.0, asyncio.get_running_loop().create_future(), on_status)
         watch.look_at = self._first_look(watch, now)
         group.watches[task_id] = watch
@@ -158,11 +170,10 @@ class Poller:
 
     async def _look(self, group: _Group, due: list[Watch]) -> None:
         unseen: list[Watch] | None = due
-        at_once = self._client.at_once(group.operation)
-        if len(due) >= max(_BY_LIST_FROM, at_once * _BY_LIST_FROM):
+        if len(due) >= max(_BY_LIST_FROM, group.at_once * _BY_LIST_FROM):
             unseen = await self._look_by_list(group, due)
-        if at_once and unseen:
-            unseen = await self._look_by_ids(group, unseen, at_once)
+        if group.at_once and unseen:
+            unseen = await self._look_by_ids(group, unseen)
         answers = await asyncio.gather(*(self._look_at_one(group, watch) for watch in unseen or ()))
         self._note_reach(group, answered=unseen is not None and (any(answers) or not answers))
 
@@ -173,7 +184,7 @@ class Poller:
         size = min(largest, likely)
         unseen = {watch.task_id: watch for watch in due}
         for page in range(1, 1 + math.ceil(likely / size)):
-            answer = await self._client.list(group.operation, page, size)
+            answer = await self._client.list(group.operation, page, size, group.request)
             if not isinstance(answer, Listed):
                 self._failed(answer)
                 return None
@@ -187,12 +198,12 @@ class Poller:
                 break
         return list(unseen.values())
 
-    async def _look_by_ids(self, group: _Group, due: list[Watch], at_once: int) -> list[Watch] | None:
+    async def _look_by_ids(self, group: _Group, due: list[Watch]) -> list[Watch] | None:
         """So many with each question. Gives those that no answer held; None if a question failed."""
         unseen = {watch.task_id: watch for watch in due}
         ids = list(unseen)
-        for start in range(0, len(ids), at_once):
-            answer = await self._client.by_ids(ids[start : start + at_once])
+        for start in range(0, len(ids), group.at_once):
+            answer = await self._client.by_ids(ids[start : start + group.at_once])
             if not isinstance(answer, Listed):
                 self._failed(answer)
                 return None
@@ -202,7 +213,7 @@ class Poller:
         return list(unseen.values())
 
     async def _look_at_one(self, group: _Group, watch: Watch) -> bool:
-        answer = await self._client.get(group.operation, watch.task_id, everywhere=True)
+        answer = await self._client.get(group.operation, watch.task_id, group.request, everywhere=True)
         if isinstance(answer, Found):
             self._tell(group.operation, watch, answer.task)
         elif isinstance(answer, NotFound):

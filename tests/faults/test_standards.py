@@ -15,6 +15,7 @@ from kling_pipe.emulator.app import running
 
 FILM = HEAD + "videos: { film: { prompt: the mist lifts } }\n"
 FILMS = HEAD + "videos:\n" + "".join(f"  v{n}: {{ prompt: wave {n} }}\n" for n in range(12))
+TURBO = "project: faults\nvideos: { film: { api: text2video, model_name: kling-3.0-turbo, prompt: mist } }\n"
 RUN = ("run", "-y", "-q")
 
 
@@ -173,3 +174,28 @@ def test_its_callbacks_hurry_a_run(film):
     assert tally(film.run(settings=settings)) == (1, 0, 0, 0)
     assert film.ledger()["callbacks"]["200"] >= 1
     assert film.ledger()["requests"]["kinds"]["get"] <= 6
+
+
+def test_a_model_of_the_second_standard_is_sent_and_found_in_it_whatever_is_set(film, tmp_path):
+    """Its create, its polls and a newcomer's look-up go to the second standard; a lost answer costs nothing."""
+    film.write(TURBO).faults({"fault": "answer_lost", "match": {"method": "POST"}, "times": 1})
+    first = film.spoken("v1")
+    newcomer = first.elsewhere(tmp_path / "newcomer")
+
+    assert tally(first.run()) == (1, 0, 0, 0)
+    assert newcomer.plan().steps[0].action in ("reuse", "download")
+    assert newcomer.run().exit_code == 0
+    film.assert_paid_once(1)
+    newcomer.assert_whole(1)
+    routes = film.ledger()["requests"]["routes"]
+    assert routes["POST /text-to-video/kling-3.0-turbo"] == 1
+    assert routes.get("POST /v1/videos/text2video", 0) == 0
+
+
+def test_without_an_api_key_such_a_model_stops_the_run(film):
+    """Nothing is sent, and the message names the variable to set."""
+    ended = film.write(TURBO).spoken("v1", signed=True).run()
+
+    assert ended.exit_code == 4
+    assert "KLING_API_KEY" in str(ended.error)
+    assert film.ledger()["tasks"] == 0
