@@ -12,7 +12,7 @@ from typing import Any
 from kling_pipe.catalog import Operation, operations, table
 from kling_pipe.check.finding import choices
 from kling_pipe.check.verbs import VERBS
-from kling_pipe.standards import form
+from kling_pipe.standards import form as form_there
 
 _BY_HAND = {"conformance.md"}
 """Pages beside ours that people write."""
@@ -71,7 +71,7 @@ def _calls(kling: Mapping[str, Any]) -> str:
 
 def _second(operation: Operation) -> str:
     """Where it is in the second standard, and which models are."""
-    known = form(operation.name)
+    known = form_there(operation.name)
     if known is None:
         return ""
     names = [f"`{model}` as `{row['id']}`" for model, row in known["models"].items()]
