@@ -35,6 +35,7 @@ def load(
     standard: str = "",
     links: LookAtLinks | None = None,
     publishes: bool | None = None,
+    unrecorded: list[str] | None = None,
 ) -> Manifest:
     """Compile a manifest and all it includes. Offline, unless `links` looks at links over the network.
 
@@ -42,7 +43,9 @@ def load(
     without one it is the `kling-pipe.lock` beside the manifest. `publishes` says whether a film may be a local file;
     unless given, it may where the workspace can publish it, or where there is none. `standard` is the form in which
     requests will go out, that of the workspace unless it is given. `levels` says which problems count; remarks in the
-    files (`# kp: ignore OV-05`) are heeded in any case. Raises `ManifestInvalid` with every problem found.
+    files (`# kp: ignore OV-05`) are heeded in any case. With a list as `unrecorded`, frozen jobs that no lock records
+    are no problem: they stand for what they ask for now, and their addresses are put into the list. Raises
+    `ManifestInvalid` with every problem found.
     """
     path = Path(path)
     wanted = Levels() if levels is None else levels
@@ -52,7 +55,7 @@ def load(
             overrides=vars,
             profile=profile,
             probe=seen.probe,
-            recorded=_recorded(path, profile, workspace),
+            recorded=_recorded(path, profile, workspace, unrecorded),
             settle=lambda problems, texts: leveled(problems, wanted, texts),
             publishes=(workspace is None or workspace.publishes) if publishes is None else publishes,
             standard=standard or (workspace.standard if workspace else FIRST),
@@ -92,8 +95,13 @@ def _unmade(workspace: Workspace | None) -> Callable[[Job], bool]:
     return unmade
 
 
-def _recorded(path: Path, profile: str, workspace: Workspace | None) -> Callable[[str], str | None]:
-    """The key that the lock holds at an address; the lock is read when the first frozen job asks."""
+def _recorded(
+    path: Path, profile: str, workspace: Workspace | None, unrecorded: list[str] | None = None
+) -> Callable[[str], str | None]:
+    """The key that the lock holds at an address; the lock is read when the first frozen job asks.
+
+    Without one None, which is a problem; or "", which is none, noted in `unrecorded`.
+    """
     known: dict[str, Any] = {}
 
     def recorded(address: str) -> str | None:
@@ -103,7 +111,12 @@ def _recorded(path: Path, profile: str, workspace: Workspace | None) -> Callable
             file = workspace.lock_path if workspace else path.parent / "kling-pipe.lock"
             known["blocks"] = parse(file.read_text(encoding="utf-8"), str(file)).blocks if file.exists() else {}
         block = known["blocks"].get(block_name(address, profile))
-        return str(block["key"]) if block and "outputs" in block else None
+        if block and "outputs" in block:
+            return str(block["key"])
+        if unrecorded is None:
+            return None
+        unrecorded.append(address)
+        return ""
 
     return recorded
 

@@ -131,8 +131,13 @@ def workspace_of(campaign: Campaign) -> Workspace:
     return workspace.kept_in(campaign.bucket) if campaign.bucket else workspace
 
 
-def opened(campaign: Campaign, *, probe: bool = False) -> tuple[Manifest, Workspace]:
-    """The compiled manifest and its workspace. With `probe` links are looked at over the network."""
+def opened(
+    campaign: Campaign, *, probe: bool = False, unrecorded: list[str] | None = None
+) -> tuple[Manifest, Workspace]:
+    """The compiled manifest and its workspace. With `probe` links are looked at over the network.
+
+    `unrecorded` takes the addresses of frozen jobs that no lock records; without it they are a problem.
+    """
     from kling_pipe import api
     from kling_pipe.eyes import read_links
 
@@ -144,6 +149,7 @@ def opened(campaign: Campaign, *, probe: bool = False) -> tuple[Manifest, Worksp
         workspace=workspace,
         levels=campaign.levels(campaign.manifest),
         links=read_links if probe else None,
+        unrecorded=unrecorded,
     )
     gc.freeze()  # the manifest stays to the end of the process: it need not be looked through for garbage
     return manifest, workspace

@@ -110,7 +110,7 @@ def _account(workspace: Workspace, probe: bool) -> Iterator[Line]:
         yield True, f"Kling accepts them: {_asked(workspace)}", 0
         yield from _ledger(workspace)
         for pack in _packs(workspace):
-            yield pack.status != "runOut", f"pack {pack.name}: {pack.remaining:g} of {pack.total:g} units left", 4
+            yield pack.status != "runOut", f"pack {pack.name}: {pack.remaining:.10g} of {pack.total:.10g} units left", 4
         if probe:
             yield from _probed(workspace)
     except KlingPipeError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from kling_pipe.cli.boundary import tell
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened, seams
 from kling_pipe.cli.options import json_option, place_options, store_option
 from kling_pipe.errors import UsageError
@@ -104,7 +105,7 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
     from kling_pipe.engine import adopt as bind
     from kling_pipe.nearest import nearest
 
-    manifest, workspace = opened(campaign)
+    manifest, workspace = opened(campaign, unrecorded=[])
     jobs = {job.address: job for job in manifest.jobs}
     if address not in jobs:
         near = nearest(address, jobs)
@@ -127,7 +128,8 @@ def sync(campaign: Campaign) -> None:
     from kling_pipe.engine import Settings
     from kling_pipe.engine import sync as rebuild
 
-    manifest, workspace = opened(campaign)
+    unrecorded: list[str] = []
+    manifest, workspace = opened(campaign, unrecorded=unrecorded)
     found = asyncio.run(rebuild(manifest.jobs, workspace, seams=seams()))
     plan = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
     known: Any = sum(len(records) for one in found.values() for records in one.records.values())
@@ -137,7 +139,18 @@ def sync(campaign: Campaign) -> None:
         f"{known} tasks found for {len(manifest.jobs)} jobs; {made.reused + made.made} in the lock, "
         f"{made.failed} failed"
     )
-    click.get_current_context().exit(0 if not made.error else made.error.exit_code)
+    if made.error:
+        click.get_current_context().exit(made.error.exit_code)
+    ended = {one.address for one in made.outcomes if one.ending in ("made", "reused")}
+    wanted = {step.job.address for step in plan.steps}
+    lost = [address for address in unrecorded if address in wanted - ended]
+    for address in lost:
+        tell(
+            f"`{address}` is frozen, and the account has no result of what it asks for now",
+            "bring kling-pipe.lock back from version control, or name its task and sync again: "
+            f"`kling-pipe adopt {address} TASK_ID`",
+        )
+    click.get_current_context().exit(1 if lost else 0)
 
 
 def _made_only(plan: Any) -> Any:

@@ -23,7 +23,7 @@ def _row(name: str, options: Options, account: str, spent: float, bought: int) -
     units = share(options.packs, account, name)
     total = PLENTY if units is None else units
     slots = share(options.slots, account, name) or 0
-    title = f"Emulated-{name.title()}-{total:g}Units-{slots:g}Con-12Months"
+    title = f"Emulated-{name.title()}-{total:.10g}Units-{slots:g}Con-12Months"
     return {
         "resource_pack_name": title,
         "resource_pack_id": f"emulated-{name}",

@@ -37,8 +37,8 @@ class Outcome:
         return self.ending == "waiting" and self.record is not None and not self.step.shared_with
 
     @property
-    def meanwhile(self) -> bool:
-        """Whether this run was to make it, and another one was faster: made there, and counted there."""
+    def by_others(self) -> bool:
+        """Whether another run submitted what this one was to make: made there, and its units counted there."""
         works = self.step.action in ("create", "retry", "resume") and not self.step.shared_with
         return self.ending == "reused" and works
 
@@ -71,9 +71,9 @@ class Result:
         return self._count("reused")
 
     @property
-    def meanwhile(self) -> int:
-        """Those of them that another run made while this one was at work."""
-        return sum(outcome.meanwhile for outcome in self.outcomes)
+    def by_others(self) -> int:
+        """Those of them that this run saw to their end, and another one had submitted."""
+        return sum(outcome.by_others for outcome in self.outcomes)
 
     @property
     def failed(self) -> int:

@@ -260,7 +260,7 @@ class LocalRunner:
 
     def _worked(self, step: Step, record: Record, pack: str | None) -> None:
         if record.state == "succeed" and record.external_task_id in self.context.at(record.account).met:
-            self._end(step, "reused", record, "made meanwhile by another run")
+            self._end(step, "reused", record, "made by another run")
         elif record.state == "succeed":
             desk = self.desks.at(record.account)
             desk.made += 1

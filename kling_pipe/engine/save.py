@@ -31,7 +31,7 @@ async def saved(context: Context, job: Job, operation: Operation, record: Record
     if job.place:
         await context.stored(_name, context, job, record)
     await context.turn.put(record, unlocked=True)
-    others = {"meanwhile": True} if record.external_task_id in context.met else {}
+    others = {"by_others": True} if record.external_task_id in context.met else {}
     context.tell("saved", record, paths=[output.path for output in done if output.path], **others)
     return record
 

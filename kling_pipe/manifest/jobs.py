@@ -25,6 +25,7 @@ from kling_pipe.model import Job, Json, OutputRef
 from kling_pipe.prompts import Lookup
 
 RecordedKey = Callable[[str], str | None]
+"""The key that the lock holds at an address; None: it must, and does not; "": then what is asked for now counts."""
 """The key that the lock records at an address (base and take), or None."""
 
 
@@ -190,11 +191,12 @@ def jobs(order: list[Draft], recorded: RecordedKey, drafter: Drafter) -> list[Jo
     shared: dict[int, str] = {}
     made = []
     for draft in order:
-        key = _frozen_key(draft, recorded, drafter) if draft.recipe.frozen else shared.get(id(draft.built))
+        kept = _frozen_key(draft, recorded, drafter) if draft.recipe.frozen else None
+        key = kept or shared.get(id(draft.built))
         if key is None:
             key = shared[id(draft.built)] = key_of(draft.recipe.operation.name, draft.built.request, keys.__getitem__)
         keys[draft.address] = key
-        made.append(_job(draft, key))
+        made.append(_job(draft, key, frozen=bool(kept)))
     return made
 
 
@@ -205,12 +207,12 @@ def _frozen_key(draft: Draft, recorded: RecordedKey, drafter: Drafter) -> str | 
             "KP313",
             draft.recipe.origins["frozen"],
             f"`{draft.address}` is frozen, and the lock records no result of it",
-            hint="Remove `frozen: true`, run once, then freeze.",
+            hint="Remove `frozen: true`, run once, then freeze; if it was made, `kling-pipe sync` finds it.",
         )
     return key
 
 
-def _job(draft: Draft, key: str) -> Job:
+def _job(draft: Draft, key: str, *, frozen: bool) -> Job:
     recipe, cell = draft.recipe, draft.cell
     return Job(
         address=draft.address,
@@ -226,7 +228,7 @@ def _job(draft: Draft, key: str) -> Job:
         cell=cell.axes,
         tags=draft.tags,
         place=draft.place,
-        frozen=recipe.frozen,
+        frozen=frozen,
         retries=recipe.retries,
         account=recipe.account,
         takes=recipe.takes,

@@ -115,7 +115,7 @@ class Board:
         if event.type in _PHASES:
             self._moved(step, event)
         elif event.type == "saved":
-            made = step.action in _SENDS and not step.shared_with and not event.data.get("meanwhile")
+            made = step.action in _SENDS and not step.shared_with and not event.data.get("by_others")
             self._end(step, "made" if made else "reused", event)
         elif ending := _ENDINGS.get(event.type):
             self._end(step, ending, event)

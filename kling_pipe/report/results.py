@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def summary_text(result: Result, *, emulated: bool = False) -> str:
     """The last line of a run: `N made, N reused, N failed, N waiting; V video units, I image units ($X)`."""
-    others = f" ({result.meanwhile} made meanwhile by another run)" if result.meanwhile else ""
+    others = f" ({result.by_others} made by another run)" if result.by_others else ""
     counts = f"{result.made} made, {result.reused} reused{others}, {result.failed} failed, {result.waiting} waiting"
     paid = f"{units_text(result.units)} (${result.usd:.2f})"
     return f"{counts}; {paid}{' on the emulator, nothing was paid' if emulated else ''}"
@@ -89,7 +89,7 @@ def result_form(result: Result) -> dict[str, Any]:
         "type": "summary",
         "made": result.made,
         "reused": result.reused,
-        "meanwhile": result.meanwhile,
+        "by_others": result.by_others,
         "failed": result.failed,
         "waiting": result.waiting,
         "units": {"video": result.units.get("video", 0.0), "image": result.units.get("image", 0.0)},
