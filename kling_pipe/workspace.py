@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from kling_pipe.accounts import AccountSpec
 from kling_pipe.auth import AccessKey, Credentials, account_id, branch, credentials_from, missing_credentials
 from kling_pipe.effects import Effects
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
-from kling_pipe.ledger import RecordIndex, SqliteStore, Store
+from kling_pipe.ledger import RecordIndex, SqliteStore, Store, peek
 from kling_pipe.lock import Lock, LockFile, parse
 from kling_pipe.outputs import BucketOutputs, BucketShelf, LocalOutputs, OutputStore, Publish, Shelf
 from kling_pipe.outputs.bucket import is_bucket
@@ -92,12 +93,20 @@ class Workspace:
         """Whether Kling can be given links to local files: the embedded emulator takes them in itself."""
         return self.publish is not None or self.emulator_state is not None
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether there is a ledger, in a file that this process cannot write: it can be looked into and no more."""
+        there = not self.database and self.ledger_path.exists()
+        return there and not all(os.access(one, os.W_OK) for one in (self.ledger_path, self.state))
+
     def connection(self) -> tuple[str, Credentials]:
         """Base URL and credentials; starts or joins the emulator if it is wanted. Raises CredentialsError."""
         if self.emulator_state is not None:
             from kling_pipe import emulator
+            from kling_pipe.emulator.place import kept_in
 
-            server = emulator.ensure(self.emulator_state, **(self.emulator_options or {}))
+            with kept_in(self.emulator_state):
+                server = emulator.ensure(self.emulator_state, **(self.emulator_options or {}))
             return server.base_url, self.credentials or AccessKey(server.access_key, server.secret_key)
         if self.credentials is None:
             raise self.refusal or missing_credentials()
@@ -237,6 +246,8 @@ class Workspace:
             return store.records(), store.unlocked()
         if not (self.database or self.ledger_path.exists()):
             return RecordIndex((), lambda row: row[0]), frozenset()
+        if self.is_read_only:
+            return peek(self.ledger_path, self.account)
         opened = self.store()
         try:
             return opened.records(), opened.unlocked()
@@ -293,11 +304,16 @@ def open_workspace(
     root = root.resolve()
     suffix = f"/{profile}" if profile else ""
     if emulator:
-        from kling_pipe.emulator.accounts import credentials
+        from kling_pipe.emulator.accounts import credentials, fresh
+        from kling_pipe.emulator.place import kept_in
 
         state = root / STATE_FOLDER / "emulator"
         server_state = (emulator_state or state / "server").resolve()
-        key = credentials(server_state)
+        with kept_in(server_state):
+            try:
+                key = credentials(server_state)
+            except PermissionError:  # who only looks needs no keys; who asks the local Kling is told
+                key = fresh()
         return Workspace(
             root=root,
             state=state,

@@ -53,7 +53,7 @@ class Sketch:
 
 def lessons(workspace: Workspace) -> Lessons:
     """What was learned in a workspace; nothing where there is no ledger yet. Raises LocalStateError."""
-    if not (workspace.database or workspace.ledger_path.exists()):
+    if workspace.is_read_only or not (workspace.database or workspace.ledger_path.exists()):
         return Lessons({}, {})
     store = workspace.store()
     try:

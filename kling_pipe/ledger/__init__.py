@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kling_pipe.ledger.peek import peek
 from kling_pipe.ledger.sqlite import SqliteStore
 from kling_pipe.ledger.store import ANY, Learned, RecordIndex, Store
 
 if TYPE_CHECKING:
     from kling_pipe.ledger.postgres import PostgresStore
 
-__all__ = ["ANY", "Learned", "PostgresStore", "RecordIndex", "SqliteStore", "Store"]
+__all__ = ["ANY", "Learned", "PostgresStore", "RecordIndex", "SqliteStore", "Store", "peek"]
 
 
 def __getattr__(name: str) -> Any:

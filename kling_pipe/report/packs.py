@@ -37,7 +37,8 @@ def packs_text(packs: Sequence[Pack]) -> str:
     if not packs:
         return "no resource pack was bought in the last year"
     lines = [
-        f"{one.name}: {one.remaining:.10g} of {one.total:.10g} units left, {one.status}, until {_day(one)}" for one in packs
+        f"{one.name}: {one.remaining:.10g} of {one.total:.10g} units left, {one.status}, until {_day(one)}"
+        for one in packs
     ]
     return "\n".join([*lines, "Kling counts up to 12 hours late."])
 
