@@ -102,11 +102,11 @@ def cancel(campaign: Campaign) -> None:
     click.echo("\n".join([*taken, f"{len(taken)} steps are cancelled"]))
 
 
-def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int], *, origin: str = "") -> NoReturn:
-    """Put a plan into the queue, and end: with 75 when there is something to wait for. `origin` is this run's trace."""
+def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int], **more: Any) -> NoReturn:
+    """Put a plan into the queue, and end: with 75 when there is something to wait for. `more` is as for `enqueue`."""
     from kling_pipe.fleet.post import enqueue
 
-    _, count = enqueue(plan, workspace, limits, origin=origin)
+    _, count = enqueue(plan, workspace, limits, **more)
     click.echo(f"{count} steps are in the queue; `kling-pipe worker` carries them out, on any machine")
     click.get_current_context().exit(75 if count else 0)
 

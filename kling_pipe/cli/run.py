@@ -207,7 +207,14 @@ def make(
     _gate(api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
     _ask(found, workspace, flags)
     if workspace.database and flags["detach"]:
-        hand_over(found, workspace, manifest.limits, origin=flags["watch"].origin if flags["watch"] else "")
+        hand_over(
+            found,
+            workspace,
+            manifest.limits,
+            budget={**manifest.budget, **limits},
+            allow_unknown=flags["allow_unknown_cost"],
+            origin=flags["watch"].origin if flags["watch"] else "",
+        )
     _carry_out(found, manifest, workspace, campaign, flags)
 
 

@@ -182,14 +182,14 @@ class Desks:
             return [next((desk for desk in desks if desk.stop(step) is None), desks[0])]
         return sorted(desks, key=lambda desk: desk.room(want, pack or ""), reverse=True)
 
-    async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Callable[[], str]) -> Record:
+    async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Callable[[int], str]) -> Record:
         """`run_job` at a desk that holds the slots, or where the task turns out to be."""
         if self.guard is None or MARK in step.job.address:
             return await run_job(step.job, step.attempt, desk.context, want, last=last, again=again)
         async with self._alone(step, desk, want):
             return await self._wherever(step, desk, want, last, again)
 
-    async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Callable[[], str]) -> Record:
+    async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Callable[[int], str]) -> Record:
         job, attempt = step.job, step.attempt
         while True:
             context = replace(desk.context, elsewhere=functools.partial(self._ask_others, step, desk))

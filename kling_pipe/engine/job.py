@@ -52,7 +52,7 @@ class Holding:
 
 
 async def run_job(
-    job: Job, attempt: int, context: Context, want: Want, *, last: int = 0, again: Callable[[], str] = lambda: ""
+    job: Job, attempt: int, context: Context, want: Want, *, last: int = 0, again: Callable[[int], str] = lambda _: ""
 ) -> Record:
     """Bring one job to its end. Slots for `want` are held already and given back as soon as the task ends.
 
@@ -67,7 +67,7 @@ async def run_job(
             record = await _attempt(job, attempt, operation, context, holding)
             if record.failure != "transient" or attempt >= last:
                 return _last_word(record, context)
-            if why_not := again():
+            if why_not := again(attempt + 1):
                 message = f"{record.message}; no new attempt: {why_not}"
                 return _last_word(replace(record, message=message), context)
             attempt += 1

@@ -7,7 +7,7 @@ and stands nowhere else. Keys never see it: a file is digested as its bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,14 @@ class Publisher:
     _there: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def link(self, file: FileRef) -> str:
-        """A link to a file, which is uploaded first if it is not there. Raises LocalStateError."""
+        """A link to a file, uploaded first if it is not there. Raises LocalStateError, UnusableInputError."""
         try:
             name = await asyncio.to_thread(shelf_name, file)
             await self._stands(file, name)
+        except FileNotFoundError:
+            raise UnusableInputError(
+                f"`{file.path}` is neither here nor where it was published: run again where the file is"
+            ) from None
         except OSError as error:
             raise LocalStateError(f"`{file.path}` cannot be read: {error.strerror or error}") from error
         return await asyncio.to_thread(self.shelf.link, name)
@@ -86,24 +90,29 @@ async def linked(request: Mapping[str, Json], media: Media, publisher: Publisher
 def files_by_link(plan: Plan, images_over: float) -> list[FileRef]:
     """The local files that a run of a plan publishes unless they are there already, each once. Pure."""
     found: dict[str, FileRef] = {}
+
+    def seen(file: FileRef, entry: Mapping[str, Any]) -> FileRef:
+        if goes_by_link(file, entry, images_over):
+            found[file.sha256] = file
+        return file
+
     for step in plan.steps:
         if pays(step):
-            media = operation_named(step.job.operation).kling["media"]
-            found |= {file.sha256: file for file in _by_link(step.job.request, media, images_over)}
+            with_files(step.job.request, operation_named(step.job.operation).kling["media"], seen)
     return list(found.values())
 
 
-def _by_link(request: Json, media: Media, images_over: float) -> Iterator[FileRef]:
+def with_files(
+    request: Mapping[str, Json], media: Media, change: Callable[[FileRef, Mapping[str, Any]], FileRef]
+) -> dict[str, Any]:
+    """The request with each file of a media field changed; `change` is given what the data says of the field."""
     fields = {parts(entry["at"]): entry for entry in media}
 
-    def inside(item: Json, at: tuple[str, ...]) -> Iterator[FileRef]:
+    def value(item: Json, at: tuple[str, ...]) -> Json:
         if isinstance(item, Mapping):
-            for name, one in item.items():
-                yield from inside(one, (*at, name))
-        elif isinstance(item, list | tuple):
-            for one in item:
-                yield from inside(one, (*at, "*"))
-        elif isinstance(item, FileRef) and at in fields and goes_by_link(item, fields[at], images_over):
-            yield item
+            return {name: value(one, (*at, name)) for name, one in item.items()}
+        if isinstance(item, list | tuple):
+            return [value(one, (*at, "*")) for one in item]
+        return change(item, fields[at]) if isinstance(item, FileRef) and at in fields else item
 
-    return inside(request, ())
+    return {name: value(item, (name,)) for name, item in request.items()}

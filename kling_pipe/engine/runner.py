@@ -235,7 +235,7 @@ class LocalRunner:
         self.error = graver(self.error, desk.context.stops.first() or stop)
         return stop
 
-    def _again(self, step: Step) -> str:
+    def _again(self, step: Step, _attempt: int) -> str:
         """Whether one more attempt may be made: why not, or ""."""
         why_not = self.spending.again(step) if self.create else "nothing is created here"
         if not why_not:

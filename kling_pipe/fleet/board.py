@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.fleet.forms import files_of, job_form
+from kling_pipe.fleet.publish import is_published
+from kling_pipe.fleet.purse import cost_form
 from kling_pipe.ledger.session import Session
 from kling_pipe.model import Plan, Step
 
@@ -42,7 +44,9 @@ def install(session: Session) -> None:
 def post(session: Session, name: str, plan: Plan, account: str, form: Mapping[str, Any]) -> int:
     """Put a plan on the board, its first steps into the queue. Returns how many steps are to be done."""
     rows, edges = _rows(plan)
-    files = {file.sha256: file for step in plan.steps if step.action in WORKING for file in files_of(step.job.request)}
+    working = [step for step in plan.steps if step.action in WORKING]
+    found = (file for step in working for file in files_of(step.job.request) if not is_published(file))
+    files = {file.sha256: file for file in found}
 
     def action(cursor: Any) -> int:
         if cursor.execute("SELECT 1 FROM campaigns WHERE id = %s", (name,)).fetchone():
@@ -184,7 +188,7 @@ def _needs(step: Step) -> list[str]:
 def _step_form(step: Step) -> dict[str, Any]:
     asked = step.attempt if step.action == "create" else 1
     last = max(step.attempt, asked + step.job.retries)
-    form = {"job": job_form(step.job), "attempt": step.attempt, "last": last}
+    form = {"job": job_form(step.job), "attempt": step.attempt, "last": last, "cost": cost_form(step)}
     where = {"account": step.account, "follows": step.follows, "asked": step.asked}
     return {**form, **{name: value for name, value in where.items() if value}}
 

@@ -5,19 +5,32 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import UsageError
 from kling_pipe.fleet import board
+from kling_pipe.fleet.publish import publish_form, published
+from kling_pipe.fleet.purse import purse_form
 from kling_pipe.ledger.session import Session
 from kling_pipe.model import Plan
 from kling_pipe.workspace import Workspace
 
 
-def enqueue(plan: Plan, workspace: Workspace, limits: Mapping[str, int], *, origin: str = "") -> tuple[str, int]:
+def enqueue(
+    plan: Plan,
+    workspace: Workspace,
+    limits: Mapping[str, int],
+    *,
+    budget: Mapping[str, Any] | None = None,
+    allow_unknown: bool = False,
+    origin: str = "",
+) -> tuple[str, int]:
     """Put a plan into the queue of its account. Returns the campaign's name there, and how many steps are to be done.
 
-    What is made already is written into the shared ledger, so that workers find it. `origin` is the `traceparent` of
+    What is made already is written into the shared ledger, so that workers find it. `budget` bounds new attempts after
+    transient failures, on top of what the plan costs; `allow_unknown` lets those pass whose price nobody knows. What
+    goes to Kling by link is uploaded now, for workers have no other way to it. `origin` is the `traceparent` of
     the run that does this, which the workers' traces stand below. Raises LocalStateError.
     """
     if workspace.emulator_state is not None:
@@ -32,7 +45,15 @@ def enqueue(plan: Plan, workspace: Workspace, limits: Mapping[str, int], *, orig
                 store.put(replace(step.record, source="ledger"), expected=None)
         board.install(session)
         name = secrets.token_hex(8)
-        form = {"out": workspace.out, "bucket": workspace.bucket, "limits": dict(limits), "origin": origin}
+        form = {
+            "out": workspace.out,
+            "bucket": workspace.bucket,
+            "limits": dict(limits),
+            "origin": origin,
+            "purse": purse_form(plan, budget or {}, allow_unknown=allow_unknown),
+            "publish": publish_form(workspace.publish),
+        }
+        plan = published(plan, workspace.publish, Effects())
         return name, board.post(session, name, plan, workspace.queue, form)
     finally:
         session.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import functools
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,11 +14,14 @@ from kling_pipe.catalog import quota, weight
 from kling_pipe.effects import Effects
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks
+from kling_pipe.engine.publish import Publisher
 from kling_pipe.engine.reasons import JobError, NoRoomError
 from kling_pipe.engine.slots import Want
 from kling_pipe.errors import CredentialsError
 from kling_pipe.fleet import board
 from kling_pipe.fleet.forms import files_of, job_of
+from kling_pipe.fleet.publish import is_published, publisher_of
+from kling_pipe.fleet.purse import reserved
 from kling_pipe.keys import external_id
 from kling_pipe.ledger.session import Session
 from kling_pipe.model import Cost, FileRef, Job, Json, Record, Step
@@ -39,6 +44,7 @@ class Bench:
     session: Session
     limits: dict[str, int]
     outputs: dict[str, OutputStore] = field(default_factory=dict)
+    publishers: dict[str, Publisher | None] = field(default_factory=dict)
     running: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
 
     async def work(self, campaign: str, address: str) -> None:
@@ -73,7 +79,8 @@ class Bench:
                 desk.context.slots.release(want)
                 return
             meter.begun(address, tuple((desk.shown(pool), slots) for pool, slots in want.pools), context.clock())
-            record = await self._run(step, desk, want, desks, last=place.form["last"])
+            again = functools.partial(reserved, self.session, campaign, address)
+            record = await self._run(step, desk, want, desks, last=place.form["last"], again=again)
             if record.state == "succeed":
                 board.done(self.session, self.workspace.queue, campaign, address, record.external_task_id)
             elif record.state == "failed":
@@ -88,11 +95,13 @@ class Bench:
         if failed:
             board.failed(self.session, campaign, address, failed)
 
-    async def _run(self, step: Step, desk: Desk, want: Want, desks: Desks, *, last: int) -> Record:
+    async def _run(
+        self, step: Step, desk: Desk, want: Want, desks: Desks, *, last: int, again: Callable[[int], str]
+    ) -> Record:
         """At the desk that has the slots; what it surely did not take goes to another one of several."""
         while True:
             try:
-                return await desks.run(step, desk, want, last=last, again=lambda: "")
+                return await desks.run(step, desk, want, last=last, again=again)
             except CredentialsError as error:
                 if len(desks.all) == 1:
                     raise
@@ -117,11 +126,19 @@ class Bench:
         bucket, out = str(place.campaign["bucket"]), str(place.campaign["out"])
         if bucket not in self.outputs:
             self.outputs[bucket] = replace(self.workspace, bucket=bucket).outputs()
-        return replace(context, upstream=records.get, out=out, outputs=self.outputs[bucket])
+        publisher = self._publisher(place.campaign.get("publish") or {})
+        return replace(context, upstream=records.get, out=out, outputs=self.outputs[bucket], publisher=publisher)
+
+    def _publisher(self, form: Mapping[str, Any]) -> Publisher | None:
+        """One for each place, so that a file is looked for once."""
+        mark = json.dumps(form, sort_keys=True)
+        if mark not in self.publishers:
+            self.publishers[mark] = publisher_of(form, Effects())
+        return self.publishers[mark]
 
     def _with_files(self, job: Job) -> Job:
         """The job with local files that are on this machine."""
-        here = {file.sha256: self._fetched(file) for file in files_of(job.request)}
+        here = {file.sha256: self._fetched(file) for file in files_of(job.request) if not is_published(file)}
         return replace(job, request=_moved(job.request, here)) if here else job
 
     def _fetched(self, file: FileRef) -> FileRef:
@@ -162,7 +179,7 @@ def wanted(job: Job) -> Want:
 
 def _moved(value: Json, here: dict[str, FileRef]) -> Json:
     if isinstance(value, FileRef):
-        return here[value.sha256]
+        return here.get(value.sha256, value)
     if isinstance(value, dict):
         return {name: _moved(one, here) for name, one in value.items()}
     if isinstance(value, list | tuple):
