@@ -22,24 +22,17 @@ from kling_pipe.errors import LocalStateError, UsageError
 )
 def init(folder: Path, project: str, template: str) -> None:
     """Write a first manifest into FOLDER, with pictures and files around it. Nothing that exists is overwritten."""
+    from kling_pipe.cli.naming import project_name
     from kling_pipe.cli.starts import files
 
     target = folder / DEFAULT_MANIFEST
     if target.exists():
         raise UsageError(f"`{target}` exists already", hint="Edit it, or name another folder.")
     _write_schema(folder / ".kling-pipe" / "manifest.schema.json")
-    for name, data in files(template, _project(project or folder.resolve().name)):
+    for name, data in files(template, project_name(project or folder.resolve().name)):
         _write_new(folder / name, data)
     at = "" if folder == Path() else f"cd {folder} && "
     click.echo(f"next: {at}kling-pipe run --emulator")
-
-
-def _project(name: str) -> str:
-    """A project's name after a folder's."""
-    from kling_pipe.slug import slug
-
-    found = slug(name).encode("ascii", "ignore").decode().strip("-")[:24].rstrip("-")
-    return found if found and found[0].isalpha() else f"kling-{found}"[:24].rstrip("-")
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from kling_pipe import api
 from kling_pipe.cli.main import cli
+from kling_pipe.cli.naming import project_name
 from kling_pipe.cli.starts import NAMES, placeholder
 from kling_pipe.emulator import ensure
 
@@ -41,6 +43,28 @@ def test_every_template_runs_on_the_emulator_without_a_warning(tmp_path, templat
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{len(manifest.jobs)} made")
     assert running.pid
+
+
+@pytest.mark.parametrize(
+    ("folder", "project"),
+    [
+        ("Frühling 2027", "fruhling-2027"),
+        ("Đà Nẵng", "da-nang"),
+        ("Весна & Лето", "vesna-leto"),
+        ("Ελλάδα", "ellada"),
+        ("はるのガス", "harunogasu"),
+        ("봄", "bom"),
+        ("日本 tea", "tea"),
+        ("2027", "campaign-2027"),
+        ("春天", "campaign-9eaa6d"),
+        ("夏天", "campaign-0c27fe"),
+        ("x" * 40, "x" * 24),
+    ],
+)
+def test_a_project_is_named_after_its_folder_in_any_script(folder, project):
+    """Small Latin letters, as task ids need them; two folders that no letters can spell are two projects."""
+    assert project_name(folder) == project
+    assert re.fullmatch(r"[a-z][a-z0-9-]{0,23}", project)
 
 
 def test_what_exists_is_kept(tmp_path):
