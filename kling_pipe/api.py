@@ -254,7 +254,9 @@ def run(
     """Carry out a plan and wait: submit, poll, save, write ledger and lock.
 
     What the plan costs is not held against any budget here: ask `over_budget` first. `settings.budget` bounds what
-    comes on top of it, the new attempts after passing failures; without one `retries:` alone does. `signals` turns SIGINT and SIGTERM into a stop with all state saved. Raises CredentialsError and LocalStateError
+    comes on top of it, the new attempts after passing failures; without one `retries:` alone does.
+
+    `signals` turns SIGINT and SIGTERM into a stop with all state saved. Raises CredentialsError and LocalStateError
     when the run cannot begin; what happens later is in the Result.
     """
     from kling_pipe.engine.loop import carried_out

@@ -26,7 +26,7 @@ _numbers = count()
 
 def part_of(target: Path) -> Path:
     """A name for what will be `target`, beside it. Never the same twice."""
-    return target.with_name(f"{target.name}.{os.getpid()}-{_place()}-{next(_numbers)}.part")
+    return target.with_name(f"{target.name}.{os.getpid()}-{place()}-{next(_numbers)}.part")
 
 
 def sweep(folders: Iterable[Path], *, now: float | None = None) -> list[Path]:
@@ -62,7 +62,7 @@ def _is_left_behind(entry: os.DirEntry[str], now: float) -> bool:
     name = _PART.fullmatch(entry.name)
     if name is None or not entry.is_file(follow_symlinks=False):
         return False
-    if name["place"] == _place() and not lives(int(name["pid"])):
+    if name["place"] == place() and not lives(int(name["pid"])):
         return True
     # A link has the time of what it leads to; when it was made only its status knows.
     changed = entry.stat(follow_symlinks=False)
@@ -70,7 +70,7 @@ def _is_left_behind(entry: os.DirEntry[str], now: float) -> bool:
 
 
 @cache
-def _place() -> str:
+def place() -> str:
     """Where process numbers are unique: this machine, and in it this container."""
     try:
         numbers = str(Path("/proc/self/ns/pid").readlink())

@@ -211,6 +211,30 @@ def test_a_full_disk_is_named(tmp_path):
     store.close()
 
 
+def test_claims_that_could_not_be_given_back_are_free_for_the_same_process(tmp_path):
+    """A long-lived process whose disk was full when a run ended: its next run does not wait for the last one."""
+
+    class Full(Effects):
+        full = False
+
+        def commit(self, connection):
+            if self.full:
+                raise sqlite3.OperationalError("database or disk is full")
+            super().commit(connection)
+
+    effects = Full()
+    first = SqliteStore(tmp_path / "ledger.sqlite", "me", effects=effects)
+    beside = SqliteStore(tmp_path / "ledger.sqlite", "me")
+    assert first.claim("x", {"video": 3})
+    assert not beside.claim("x", {})
+    effects.full = True
+    first.close()
+
+    assert beside.slots_of_others() == {}
+    assert beside.claim("x", {})
+    beside.close()
+
+
 def test_an_unusable_folder_is_named(tmp_path):
     """A file where the folder should be."""
     (tmp_path / "state").write_text("")

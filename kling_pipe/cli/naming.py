@@ -11,8 +11,8 @@ LONGEST = 24
 _LETTERS = dict(
     zip(
         "абвгдежзийклмнопрстуфхцчшщъыьэюяёіїєґαβγδεζηθικλμνξοπρσςτυφχψωßæœøđłþðı",
-        "a b v g d e zh z i y k l m n o p r s t u f kh ts ch sh shch - y - e yu ya yo i yi ye g "
-        "a v g d e z i th i k l m n x o p r s s t y f ch ps o ss ae oe o d l th d i".split(),  # noqa: SIM905  read by column
+        "a b v g d e zh z i y k l m n o p r s t u f kh ts ch sh shch - y - e yu ya yo i yi ye g "  # noqa: SIM905  read by column
+        "a v g d e z i th i k l m n x o p r s s t y f ch ps o ss ae oe o d l th d i".split(),
         strict=True,
     )
 )

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
 
 from kling_pipe.effects import Effects
-from kling_pipe.parts import lives
+from kling_pipe.parts import lives, place
 
 SILENCE = 20.0
 """Seconds after which a process that says nothing counts as gone."""
 
 BEAT = 4.0
 """Seconds between two signs of life."""
+
+_open: set[str] = set()
+"""Who of this very process is at work: one that could not sign off, as on a full disk, is not waited for."""
 
 
 class Processes:
@@ -31,7 +33,8 @@ class Processes:
         self._effects = effects
         self._clock = clock
         self._token = secrets.token_hex(8)
-        self._host = platform.node()
+        self._host = place()
+        _open.add(self._token)
         self._known = False
         self._given_back: list[str] = []
 
@@ -74,6 +77,7 @@ class Processes:
 
     def leave(self) -> None:
         """Drop everything of this process."""
+        _open.discard(self._token)
         if self._known:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute("DELETE FROM claims WHERE token = ?", (self._token,))
@@ -91,4 +95,6 @@ class Processes:
         row = self._connection.execute("SELECT pid, host, seen FROM processes WHERE token = ?", (token,)).fetchone()
         if row is None or row[2] < self._clock() - SILENCE:
             return False
-        return row[1] != self._host or lives(row[0])
+        if row[1] != self._host:
+            return True
+        return token in _open if row[0] == os.getpid() else lives(row[0])
