@@ -101,11 +101,7 @@ async def _opened(url: str, kind: str, head: Part, get: Get) -> Remote:
 
 def _picture(url: str, head: Part) -> Remote:
     whole = head.total is not None and len(head.content) >= head.total
-    try:
-        found = picture_facts(io.BytesIO(head.content), head.total)
-    except OSError:
-        found = None
-    if found:
+    if found := picture_facts(io.BytesIO(head.content), head.total):
         return Remote(found)
     if container(head.content[:16]) or whole or _is_page(head):
         return _no_media(url, "image", head)

@@ -35,7 +35,7 @@ def stream_facts(
     try:
         with av.open(file, "r", format=reader) as opened:
             return _facts(opened, kind, size, reader, whole=whole)
-    except (av.error.FFmpegError, ValueError, EOFError):
+    except Exception:  # FFmpeg's own errors, and whatever a header without sense makes of its numbers
         return Facts(kind, "", size, fault=f"the {WORDS[kind]} is damaged: its header cannot be read")
 
 
@@ -49,7 +49,9 @@ def _facts(opened: Any, kind: str, size: int | None, reader: str, *, whole: bool
     format = _format(opened, reader, is_film=bool(films))
     if not wanted:
         return Facts(kind, format, size, fault=f"the file holds no {WORDS[kind]}")
-    film = films[0] if films else None
+    if wanted[0].codec_context is None:
+        return Facts(kind, format, size, fault=f"the {WORDS[kind]} has a codec that nobody knows")
+    film = films[0] if films and films[0].codec_context else None
     return Facts(
         kind,
         format,
@@ -82,4 +84,5 @@ def _counted(opened: Any, stream: Any, *, whole: bool) -> float | None:
     if not whole:
         return None
     frames: int = sum(1 for packet in opened.demux(stream) if packet.size)
-    return round(frames * _AAC_SAMPLES / int(stream.codec_context.sample_rate), 3)
+    rate = int(stream.codec_context.sample_rate)
+    return round(frames * _AAC_SAMPLES / rate, 3) if rate else None
