@@ -340,3 +340,33 @@ def test_masks_fit_the_picture_and_each_other(
     assert [one.id for one in problems] == ["KP330"] * len(told)
     for problem, words in zip(problems, told, strict=True):
         assert words in problem.message
+
+
+@pytest.mark.parametrize(("model", "seconds", "size", "told"), [
+    ("kling-v3-omni", 6, (1280, 720), []),
+    ("kling-v3-omni", 2, (1280, 720), ["2 s"]),
+    ("kling-video-o1", 12, (1280, 720), ["12 s"]),
+    ("kling-v3-omni", 6, (640, 360), ["640 x 360 px"]),
+])  # fmt: skip
+@pytest.mark.parametrize("named", [True, False])
+def test_a_film_on_this_machine_is_held_against_its_field(
+    folder: Path, named: bool, model: str, seconds: float, size: tuple[int, int], told: list[str]
+) -> None:
+    """As one behind a link is, once, under a name of its own or not; with and without PyAV."""
+    (folder / "clip.mp4").write_bytes(film(seconds, size))
+    text = after("clip.mp4", model)
+    path = written(
+        folder, text if named else text.replace("video.clip", "clip.mp4").replace('  clip: "clip.mp4"\n', "")
+    )
+    assert [(one.id, one.found) for one in problems_of(path)] == [("KP330", one) for one in told]
+
+    def look(file: Path, kind: str) -> Facts:
+        return looked(file, kind, streams=False)
+
+    with sight(folder / "elsewhere", look) as seen:
+        problems: tuple[Problem, ...] = ()
+        try:
+            compile_manifest(path, probe=seen.probe, eyes=seen.eyes(), publishes=True)
+        except ManifestInvalid as error:
+            problems = error.problems
+    assert [(one.id, one.found) for one in problems] == [("KP330", one) for one in told]
