@@ -120,17 +120,18 @@ async def _followed(name: str, context: Context, holding: Holding) -> None:
     while not await context.turn.claim(name, {}):
         await context.sleep(wait)
         wait = min(_FOLLOW_LONGEST, 1.5 * wait)
-        if _is_over(context.store.get(name), context):
+        if _is_over(context.store.get(name)):
             return
     await holding.again()
     await context.turn.claim(name, dict(holding.want.pools))
 
 
-def _is_over(known: Record | None, context: Context) -> bool:
-    """Whether there is nothing left to do but to read the record."""
+def _is_over(known: Record | None) -> bool:
+    """Whether there is nothing left to do but to read the record: it failed for good, or its files are saved."""
     if known is None or known.failure == "refused":
         return False
-    return known.state == "failed" or (known.state == "succeed" and known.external_task_id in context.store.unlocked())
+    saved = all(output.sha256 or not output.url for output in known.outputs)
+    return known.state == "failed" or (known.state == "succeed" and saved)
 
 
 async def _submitted(job: Job, attempt: int, context: Context, want: Want) -> Record:
