@@ -321,7 +321,7 @@ def _carry_out(
             click.echo(failed, err=True)
         if charged := charges_text(result):
             click.echo(charged, err=True)
-        if result.accounts and (len(result.accounts) > 1 or not flags["quiet"]):
+        if result.accounts and not flags["quiet"]:
             click.echo(accounts_text(result), err=True)
         if not flags["quiet"]:
             say_where(result, workspace)

@@ -26,6 +26,7 @@ from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.keys import external_id
 from kling_pipe.ledger.processes import BEAT
 from kling_pipe.model import Plan, Record, Step
+from kling_pipe.plan.make import UNASKED
 
 _WORKING = ("create", "retry", "resume")
 
@@ -132,7 +133,8 @@ class LocalRunner:
         if failed := self._failed_need(step):
             self._end(step, failed.ending, None, f"it needs `{failed.address}`: {failed.message}")
         elif step.action == "blocked":
-            self._end(step, "failed", step.record, step.reasons[0])
+            silent = bool(self.plan.silent) and step.reasons[0].endswith(UNASKED)
+            self._end(step, "waiting" if silent else "failed", step.record, step.reasons[0])
         elif step.action == "lost":
             self._end(step, "failed", step.record, "; ".join(step.reasons))
         elif step.shared_with or step.action == "download":

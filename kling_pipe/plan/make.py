@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.contracts import NONE, Known, Makers, of_input
 from kling_pipe.cost import Prices, estimate
+from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.graph import order
 from kling_pipe.keys import external_id
 from kling_pipe.made import Made, made
@@ -18,6 +19,9 @@ from kling_pipe.plan.budget import PAYING
 from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
 from kling_pipe.plan.together import Together
 from kling_pipe.plan.why import why
+
+UNASKED = "cannot be asked whether it has it"
+"""How the reason ends why a job is not sent while an account is silent."""
 
 _FREE = Cost(0.0, None, 0.0)
 _KEPT_MS = 30 * 24 * 3600 * 1000
@@ -58,7 +62,7 @@ def make_plan(
     accounts: dict[str, str] = {}
     if isinstance(snapshot, Together):
         blocked = any(step.action == "blocked" for step in steps)
-        silent = tuple(snapshot.silent.values()) if blocked else ()
+        silent = tuple(_silent(snapshot)) if blocked else ()
         places = snapshot.places
         accounts = {place.account: place.name for place in (*places.all, *places.left_out)}
     return Plan(project, steps, (*_same_key_elsewhere(jobs), *planner.warnings), others, silent, accounts)
@@ -245,9 +249,8 @@ class _Planner:
             return lacking if job.account else ""
         if not self.snapshot.silent or job.identity in self.snapshot.looked_up or self._copied_to(job):
             return ""
-        account, error = next(iter(self.snapshot.silent.items()))
-        place = self.snapshot.places.of(account)
-        return f"the account `{place.name if place else account}` cannot be asked whether it has it: {error}"
+        account = next(iter(self.snapshot.silent))
+        return f"the account `{self.snapshot.account_name(account)}` {UNASKED}"
 
     def _news(self, job: Job) -> Iterator[str]:
         """Why a job without a record is to be made."""
@@ -305,6 +308,17 @@ class _Planner:
             cost=_FREE,
             record=record,
         )
+
+
+def _silent(snapshot: Together) -> Iterator[KlingPipeError]:
+    """Why accounts cannot be asked, each with its name and with what to do."""
+    for account, error in snapshot.silent.items():
+        kind = Unreachable if isinstance(error, Unreachable) else CredentialsError
+        others = [place.name for place in snapshot.places.all if place.account not in snapshot.silent]
+        without = "".join(f" --account {name}" for name in others)
+        leave = f", or leave it out with{without}: what only it knows is then made again" if without else ""
+        hint = f"{error.hint.rstrip('.') or 'see to it'}{leave}"
+        yield kind(f"account `{snapshot.account_name(account)}` cannot be asked: {error.message}", hint=hint)
 
 
 def _same_key_elsewhere(jobs: Sequence[Job]) -> Iterator[Problem]:
