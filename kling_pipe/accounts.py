@@ -60,7 +60,7 @@ class AccountSpec:
         """The error for an account whose credentials are not there."""
         unset = [name for name in self.variables if not environ.get(name, "").strip()]
         names = " and ".join(f"`{name}`" for name in unset)
-        hint = f"set {' and '.join(unset)}, or leave the account out: --account with the names of the others"
+        hint = f"set {' and '.join(unset)}"
         return CredentialsError(f"account `{self.name}` has no credentials: {names} not set", hint=hint)
 
 

@@ -239,7 +239,10 @@ def test_an_account_that_is_silent_blocks_what_it_may_have() -> None:
     one, two = job("image.one"), job("image.two")
     plan = make_plan([one, two], known(made(one, "aaaa"), silent=["bbbb"]))
     assert [step.action for step in plan.steps] == ["reuse", "blocked"]
-    assert [str(error) for error in plan.silent] == ["no"]
+    assert plan.steps[1].reasons[0] == "the account `second` cannot be asked whether it has it"
+    (error,) = plan.silent
+    assert isinstance(error, CredentialsError)
+    assert str(error) == "account `second` cannot be asked: no"
 
 
 def test_with_free_slots_a_job_has_no_place_before_it_is_sent() -> None:

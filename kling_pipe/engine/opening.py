@@ -89,7 +89,7 @@ async def clients_of(
             except CredentialsError as error:
                 if not workspace.siblings:
                     raise
-                silent[one.account] = error
+                silent.setdefault(one.account, error)
         if not found:
             raise next(iter(silent.values()))
         yield found, silent
