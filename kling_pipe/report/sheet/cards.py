@@ -94,8 +94,12 @@ def _take(one: Card, take: Take, shelf: Shelf, *, several: bool) -> Markup:
 
 
 def media(picture: Picture, shelf: Shelf, name: str) -> Markup:
-    """A still as a link to its file; a film as its poster, which plays where it stands (or opens, without scripts)."""
+    """A still as a link to its file; a film as its poster, which plays where it stands; a sound with its controls."""
     thumb, full = shelf.thumb(picture), shelf.full(picture)
+    length = el("span", f"{picture.seconds:.0f} s", class_="length") if picture.seconds else None
+    if picture.kind == "audio":
+        sound = el("audio", src=full, controls=True, preload="none", aria_label=name)
+        return el("div", sound, length, class_="frame audio")
     if picture.kind == "video" and (shelf.inline or thumb is None):
         return el(
             "video",
@@ -110,7 +114,6 @@ def media(picture: Picture, shelf: Shelf, name: str) -> Markup:
     if picture.kind == "image" and shelf.inline:
         return el("span", _img(full, name), class_="frame")
     image = _img(thumb.url, name, thumb.width, thumb.height) if thumb else _img(full, name)
-    length = el("span", f"{picture.seconds:.0f} s", class_="length") if picture.seconds else None
     return el("a", image, length, href=full, class_=f"frame {picture.kind}", data_play=picture.kind == "video")
 
 
@@ -124,6 +127,8 @@ def _shots(one: Card) -> Markup | None:
         return el("p", said, class_="prompt", dir="auto") if " " in said else None
     if len(one.shots) == 1:
         return el("p", _prompt(one.shots[0].text), class_="prompt", dir="auto")
+    if not any(shot.seconds for shot in one.shots):  # several texts of one request, and no film's order
+        return many(*(el("p", _prompt(shot.text), class_="prompt", dir="auto") for shot in one.shots))
     starts = _starts(one.shots)
     rows = [
         el(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kling_pipe.catalog import load, weight
 from kling_pipe.model import Cost, Job, Output, OutputRef, Plan, Record, Step
@@ -13,6 +13,8 @@ from kling_pipe.report.sheet.values import Card, Picture, State, Take
 
 _RANK = {"video": 0, "image": 1, "audio": 2}
 """What people came to look at stands first."""
+
+_MEDIA = {".mp3": "audio", ".wav": "audio", ".m4a": "audio", ".mp4": "video", ".mov": "video", ".webm": "video"}
 
 _STATES: Mapping[str, State] = {
     "create": "new",
@@ -123,9 +125,12 @@ class _Desk:
     def _picture(self, job: Job, record: Record, output: Output) -> Picture | None:
         path = self.sources.file(job, record, output)
         medium = load(record.operation).kling["result"].get("media")
-        if path is None or medium not in ("image", "video"):
+        suffix = PurePosixPath(output.path).suffix.lower() or path.suffix if path else ""
+        # An operation may give a film and a sound: the name of each says which it is.
+        medium = _MEDIA.get(suffix, medium)
+        if path is None or medium not in ("image", "video", "audio"):
             return None
-        return Picture(path, output.sha256, medium, _number(output.duration) or 0.0)
+        return Picture(path, output.sha256, medium, _number(output.duration) or 0.0, suffix)
 
     def _ended(self, address: str) -> int:
         step = self.steps.get(address)

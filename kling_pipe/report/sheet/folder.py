@@ -18,8 +18,8 @@ from kling_pipe.report.sheet.page import page
 from kling_pipe.report.sheet.shelf import Thumb
 from kling_pipe.report.sheet.values import Card, Picture, Sheet
 
-_SUFFIXES = {"video": ".mp4", "image": ".png"}
-"""For objects, which are named by their checksum alone."""
+_SUFFIXES = {"video": ".mp4", "image": ".png", "audio": ".mp3"}
+"""For files whose name does not tell."""
 
 
 def written(
@@ -36,7 +36,7 @@ def written(
     Pictures are hard links where the disk has them, copies elsewhere. Raises LocalStateError.
     """
     effects = effects or Effects()
-    found = posters.of((one.sha256, one.source) for one in pictures(sheet, comparison))
+    found = posters.of((one.sha256, one.source) for one in pictures(sheet, comparison) if one.kind != "audio")
     try:
         if single:
             return _save(target, page(sheet, _Inline(found), comparison), effects)
@@ -75,7 +75,7 @@ class FolderShelf:
 
     def full(self, picture: Picture) -> str:
         """The file beside the page, by its checksum: two jobs that share a result share the file."""
-        name = f"media/{picture.sha256[:20]}{picture.source.suffix or _SUFFIXES[picture.kind]}"
+        name = f"media/{picture.sha256[:20]}{_suffix(picture)}"
         self.wanted[name] = picture.source
         return name
 
@@ -98,16 +98,20 @@ class _Inline:
 
     def full(self, picture: Picture) -> str:
         """The file's bytes."""
-        return _data(picture.source)
+        return _data(picture.source, _suffix(picture))
 
     def thumb(self, picture: Picture) -> Thumb | None:
         """The poster's bytes."""
         poster = self.posters.get(picture.sha256)
-        return Thumb(_data(poster.path), poster.width, poster.height) if poster else None
+        return Thumb(_data(poster.path, poster.path.suffix), poster.width, poster.height) if poster else None
 
 
-def _data(path: Path) -> str:
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+def _suffix(picture: Picture) -> str:
+    return picture.source.suffix or picture.suffix or _SUFFIXES[picture.kind]
+
+
+def _data(path: Path, suffix: str) -> str:
+    kind = mimetypes.guess_type(f"x{suffix}")[0] or "application/octet-stream"
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 

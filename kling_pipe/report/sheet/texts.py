@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from kling_pipe.catalog import Operation
 from kling_pipe.model import FileRef, OutputRef
@@ -54,7 +54,8 @@ def file_picture(file: FileRef) -> Picture:
     """A local file as a picture."""
     from pathlib import Path
 
-    return Picture(Path(file.path), file.sha256, "video" if file.kind == "video" else "image")
+    kind: Literal["image", "video", "audio"] = file.kind if file.kind in ("video", "audio") else "image"
+    return Picture(Path(file.path), file.sha256, kind)
 
 
 def _reference(value: Any, token: str, role: str, look: Look) -> Reference:

@@ -15,12 +15,16 @@ State = Literal["made", "running", "failed", "blocked", "lost", "new"]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A file to look at: where it is on this disk, its checksum, and how long it plays in seconds (0 for a still)."""
+    """A file to look at or to hear: where it is on this disk, its checksum, and its seconds (0 for a still).
+
+    `suffix` is what its name ends in, which `source` does not show where it is an object.
+    """
 
     source: Path
     sha256: str
-    kind: Literal["image", "video"]
+    kind: Literal["image", "video", "audio"]
     seconds: float = 0.0
+    suffix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
