@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import work_idle, work_kill, work_load
+from benchmarks import work_forecast, work_idle, work_kill, work_load, work_scale
 from benchmarks.figures import Figure, machine, table
 
-WORKLOADS = (*work_load.LOADS, "W3", "W5", "KILL", "memory", "startup")
+WORKLOADS = (*work_load.LOADS, "W3", "W5", "KILL", "memory", "startup", "forecast")
+LARGE = ("scale",)
+"""Run by name only: it takes half an hour."""
 
 
-def figures(name: str, folder: Path, repeats: int, *, quick: bool, libraries: tuple[str, ...]) -> Iterator[Figure]:
+def figures(
+    name: str, folder: Path, repeats: int, *, quick: bool, libraries: tuple[str, ...], size: work_scale.Size
+) -> Iterator[Figure]:
     """One workload; `quick` shrinks it to a smoke test whose times mean nothing."""
     if name in work_load.LOADS:
         work = work_load.LOADS[name]
@@ -29,6 +33,10 @@ def figures(name: str, folder: Path, repeats: int, *, quick: bool, libraries: tu
         yield from work_idle.memory(folder, 20 if quick else 10_000)
     elif name == "startup":
         yield from work_idle.start_up(folder, 1 if quick else 3 * repeats)
+    elif name == "forecast":
+        yield from work_forecast.forecasts(folder, quick=quick)
+    elif name == "scale":
+        yield from work_scale.scale(folder, work_scale.QUICK if quick else size)
     else:
         yield from work_kill.kill(folder, *((8, 4, 0.2) if quick else ()))
 
@@ -42,8 +50,14 @@ def main() -> None:
     """Read the command line, measure, print. Progress goes to stderr."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "workloads", nargs="*", metavar="WORKLOAD", help=f"any of {', '.join(WORKLOADS)}; all when none is named"
+        "workloads",
+        nargs="*",
+        metavar="WORKLOAD",
+        help=f"any of {', '.join((*WORKLOADS, *LARGE))}; none: all but the last",
     )
+    parser.add_argument("--jobs", type=int, default=100_000, help="jobs of the workload `scale`")
+    parser.add_argument("--minutes", type=float, default=0, help="end the workload `scale` after so long; 0: never")
+    parser.add_argument("--workers", type=int, default=4, help="workers of the workload `scale`")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works, times mean nothing")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each client, of which the median counts")
     parser.add_argument(
@@ -52,15 +66,17 @@ def main() -> None:
         help="of the hand-written clients; those installed are used",
     )
     given = parser.parse_args()
-    if unknown := set(given.workloads) - set(WORKLOADS):
+    if unknown := set(given.workloads) - {*WORKLOADS, *LARGE}:
         parser.error(f"no such workload: {', '.join(sorted(unknown))}")
+    size = work_scale.Size(jobs=given.jobs, workers=given.workers, minutes=given.minutes)
     found: list[Figure] = []
     for name in given.workloads or WORKLOADS:
         print(f"{time.strftime('%H:%M:%S')} {name}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as folder:
             repeats = 1 if given.quick else given.repeats
             libraries = tuple(filter(None, given.libraries.split(",")))
-            for figure in figures(name, Path(folder).resolve(), repeats, quick=given.quick, libraries=libraries):
+            home = Path(folder).resolve()
+            for figure in figures(name, home, repeats, quick=given.quick, libraries=libraries, size=size):
                 found.append(figure)
                 print(figure.row(), file=sys.stderr, flush=True)
     print(f"{time.strftime('%Y-%m-%d')}, {machine()}\n\n{table(found)}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.process import cpu_seconds, python, start
+from benchmarks.process import cpu_seconds, peak_megabytes, python, start
 from kling_pipe.emulator import Options
 from kling_pipe.emulator.accounts import credentials
 from kling_pipe.emulator.running import Running
@@ -52,6 +52,10 @@ class Kling:
     def cpu(self) -> float:
         """CPU seconds that it used so far; 0 where the system does not tell."""
         return cpu_seconds(self.running.pid) or 0.0
+
+    def megabytes(self) -> float:
+        """The most memory that it used so far; 0 where the system does not tell."""
+        return peak_megabytes(self.running.pid)
 
     def _call(self, method: str, name: str) -> Any:
         data = b"{}" if method == "POST" else None

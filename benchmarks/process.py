@@ -51,14 +51,14 @@ def start(command: Sequence[str], folder: Path, extra: Mapping[str, str] | None 
         )
 
 
-def measured(command: Sequence[str], folder: Path, extra: Mapping[str, str] | None = None) -> Measured:
-    """Run a command to its end. Raises ProcessError unless it ends with 0."""
+def measured(command: Sequence[str], folder: Path, extra: Mapping[str, str] | None = None, code: int = 0) -> Measured:
+    """Run a command to its end. Raises ProcessError unless it ends with `code`."""
     began = time.perf_counter()
     process = start(command, folder, extra)
     _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
+    if process.returncode != code:
         tail = (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")[-2000:]
         raise ProcessError(f"{' '.join(command)} ended with {process.returncode}:\n{tail}")
     per_megabyte = 1024 * 1024 if sys.platform == "darwin" else 1024
@@ -68,6 +68,15 @@ def measured(command: Sequence[str], folder: Path, extra: Mapping[str, str] | No
 def median(runs: Sequence[Measured], of: Callable[[Measured], float] = lambda run: run.wall) -> float:
     """The median of one figure; of the wall time unless said otherwise."""
     return statistics.median(map(of, runs))
+
+
+def peak_megabytes(pid: int) -> float:
+    """The largest memory of a living process so far; 0 where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def cpu_seconds(pid: int) -> float | None:

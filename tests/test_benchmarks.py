@@ -45,6 +45,26 @@ def test_a_killed_run_makes_nothing_twice():
 
 
 @POSIX
+@pytest.mark.needs("postgres")
+def test_a_fleet_that_is_killed_makes_nothing_twice():
+    """Nor when the database restarts; and every process is measured."""
+    text = measured("scale")
+    assert "| SCALE | tasks of 16 made twice | 0 | ≤ 0 | yes |" in text
+    assert "| SCALE | tasks or files lost | 0 | ≤ 0 | yes |" in text
+    for what in ("into the queue", "slots in use, video", "CPU a job, workers", "largest worker"):
+        assert f"| SCALE | {what} |" in text
+
+
+@POSIX
+def test_what_is_foreseen_is_held_against_what_comes():
+    """By `plan` and by `simulate`, with times that were learned."""
+    text = measured("forecast")
+    assert "| FORECAST | plan / run, chains" in text
+    assert "| FORECAST | simulate / run, chains" in text
+    assert "learned: True" in text
+
+
+@POSIX
 def test_runs_without_work_are_measured():
     """Nothing to do, validation, memory, start-up."""
     text = measured("W3", "W5", "memory", "startup")
