@@ -166,31 +166,3 @@ def test_two_workers_and_a_third_after_a_crash_stay_within_the_budget_together(p
     assert len(creates) == 7
     messages = rows(url, "SELECT message FROM kling_pipe.steps")
     assert all(f"the budget allows {7 * each:g} image units" in message for (message,) in messages), messages
-
-
-def test_a_local_film_reaches_the_workers_by_its_link_alone(picture, tmp_path, url) -> None:
-    """Who plans uploads it, nothing of it is in the database, and a worker with an empty folder signs for it."""
-    import obstore
-    from s3server import bucket_server
-    from test_film import film
-
-    from kling_pipe.outputs.bucket import opened
-
-    with bucket_server("inputs"):
-        picture.root.mkdir(parents=True, exist_ok=True)
-        film(picture.root / "clip.mp4", size=(1280, 720), frames=72)
-        (picture.root / "kling-pipe.toml").write_text('[publish]\nto = "s3://inputs/x"\n', encoding="utf-8")
-        text = "videos: { ending: { continues: ./clip.mp4, prompt: the cup is empty } }\n"
-        posted(picture, url, HEAD + text)
-        (name,) = [one["path"] for page in obstore.list(opened("s3://inputs/x")) for one in page]
-        assert name.endswith(".mp4")
-        assert rows(url, "SELECT count(*) FROM kling_pipe.blobs") == [(0,)]
-        assert "X-Amz" not in str(rows(url, "SELECT form FROM kling_pipe.steps"))
-        machine = picture.elsewhere(tmp_path / "machine")
-        (machine.root / "kling-pipe.yaml").unlink()
-        done = machine.cli(*WORKER, "--store", url, "--drain")
-        assert done.returncode == 0, done
-        assert rows(url, "SELECT state, message FROM kling_pipe.steps") == [("done", "")], done
-        brought_home(picture, url, 1)
-        (sidecar,) = machine.root.rglob("ending*.json")
-        assert '"clip.mp4"' in sidecar.read_text(encoding="utf-8")

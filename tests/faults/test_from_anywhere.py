@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import json
 
+import obstore
+import psycopg
 import pytest
 from program import call
+from s3server import bucket_server
 from stage import HEAD
+from test_film import film
+from test_ledger_transfer import RECORD
 
 from kling_pipe.ledger import PostgresStore
+from kling_pipe.outputs.bucket import opened
 
 pytestmark = pytest.mark.needs("postgres")
 PAIR = HEAD + "images:\n  kite: { prompt: a red kite }\n  rope: { prompt: a long rope }\n"
 
 
 @pytest.fixture
-def anywhere(picture, postgres, tmp_path):
-    """Calls verbs in an empty folder with the manifest, with the store of a campaign of which one job failed."""
-    url = postgres.database()
-    rule = {"fault": "task_failure", "message": "the service is busy", "times": 1}
+def account(picture):
+    """The account's credentials in the environment of this process."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in picture.environ.items():
             patch.setenv(name, value)
-        picture.write(PAIR)
-        assert call("run", "-y", "-q", "--detach", "--store", url, folder=picture.root).code == 75
-        picture.faults(rule)
-        machine = picture.elsewhere(tmp_path / "machine")
-        assert call("worker", "--drain", "--store", url, folder=machine.root).code == 0
-        third = picture.elsewhere(tmp_path / "third")
+        yield picture
 
-        def verb(*words: str):
-            return call(*words, "--store", url, folder=third.root)
 
-        yield verb, third.root, url
+@pytest.fixture
+def anywhere(account, postgres, tmp_path):
+    """Calls verbs in an empty folder with the manifest, with the store of a campaign of which one job failed."""
+    url, picture = postgres.database(), account
+    picture.write(PAIR)
+    assert call("run", "-y", "-q", "--detach", "--store", url, folder=picture.root).code == 75
+    picture.faults({"fault": "task_failure", "message": "the service is busy", "times": 1})
+    machine = picture.elsewhere(tmp_path / "machine")
+    assert call("worker", "--drain", "--store", url, folder=machine.root).code == 0
+    third = picture.elsewhere(tmp_path / "third")
+
+    def verb(*words: str):
+        return call(*words, "--store", url, folder=third.root)
+
+    return verb, third.root, url
 
 
 def test_every_verb_that_looks_sees_what_the_workers_did(anywhere) -> None:
@@ -73,9 +84,30 @@ def test_a_page_that_is_served_notices_what_happens_in_the_database(anywhere) ->
     before = store.stamp()
     assert store.stamp() == before
     other = PostgresStore(url, "somebody")
-    from test_ledger_transfer import RECORD
-
     other.put(RECORD)
     assert store.stamp() != before
     store.close()
     other.close()
+
+
+def test_a_local_film_reaches_the_workers_by_its_link_alone(account, postgres, tmp_path) -> None:
+    """Who plans uploads it, nothing of it is in the database, and a worker with an empty folder signs for it."""
+    url = postgres.database()
+    with bucket_server("inputs"):
+        account.write(HEAD + "videos: { ending: { continues: ./clip.mp4, prompt: the cup is empty } }\n")
+        film(account.root / "clip.mp4", size=(1280, 720), frames=72)
+        (account.root / "kling-pipe.toml").write_text('[publish]\nto = "s3://inputs/x"\n', encoding="utf-8")
+        assert call("run", "-y", "-q", "--detach", "--store", url, folder=account.root).code == 75
+        (name,) = [one["path"] for page in obstore.list(opened("s3://inputs/x")) for one in page]
+        assert name.endswith(".mp4")
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT count(*) FROM kling_pipe.blobs").fetchall() == [(0,)]
+            assert "X-Amz" not in str(connection.execute("SELECT form FROM kling_pipe.steps").fetchall())
+
+        machine = tmp_path / "machine"
+        machine.mkdir()
+        done = call("worker", "--takeover", "2", "--drain", "--store", url, folder=machine)
+        assert (done.code, "saved" in done.err) == (0, True), done
+        account.assert_paid_once(1)
+        (sidecar,) = machine.rglob("ending*.json")
+        assert '"clip.mp4"' in sidecar.read_text(encoding="utf-8")

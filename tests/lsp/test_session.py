@@ -178,6 +178,20 @@ def test_remarks_and_settings_are_heeded(editor: Editor, folder: Path) -> None:
     assert levels == [[types.DiagnosticSeverity.Error], [types.DiagnosticSeverity.Warning], []]
 
 
+def test_a_local_film_is_fine_where_the_settings_say_where_it_goes(editor: Editor, folder: Path) -> None:
+    """With `[publish]` it is looked at, without it is refused; as on the command line."""
+    (folder / "bucket").mkdir()
+    (folder / "bucket" / "kling-pipe.toml").write_text('[publish]\nto = "s3://inputs/x"\n', encoding="utf-8")
+    text = "project: x\nvideos: { clip: gone.mp4 }\n"
+    editor.type("bucket/a.yaml", text)
+    editor.type("none.yaml", text)
+
+    assert [[one.code for one in editor.problems(name)] for name in ("bucket/a.yaml", "none.yaml")] == [
+        ["KP303"],
+        ["KP309"],
+    ]
+
+
 def test_other_peoples_yaml_is_left_alone(editor: Editor, name: str) -> None:
     """A compose file gets no squiggles, no completion, no hover."""
     text = "version: '3'\nservices:\n  web:\n    image: nginx\n"
