@@ -107,6 +107,8 @@ def _recorded(
     def recorded(address: str) -> str | None:
         from kling_pipe.lock import block_name, parse
 
+        if workspace is not None and workspace.name and (key := workspace.recorded_key(address)):
+            return key
         if "blocks" not in known:
             file = workspace.lock_path if workspace else path.parent / "kling-pipe.lock"
             known["blocks"] = parse(file.read_text(encoding="utf-8"), str(file)).blocks if file.exists() else {}

@@ -128,7 +128,8 @@ class Workspace:
 
     def lock_file(self, store: Store, effects: Effects | None = None) -> LockFile:
         """The lock for reading and writing."""
-        return LockFile(self.lock_path, effects or Effects(), store.alone)
+        ours = {one.account for one in (*self.each, *self.left_out)} if self.name else frozenset[str]()
+        return LockFile(self.lock_path, effects or Effects(), store.alone, ours)
 
     def shared_in(self, database: str) -> Workspace:
         """The same campaign with its ledger at a `postgresql://` URL, for any number of machines. Raises UsageError."""
@@ -167,9 +168,9 @@ class Workspace:
 
     def recorded_key(self, address: str) -> str | None:
         """The key of what the lock records as made at an address by one of the accounts: for frozen jobs."""
-        lock = self.read_lock()
-        blocks = (lock.find(address, self.profile, one.account) for one in self.each)
-        return next((str(block["key"]) for block in blocks if block and "outputs" in block), None)
+        accounts = [one.account for one in (*self.each, *self.left_out)]
+        block = self.read_lock().latest(address, self.profile, accounts)
+        return str(block["key"]) if block and "outputs" in block else None
 
     def outputs(self, effects: Effects | None = None) -> OutputStore:
         """The output folder, or the bucket, with its objects."""

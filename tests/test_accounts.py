@@ -12,6 +12,7 @@ from kling_pipe.accounts import account_specs, checked_spread
 from kling_pipe.auth import AccessKey, ApiKey
 from kling_pipe.errors import CredentialsError, UsageError
 from kling_pipe.keys import ExistingId
+from kling_pipe.lock import Lock
 from kling_pipe.model import Job, OutputRef, Record
 from kling_pipe.plan import Place, Places, Snapshot, Together, make_plan
 from kling_pipe.plan.places import FREE, ranked
@@ -251,3 +252,38 @@ def test_with_free_slots_a_job_has_no_place_before_it_is_sent() -> None:
     found = where(plan)
     assert found["image.one"] == ("create", "")
     assert found["image.two"][1] == found["element.hana"][1] != ""
+
+
+# -- the lock ----------------------------------------------------------------------------------------------------
+
+
+def block(account: str, key: str, made_at: int = 1) -> dict[str, object]:
+    return {
+        "account": account,
+        "project": "p",
+        "key": key,
+        "take": 1,
+        "attempt": 1,
+        "outputs": [],
+        "created_at": made_at,
+    }
+
+
+def test_what_a_changed_job_made_in_another_account_leaves_the_lock() -> None:
+    """Two blocks of one job would quarrel about one file; an element that stands in both has one key, and stays."""
+    lock = Lock({"image.one": block("aaaa", "old"), "element.hana": block("aaaa", "same")})
+    changes = [("image.one", "", block("bbbb", "new")), ("element.hana", "", block("bbbb", "same"))]
+    changed = lock.with_blocks(changes, ours={"aaaa", "bbbb"})
+    assert {name: one["account"] for name, one in changed.blocks.items()} == {
+        "image.one": "bbbb",
+        "element.hana": "aaaa",
+        "element.hana!bbbb": "bbbb",
+    }
+    assert len(lock.with_blocks(changes).blocks) == 4  # a stranger's block is not ours to remove
+
+
+def test_of_two_blocks_of_a_job_the_one_made_last_counts() -> None:
+    """For frozen jobs, and for what `plan --why` compares with."""
+    lock = Lock({"image.one": block("aaaa", "old"), "image.one!bbbb": block("bbbb", "new", 2)})
+    assert (lock.latest("image.one", "", ["aaaa", "bbbb"]) or {})["key"] == "new"
+    assert (lock.latest("image.one", "", ["aaaa"]) or {})["key"] == "old"

@@ -180,17 +180,7 @@ class Desks:
         if step.account:
             desks.sort(key=lambda desk: desk.account != step.account)
             return [next((desk for desk in desks if desk.stop(step) is None), desks[0])]
-        # Away from home a job is looked for twice, a settle time apart: at first those go that need not wait for it.
-        early = self._settles_in(desks[0].context) > 0
-        return sorted(
-            desks,
-            key=lambda desk: (early and desk is desks[0] and desk.room(want, "")[0] > 0, desk.room(want, pack or "")),
-            reverse=True,
-        )
-
-    def _settles_in(self, context: Context) -> float:
-        """Seconds until what was not found at the start may be looked for a second time."""
-        return self.began + context.settings.settle - context.clock()
+        return sorted(desks, key=lambda desk: desk.room(want, pack or ""), reverse=True)
 
     async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Callable[[int], str]) -> Record:
         """`run_job` at a desk that holds the slots, or where the task turns out to be."""
@@ -244,7 +234,8 @@ class Desks:
         """Before a create: no other account has the id. Raises FoundElsewhereError, SilentError where none can tell.
 
         A job that goes where every machine would send it is safe by that account's own refusal of a second one. One
-        that goes elsewhere is looked for twice, a settle time apart, as after a lost answer.
+        that goes where there is room may have gone elsewhere in a run that nobody here remembers: it is looked for
+        twice, a settle time apart, as after a lost answer.
         """
         others = [desk for desk in self.all if desk is not here]
         for desk in others:
@@ -252,7 +243,7 @@ class Desks:
             if record is not None and record.state in _KNOWN:
                 raise FoundElsewhereError(record)
         at_home = bool(step.job.account or step.follows) or here.account == step.account
-        rest = self._settles_in(here.context)
+        rest = self.began + here.context.settings.settle - here.context.clock()
         if not at_home and rest > 0 and others:
             await here.context.sleep(rest)
         await asyncio.gather(*(self._ask(desk, step, operation, name, at_home=at_home) for desk in others))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,10 +45,23 @@ class Lock:
                 return block
         return None
 
-    def with_blocks(self, changes: Iterable[tuple[str, str, Block]]) -> Lock:
-        """The lock with blocks (address, profile, block) put in place of this account's earlier ones."""
+    def latest(self, address: str, profile: str, accounts: Iterable[str]) -> Block | None:
+        """Of several accounts' blocks for a job the one that was made last, or None."""
+        blocks = [block for account in accounts if (block := self.find(address, profile, account)) is not None]
+        return max(blocks, key=lambda block: (block.get("created_at", 0), block.get("attempt", 0)), default=None)
+
+    def with_blocks(self, changes: Iterable[tuple[str, str, Block]], ours: Collection[str] = ()) -> Lock:
+        """The lock with blocks (address, profile, block) put in place of this account's earlier ones.
+
+        `ours` are accounts that make one campaign together: what one of them makes takes the place of what another
+        one made of the same job as it was before.
+        """
         blocks = dict(self.blocks)
         for address, profile, block in changes:
+            if "outputs" in block:
+                for other in (block_name(address, profile), *(block_name(address, profile, one) for one in ours)):
+                    if _is_outdated(blocks.get(other), block, ours):
+                        del blocks[other]
             name = block_name(address, profile)
             standing = blocks.get(name)
             if standing is not None and standing.get("account") != block["account"]:
@@ -156,6 +169,13 @@ def failed_block(record: Record, standing: Block | None) -> dict[str, Any]:
         "message": record.message,
     }
     return {"account": record.account, "operation": record.operation, **(standing or {}), "failed": failed}
+
+
+def _is_outdated(standing: Block | None, block: Block, ours: Collection[str]) -> bool:
+    """Whether a standing block is of another of our accounts, and of a request that the job makes no more."""
+    if standing is None or standing.get("account") == block["account"] or standing.get("account") not in ours:
+        return False
+    return bool(standing.get("key") != block["key"])
 
 
 def _unknown(block: Block) -> dict[str, Any]:

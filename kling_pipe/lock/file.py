@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -15,10 +15,20 @@ from kling_pipe.parts import part_of
 
 
 class LockFile:
-    """One lock file. `alone` keeps other processes of this machine away while it is merged and replaced."""
+    """One lock file. `alone` keeps other processes of this machine away while it is merged and replaced.
 
-    def __init__(self, path: Path, effects: Effects, alone: Callable[[], AbstractContextManager[None]]) -> None:
+    `ours` are the accounts that make the campaign together, see `Lock.with_blocks`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        effects: Effects,
+        alone: Callable[[], AbstractContextManager[None]],
+        ours: Collection[str] = (),
+    ) -> None:
         self.path = path
+        self._ours = ours
         self._effects = effects
         self._alone = alone
         self._last = ("", Lock())
@@ -28,12 +38,12 @@ class LockFile:
         return self._parsed(self._text())
 
     def update(self, changes: Iterable[tuple[str, str, Block]]) -> None:
-        """Put blocks (address, profile, block) in. Writes only when that changes something."""
+        """Put blocks (address, profile, block) in, see `Lock.with_blocks`. Writes only when that changes something."""
         wanted = list(changes)
         if wanted:
             with self._alone():
                 text = self._text()
-                lock = self._parsed(text).with_blocks(wanted)
+                lock = self._parsed(text).with_blocks(wanted, self._ours)
                 new = written(lock)
                 if new != text:
                     self._write(new)

@@ -63,9 +63,8 @@ class Together(Snapshot):
         return found
 
     def block(self, job: Job) -> Block | None:
-        """The lock's block for a job's address: of several accounts' the one of the latest attempt."""
-        blocks = [block for part in self.parts if (block := part.block(job)) is not None]
-        return max(blocks, key=lambda block: int(block.get("attempt", 0)), default=None)
+        """The lock's block for a job's address: of several accounts' the one that was made last."""
+        return self.lock.latest(job.address, self.profile, [part.account for part in self.parts])
 
     def attempts(self, job: Job) -> tuple[Record, ...]:
         """The attempts in all accounts, oldest first; should an attempt stand in two, the one that came further."""
