@@ -65,8 +65,7 @@ class Verifier:
         if self._lacks_model(draft):
             return
         if speaks(self.standard, operation.name, str(request.get(operation.kling["pool"]["model"] or "", ""))):
-            # Of words that mean something else there, requests that are alike to the rules know nothing.
-            self._report(draft, self._without_echoes(draft, findings(operation, stand_ins(request))))
+            self._verify_form(draft, kinds)
         alike = likeness(form_of(operation), request, kinds)
         known = self._marks(draft, alike)
         if known is not None:
@@ -78,6 +77,16 @@ class Verifier:
         if alike is not None:
             # What is clean is so in every recipe of the operation; a problem has its place in one.
             self._known[id(draft.recipe) if found else operation, alike] = marks
+
+    def _verify_form(self, draft: Draft, kinds: Mapping[int, str]) -> None:
+        """Report what has no place in the second standard: not what no standard takes.
+
+        Of words that mean something else there, requests that are alike to the rules know nothing: each is looked at.
+        """
+        operation, body = draft.recipe.operation, stand_ins(draft.built.request)
+        if found := self._without_echoes(draft, findings(operation, body)):
+            wrong = {one.pointer for one in check(operation, body, element_kinds=kinds) if one.level == "error"}
+            self._report(draft, [one for one in found if one.pointer not in wrong])
 
     def verify_fields(self, draft: Draft) -> None:
         """Report single values that can only be wrong by themselves, in a request that has holes."""

@@ -184,9 +184,8 @@ class _Encoder:
                 self._refuse(place, f"`{token}` names nothing there in the second standard", self.back, found=token)
             head = reads_as_shot(text) if self._is_cut() or self.end.row.get("shots") else ""
             if head:
-                self._refuse(
-                    place, f"`{head}` begins a shot in the second standard", "Word it otherwise", _MISREAD, found=head
-                )
+                message = f"`{head}` begins a shot in the second standard"
+                self._refuse(place, message, "Write shots as `shots:`, or word it otherwise", _MISREAD, found=head)
         text = self._shots(ids) if self._is_written_out() else "".join(ids.rewritten(text) for _, text in spoken)
         most = int(self.end.row["prompt"])
         if len(text) > most:
