@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,9 +14,14 @@ from kling_pipe.cli.options import json_option
 from kling_pipe.cli.prices import price_option, prices_of
 from kling_pipe.errors import UsageError
 
+if TYPE_CHECKING:
+    from kling_pipe.manifest import Manifest
+    from kling_pipe.workspace import Workspace
+
 
 @click.command()
 @campaign_options
+@click.option("--anew", is_flag=True, help="As if nothing were made yet.")
 @click.option("--accounts", "count", type=click.IntRange(1), help="So many accounts alike, not those of the settings.")
 @click.option("--slots", default="", metavar="video=50,image=9", help="Slots of each account, not those of the limits.")
 @click.option("--scale", "copies", type=click.IntRange(1), default=1, show_default=True, help="The campaign so often.")
@@ -43,6 +48,7 @@ def simulate(campaign: Campaign, slots: str, price: Path | None, as_json: bool, 
         manifest,
         workspace,
         refresh=False,
+        replace=_all_of(manifest, workspace, campaign) if flags["anew"] else (),
         select=campaign.select,
         exclude=campaign.exclude,
         prices=prices_of(campaign, price),
@@ -70,6 +76,14 @@ def slots_of(text: str) -> dict[str, int]:
             raise UsageError(f"`--slots {text}` does not say how many slots there are", hint=hint)
         found[name.strip()] = int(number)
     return found
+
+
+def _all_of(manifest: Manifest, workspace: Workspace, campaign: Campaign) -> tuple[str, ...]:
+    """The addresses that are chosen: what they use and others made stays."""
+    from kling_pipe.select import chosen
+
+    states = api.states_of(manifest, workspace.snapshot())
+    return tuple(chosen(manifest.jobs, campaign.select, campaign.exclude, states=states))
 
 
 def _accounts(campaign: Campaign, count: int | None, told: dict[str, int]) -> dict[str, dict[str, int]]:

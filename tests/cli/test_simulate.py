@@ -119,6 +119,17 @@ def test_prices_of_ones_own_count_everywhere(told, tmp_path):
     assert json.loads(told("plan", "--json")[1])["time"]["learned"] is False
 
 
+def test_what_is_made_takes_no_time_unless_it_counts_anew(told):
+    """And what it took is known from then on."""
+    code, text = told("run", "--emulator", "-y", "-q", "-s", "image.key", "-s", "element.hana")
+    assert code == 0, text
+    chosen = ("simulate", "--emulator", "-s", "image.key")
+    assert told(*chosen) == (0, "Nothing to simulate: the plan sends nothing.\n")
+    found = json.loads(told(*chosen, "--anew", "--json")[1])
+    assert (found["tasks"], found["unknown"]["times"]) == (1, [])
+    assert 0.3 < found["seconds"]["p50"] < 10
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
