@@ -110,8 +110,10 @@ def _show(
 def _foreseen(found: Plan, manifest: Manifest, workspace: Workspace) -> Forecast:
     from kling_pipe.engine import Settings
     from kling_pipe.engine.forecast import forecast, lessons
+    from kling_pipe.engine.settings import together
 
-    return forecast(found, lessons(workspace), Settings(limits=manifest.limits))
+    limits = together(manifest.limits, [one.limits for one in workspace.each])
+    return forecast(found, lessons(workspace), Settings(limits=limits))
 
 
 def _duration(found: Plan, manifest: Manifest, workspace: Workspace) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,15 @@ from kling_pipe.cost import Prices
 
 DEFAULT_SLOTS: Mapping[str, int] = {"video": 5, "image": 9}
 """Slots per pack type while nothing better is known: those of the smallest packs (pack names, 2026-09)."""
+
+
+def together(limits: Mapping[str, int], accounts: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
+    """The slots of several accounts as if they were one's: `limits` are the campaign's, `accounts` what each says."""
+    if len(accounts) < 2:
+        return {**limits, **dict(*accounts)}
+    return {
+        pack: sum(own.get(pack, limits.get(pack, usual)) for own in accounts) for pack, usual in DEFAULT_SLOTS.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
