@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any, Self
+from typing import IO, Any, Literal, Self
 
+import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
 from rich.progress_bar import ProgressBar
@@ -26,7 +27,12 @@ class Live:
     """Redrawn five times a second by a thread of its own, however many events there are."""
 
     def __init__(self, stream: IO[str], board: Board, budget: Mapping[str, Any], clock: Callable[[], float]) -> None:
-        self._console = Console(file=stream, highlight=False, force_terminal=True)
+        # Told by `--color` and NO_COLOR; rich by itself would heed the variable alone, and go on with bold and dim.
+        context = click.get_current_context(silent=True)
+        system: Literal["auto"] | None = None if context is not None and context.color is False else "auto"
+        self._console = Console(
+            file=stream, highlight=False, force_terminal=True, color_system=system, no_color=system is None
+        )
         self._board, self._budget, self._clock = board, budget, clock
         self._guard = threading.Lock()
         self._over = threading.Event()
