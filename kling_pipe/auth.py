@@ -78,6 +78,12 @@ def credentials_from(environ: Mapping[str, str]) -> Credentials | None:
     return None
 
 
+def api_key_from(environ: Mapping[str, str]) -> ApiKey | None:
+    """The API key, also where an access key stands beside it: some calls take nothing else."""
+    key = _value(environ, "API_KEY")
+    return ApiKey(key) if key else None
+
+
 def missing_credentials() -> CredentialsError:
     """The error for verbs that talk to Kling; names both ways on."""
     return CredentialsError(

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.accounts import AccountSpec
-from kling_pipe.auth import AccessKey, Credentials, account_id, branch, credentials_from, missing_credentials
+from kling_pipe.auth import (
+    AccessKey,
+    ApiKey,
+    Credentials,
+    account_id,
+    api_key_from,
+    branch,
+    credentials_from,
+    missing_credentials,
+)
 from kling_pipe.effects import Effects
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
 from kling_pipe.ledger import RecordIndex, SqliteStore, Store, peek
@@ -41,7 +50,8 @@ class Workspace:
     Where `kling-pipe.toml` names accounts, `name` is this one's, `limits` are its slots per pack type, and `siblings`
     is the same campaign in each of the other accounts; `spread` says how jobs are dealt among them. `left_out` are
     those that this command may not talk to; what is known here of what they made counts all the same.
-    `standard` is the form of requests where there is a choice.
+    `standard` is the form of requests where there is a choice; `key` is the API key beside an access key, for a
+    standard that takes nothing else.
     """
 
     root: Path
@@ -65,6 +75,7 @@ class Workspace:
     left_out: tuple[Workspace, ...] = ()
     spread: str = ""
     standard: str = FIRST
+    key: ApiKey | None = None
 
     @property
     def ledger_path(self) -> Path:
@@ -113,7 +124,7 @@ class Workspace:
         if self.standard != FIRST and isinstance(self.credentials, AccessKey):
             raise CredentialsError(
                 "the second standard takes an API key and no signed token",
-                hint="set KLING_API_KEY, with KLING_ACCESS_KEY and KLING_SECRET_KEY unset, or leave --standard v2 out",
+                hint="set KLING_API_KEY, or leave --standard v2 out",
             )
         return self.base_url, self.credentials
 
@@ -141,7 +152,11 @@ class Workspace:
         """The same campaign with its requests in another standard, where they have a form in it. Raises UsageError."""
         if standard not in NAMES:
             raise UsageError(f"there is no standard `{standard}`", hint=f"Write {' or '.join(NAMES)}.")
-        return self._everywhere(standard=standard)
+        spoken = self._everywhere(standard=standard)
+        if standard == FIRST or self.key is None:
+            return spoken
+        # The key may be another account's than the access key: everything in this run goes by it, look-ups too.
+        return replace(spoken, credentials=self.key, account=account_id(self.base_url, self.key.key_id))
 
     def publishing(self, place: Publish) -> Workspace:
         """The same campaign with a bucket for local files that Kling takes by link. Raises UsageError for none.
@@ -339,6 +354,7 @@ def open_workspace(
         credentials=found,
         account=account_id(url, found.key_id) if found else "",
         profile=profile,
+        key=api_key_from(environ) if isinstance(found, AccessKey) else None,
     )
     return workspace if found else replace(workspace, account=_only_account(workspace.lock_path))
 

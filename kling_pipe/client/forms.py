@@ -169,5 +169,5 @@ def external_id(found: Row) -> str:
 
 def no_key() -> Refused:
     """The answer to whoever asks in the second standard without an API key; nothing is sent."""
-    message = "the second standard takes an API key and no signed token: set KLING_API_KEY"
+    message = "the second standard takes an API key, no signed token: set KLING_API_KEY, and not KLING_ACCESS_KEY"
     return Refused(_BAD_KEY, message, code_row(_BAD_KEY))

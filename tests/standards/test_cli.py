@@ -156,3 +156,18 @@ def test_a_signed_token_is_refused_before_anything_is_sent(folder: Path) -> None
     assert refused.code == 4
     assert "the second standard takes an API key and no signed token" in refused.err
     assert "KLING_API_KEY" in refused.err
+
+
+def test_of_both_kinds_of_keys_the_second_standard_takes_its_own(tmp_path: Path) -> None:
+    """The whole run goes by the API key: it may be another account's, and what is looked up must be what is paid."""
+    from kling_pipe.api import open_workspace
+    from kling_pipe.auth import ApiKey
+
+    both = {"KLING_ACCESS_KEY": "a", "KLING_SECRET_KEY": "b", "KLING_API_KEY": "c"}
+    workspace = open_workspace(tmp_path / "kling-pipe.yaml", environ=both)
+    alone = open_workspace(tmp_path / "kling-pipe.yaml", environ={"KLING_API_KEY": "c"})
+    second = workspace.spoken_in("v2")
+
+    assert second.connection()[1] == ApiKey("c")
+    assert second.account == alone.account != workspace.account
+    assert workspace.spoken_in("v1").account == workspace.account
