@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import os
 import re
 import shlex
 import shutil
@@ -90,13 +91,20 @@ def test_a_worker_has_time_to_end_what_it_has_in_hand(objects) -> None:
     assert (read["concurrency"], read["takeover"], read["drain"]) == (100, 30.0, False)
 
 
-def test_the_campaign_is_queued_and_that_counts_as_done(objects) -> None:
-    """75 is what `run --detach` answers when there is something to wait for."""
+@pytest.mark.needs("sh")
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (75, 0), (3, 3), (1, 1)])
+def test_the_campaign_is_queued_and_that_counts_as_done(objects, tmp_path, code, ends) -> None:
+    """75 is what `run --detach` answers when there is something to wait for; other answers are the Job's own."""
     container = pod(objects["Job"])["containers"][0]
-    script = container["args"][0]
-    (words,) = calls(script)
+    (words,) = calls(container["args"][0])
     read = parsed(words)
-    assert (read["detach"], read["yes"], script.split("|| ")[1]) == (True, True, "test $? -eq 75")
+    assert (read["detach"], read["yes"]) == (True, True)
+    program = tmp_path / "kling-pipe"
+    program.write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
+    program.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run([*container["command"], *container["args"]], env=environ, timeout=20, check=False)
+    assert done.returncode == ends
     assert objects["Job"]["spec"]["podFailurePolicy"]["rules"][0]["onExitCodes"]["containerName"] == container["name"]
 
 
