@@ -9,19 +9,13 @@ from typing import Any
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota
 from kling_pipe.model import Job, Record
+from kling_pipe.unsigned import shown
 
 _KEY_LETTERS = 20
 """As many of a key as the external id shows."""
 
 _ATTEMPT = re.compile(r"-a\d+$")
 _ID = re.compile(r"/(\d{6,}|kp1-[^/]*)$")
-_SIGNED = re.compile(r"(https?://)(?:[^\s/@]*@)?([^\s?#]*)[?#]\S*")
-"""A URL with what it may be signed with."""
-
-
-def plain(text: str) -> str:
-    """A message without what a URL is signed with."""
-    return _SIGNED.sub(r"\1\2", text)
 
 
 def first_attempt(external_task_id: str) -> str:
@@ -78,7 +72,7 @@ def request_facts(note: Mapping[str, Any]) -> dict[str, Any]:
         "url.template": template(note),
         "error.type": error_type(note),
         "kling_pipe.request.kind": note["kind"],
-        "kling_pipe.request.again": plain(note["again"]),
+        "kling_pipe.request.again": shown(note["again"]),
         "kling_pipe.code": note["code"],
         "kling_pipe.external_task_id": note["external_task_id"],
     }

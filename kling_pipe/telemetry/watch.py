@@ -24,8 +24,9 @@ from kling_pipe.engine.meter import Meter
 from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Plan, Record
 from kling_pipe.telemetry.measures import Measures
-from kling_pipe.telemetry.names import error_type, first_attempt, pack_of, plain, request_facts, template
+from kling_pipe.telemetry.names import error_type, first_attempt, pack_of, request_facts, template
 from kling_pipe.telemetry.spans import JobSpan, nanoseconds
+from kling_pipe.unsigned import shown
 
 if TYPE_CHECKING:
     from kling_pipe.engine import Outcome
@@ -107,7 +108,7 @@ class Watch(Meter):
         """Something happened to a job."""
         super().event(event)
         if event.type in _TOLD and (job := self._open.get(event.address)):
-            told = {name: plain(str(value)) for name, value in event.data.items() if name in _FACTS}
+            told = {name: shown(str(value)) for name, value in event.data.items() if name in _FACTS}
             job.span.add_event(event.type, told, nanoseconds(event.at))
 
     def ended(self, address: str, ending: str, record: Record | None, message: str, now: float) -> None:
@@ -119,7 +120,7 @@ class Watch(Meter):
         if address not in self._open and ending == "failed":
             self._begin(address, now)
         if job := self._open.pop(address, None):
-            job.end(ending, record, plain(message), now)
+            job.end(ending, record, shown(message), now)
         self._measures.job(ending, known.operation)
         pack = pack_of(known)
         if ending == "made" and pack and record is not None and record.units:
@@ -150,7 +151,7 @@ class Watch(Meter):
         self._open.clear()
         if self._run is not None:
             if error:
-                self._run.set_status(Status(StatusCode.ERROR, plain(error)))
+                self._run.set_status(Status(StatusCode.ERROR, shown(error)))
             self._run.end()
 
     def _begin(self, address: str, now: float) -> JobSpan:
@@ -169,7 +170,7 @@ class Watch(Meter):
         began = nanoseconds(end - note["seconds"])
         span = self._tracer.start_span(name, above, SpanKind.CLIENT, request_facts(note), start_time=began)
         if error_type(note):
-            span.set_status(Status(StatusCode.ERROR, plain(note["reason"])))
+            span.set_status(Status(StatusCode.ERROR, shown(note["reason"])))
         span.end(nanoseconds(end))
 
 
