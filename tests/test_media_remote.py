@@ -173,3 +173,12 @@ def test_a_few_are_looked_at_together_and_answers_keep_their_order(files: Files)
     found = asyncio.run(remotes(urls))
     assert [one.facts and one.facts.width for one in found] == [320 + n for n in range(12)]
     assert 1 < files.most_together < 2 * AT_ONCE  # a server notices late that somebody is gone
+
+
+def test_a_server_that_is_silent_is_not_asked_a_thousand_times(files: Files) -> None:
+    """What it was asked for at once it may still answer; the rest of its links are unknown at once."""
+    urls = [(f"{files.base}/hangs/{n}", "video") for n in range(200)]
+    found = asyncio.run(remotes(urls, seconds=0.2))
+    assert len(files.asked) <= 2 * AT_ONCE
+    assert all(one.unknown for one in found)
+    assert "not asked again" in found[-1].unknown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ AT_ONCE = 4
 SECONDS = 15.0
 """So long one part may take, all redirects included."""
 _REDIRECTS = 5
+_SILENT = 3
+"""A host that was silent so often is not asked again: a thousand links to it would take hours."""
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
 
 
@@ -51,9 +54,24 @@ async def _reader(transport: Any, seconds: float) -> AsyncIterator[_Reader]:
 class _Reader:
     def __init__(self, http: Any, client: Any, seconds: float) -> None:
         self._http, self._client, self._seconds = http, client, seconds
+        self._silent: Counter[str] = Counter()
 
     async def part(self, url: str, start: int, count: int) -> Part:
         """Bytes of a file from `start`, at most `count`, whatever the server would send."""
+        host = url.partition("://")[2].partition("/")[0]
+        if self._silent[host] >= _SILENT:
+            raise NoPartError("its server did not answer before, and was not asked again")
+        try:
+            found = await self._asked(url, start, count)
+        except RefusedLinkError:
+            raise
+        except NoPartError:
+            self._silent[host] += 1
+            raise
+        self._silent[host] = 0
+        return found
+
+    async def _asked(self, url: str, start: int, count: int) -> Part:
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._followed(url, start, count)
