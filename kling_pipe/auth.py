@@ -92,6 +92,14 @@ def missing_credentials() -> CredentialsError:
     )
 
 
+def missing_key() -> CredentialsError:
+    """The error for an access key where only an API key is taken."""
+    return CredentialsError(
+        "the second standard takes an API key and no signed token",
+        hint="set KLING_API_KEY, or leave --standard v2 out",
+    )
+
+
 def account_id(base_url: str, key_id: str) -> str:
     """16 hex digits for one account: the host and the key's id. A host on this machine counts without its port."""
     host = (urlsplit(base_url).hostname or base_url).lower()

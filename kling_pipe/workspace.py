@@ -19,6 +19,7 @@ from kling_pipe.auth import (
     branch,
     credentials_from,
     missing_credentials,
+    missing_key,
 )
 from kling_pipe.effects import Effects
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
@@ -28,7 +29,7 @@ from kling_pipe.outputs import BucketOutputs, BucketShelf, LocalOutputs, OutputS
 from kling_pipe.outputs.bucket import is_bucket
 from kling_pipe.plan import Place, Places, Snapshot, Together
 from kling_pipe.plan.places import FREE, STEADY
-from kling_pipe.standards import FIRST, NAMES
+from kling_pipe.standards import FIRST, named
 
 DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
 """The host outside mainland China (vendor pages, 2026-03); accounts made there use https://api-beijing.klingai.com."""
@@ -50,8 +51,7 @@ class Workspace:
     Where `kling-pipe.toml` names accounts, `name` is this one's, `limits` are its slots per pack type, and `siblings`
     is the same campaign in each of the other accounts; `spread` says how jobs are dealt among them. `left_out` are
     those that this command may not talk to; what is known here of what they made counts all the same.
-    `standard` is the form of requests where there is a choice; `key` is the API key beside an access key, for a
-    standard that takes nothing else.
+    `standard` is the form of requests where there is a choice; `key` is an API key that stands beside an access key.
     """
 
     root: Path
@@ -122,10 +122,7 @@ class Workspace:
         if self.credentials is None:
             raise self.refusal or missing_credentials()
         if self.standard != FIRST and isinstance(self.credentials, AccessKey):
-            raise CredentialsError(
-                "the second standard takes an API key and no signed token",
-                hint="set KLING_API_KEY, or leave --standard v2 out",
-            )
+            raise missing_key()
         return self.base_url, self.credentials
 
     def store(self, effects: Effects | None = None) -> Store:
@@ -150,13 +147,10 @@ class Workspace:
 
     def spoken_in(self, standard: str) -> Workspace:
         """The same campaign with its requests in another standard, where they have a form in it. Raises UsageError."""
-        if standard not in NAMES:
-            raise UsageError(f"there is no standard `{standard}`", hint=f"Write {' or '.join(NAMES)}.")
-        spoken = self._everywhere(standard=standard)
-        if standard == FIRST or self.key is None:
-            return spoken
-        # The key may be another account's than the access key: everything in this run goes by it, look-ups too.
-        return replace(spoken, credentials=self.key, account=account_id(self.base_url, self.key.key_id))
+        spoken = self._everywhere(standard=named(standard))
+        # It may be of another account than the access key: all of this run goes by it, look-ups too.
+        key = self.key if standard != FIRST else None
+        return replace(spoken, credentials=key, account=account_id(self.base_url, key.key_id)) if key else spoken
 
     def publishing(self, place: Publish) -> Workspace:
         """The same campaign with a bucket for local files that Kling takes by link. Raises UsageError for none.
@@ -354,7 +348,7 @@ def open_workspace(
         credentials=found,
         account=account_id(url, found.key_id) if found else "",
         profile=profile,
-        key=api_key_from(environ) if isinstance(found, AccessKey) else None,
+        key=api_key_from(environ),
     )
     return workspace if found else replace(workspace, account=_only_account(workspace.lock_path))
 

@@ -113,12 +113,9 @@ standard_option = click.option(
 
 def standard_of(given: str, settings: Mapping[str, Any]) -> str:
     """The standard that a flag, the environment or the settings name; the first one otherwise. Raises UsageError."""
-    from kling_pipe.standards import FIRST, NAMES
+    from kling_pipe.standards import FIRST, named
 
-    name = str(given or settings.get("standard") or FIRST)
-    if name not in NAMES:
-        raise UsageError(f"there is no standard `{name}`", hint=f"Write {' or '.join(NAMES)}.")
-    return name
+    return named(str(given or settings.get("standard") or FIRST))
 
 
 probe_option = click.option(

@@ -8,7 +8,7 @@ the client's.
 
 from kling_pipe.standards.answers import heard, row
 from kling_pipe.standards.encode import Sent, encoded, findings, sent_in
-from kling_pipe.standards.table import FIRST, NAMES, Endpoint, endpoint, exists_in, form, speaks, table_of
+from kling_pipe.standards.table import FIRST, NAMES, Endpoint, endpoint, exists_in, form, named, speaks, table_of
 
 __all__ = [
     "FIRST",
@@ -21,6 +21,7 @@ __all__ = [
     "findings",
     "form",
     "heard",
+    "named",
     "row",
     "sent_in",
     "speaks",

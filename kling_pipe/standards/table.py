@@ -8,10 +8,18 @@ from functools import cache
 from typing import Any
 
 from kling_pipe.catalog import table
+from kling_pipe.errors import UsageError
 
 FIRST, SECOND = "v1", "v2"
 NAMES = (FIRST, SECOND)
 """What `--standard` may say; the first is the default."""
+
+
+def named(standard: str) -> str:
+    """The standard, if there is one of that name. Raises UsageError."""
+    if standard not in NAMES:
+        raise UsageError(f"there is no standard `{standard}`", hint=f"Write {' or '.join(NAMES)}.")
+    return standard
 
 
 @cache
