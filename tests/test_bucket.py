@@ -105,6 +105,15 @@ def test_an_upload_that_breaks_off_leaves_nothing(store) -> None:
     assert keys() == {}
 
 
+def test_what_a_local_run_recorded_has_the_same_place_in_the_bucket(store) -> None:
+    """`pull --out s3://...` puts it where a run with `--out` would."""
+    sha256 = kept(store, b"one")
+    store.place(sha256, "out/image/a.png")
+    store.place(sha256, f"{BASE}/out/b.png")
+    assert sorted(keys()) == [f".objects/{sha256[:2]}/{sha256}", "image/a.png", "out/b.png"]
+    assert another(store.object_path(sha256).parent).stands(f"{BASE}/image/a.png", 3)
+
+
 @pytest.mark.parametrize("name", ["../up", "/etc/passwd", "s3://results/other/x", "a/../../b"])
 def test_names_stay_below_the_base(store, name) -> None:
     with pytest.raises(LocalStateError, match="outside"):

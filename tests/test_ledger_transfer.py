@@ -11,9 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from program import call
 
+from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.ledger import Learned, PostgresStore, SqliteStore
 from kling_pipe.ledger.merge import TwoTasksError, merged
+from kling_pipe.ledger.rows import encoded
+from kling_pipe.ledger.tables import TABLES
 from kling_pipe.ledger.transfer import give_out, take_in
 from kling_pipe.model import Output, Record
 
@@ -173,6 +176,35 @@ def test_what_conflicts_is_told_and_changes_nothing(place) -> None:
         imported(store, exported(other))
     assert "kp1-p-1 (image.a): here task 7, submitted; in the file task 8, succeed" in caught.value.message
     assert exported(store) == before
+
+
+def test_an_import_that_is_killed_has_brought_nothing_and_the_next_brings_all(tmp_path) -> None:
+    """The last step is one commit: before it nothing is there, whatever was written."""
+
+    class Killed(Effects):
+        def observe(self, name: str, phase: str) -> None:
+            if (name, phase) == ("commit", "before") and self.armed:
+                raise RuntimeError
+
+        armed = False
+
+    effects, path = Killed(), tmp_path / "a.sqlite"
+    store, other = SqliteStore(path, "me", effects=effects), SqliteStore(tmp_path / "b.sqlite", "me")
+    other.whole(lambda tables: tables.put(TABLES["records"], thousand()), change=True)
+    text = exported(other)
+    effects.armed = True
+    with pytest.raises(RuntimeError):
+        imported(store, text)
+    effects.armed = False
+    assert len(store.records()) == 0
+    assert imported(store, text).new == 1000
+    assert exported(store) == text
+    store.close()
+    other.close()
+
+
+def thousand():
+    return (encoded(replace(RECORD, external_task_id=f"kp1-p-{number:04}")) for number in range(1000))
 
 
 def tampered(text: str) -> dict[str, str]:

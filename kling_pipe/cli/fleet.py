@@ -17,6 +17,7 @@ from kling_pipe.cli.telemetry import telemetry
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
+    from kling_pipe.manifest import Manifest
     from kling_pipe.model import Plan
     from kling_pipe.workspace import Workspace
 
@@ -109,6 +110,21 @@ def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int], **mor
     _, count = enqueue(plan, workspace, limits, **more)
     click.echo(f"{count} steps are in the queue; `kling-pipe worker` carries them out, on any machine")
     click.get_current_context().exit(75 if count else 0)
+
+
+def await_workers(campaign: Campaign, manifest: Manifest, workspace: Workspace, timeout: float | None) -> None:
+    """Wait until the queue has nothing more of a campaign, or of what was selected of it."""
+    from kling_pipe.fleet.wait import worked_off
+    from kling_pipe.select import chosen
+
+    narrowed = bool(campaign.select or campaign.exclude)
+    addresses = chosen(manifest.jobs, campaign.select, campaign.exclude) if narrowed else None
+
+    def told(left: int) -> None:
+        steps = "1 step is" if left == 1 else f"{left} steps are"
+        click.echo(f"{steps} with the workers", err=True)
+
+    worked_off(workspace, manifest.project, addresses, timeout=timeout, told=told)
 
 
 def _say(event: Any) -> None:

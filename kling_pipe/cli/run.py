@@ -12,7 +12,7 @@ import click
 
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened, seams
 from kling_pipe.cli.ending import command, say_rest, say_where
-from kling_pipe.cli.fleet import hand_over
+from kling_pipe.cli.fleet import await_workers, hand_over
 from kling_pipe.cli.logfile import Log, log_file
 from kling_pipe.cli.options import place_options, probe_option
 from kling_pipe.cli.prices import price_option, prices_of
@@ -154,19 +154,28 @@ def retry(campaign: Campaign, addresses: tuple[str, ...], **flags: Any) -> None:
 @campaign_options
 @working_options
 def wait(campaign: Campaign, **flags: Any) -> None:
-    """Wait for tasks that are under way and save their files; create nothing."""
+    """Wait for tasks that are under way and save their files; create nothing.
+
+    With --store, wait also until workers have done what is in the queue.
+    """
     from kling_pipe import api
     from kling_pipe.model import Plan
 
     _settle(flags, campaign)
     manifest, workspace = opened(campaign)
+    if workspace.database:
+        await_workers(campaign, manifest, workspace, flags["timeout"])
     found = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
     flags["create"] = False
     under_way = tuple(step for step in found.steps if step.action == "resume" and step.record and step.record.task_id)
     rest = tuple(step for step in found.steps if step not in under_way)
     if not under_way:
         click.echo("nothing is under way", err=True)
-    unmade = sum(1 for step in rest if step.action not in ("reuse", "frozen"))
+    elsewhere = sum(1 for step in rest if step.action == "download")
+    if elsewhere:
+        count = "1 job is" if elsewhere == 1 else f"{elsewhere} jobs are"
+        click.echo(f"{count} made and not fetched here: `{command(campaign, 'run')}` fetches the files", err=True)
+    unmade = sum(1 for step in rest if step.action not in ("reuse", "frozen", "download"))
     if unmade:
         count = "1 other job is" if unmade == 1 else f"{unmade} other jobs are"
         click.echo(f"{count} not made yet: `{command(campaign, 'run')}` makes what is missing", err=True)

@@ -87,6 +87,17 @@ def is_queued(session: Session, campaign: str, address: str) -> bool:
     return bool(session.rows(query, (campaign, address)))
 
 
+def left(session: Session, account: str, project: str, addresses: Iterable[str] | None = None) -> int:
+    """How many steps of a project are still to be done: these addresses, or all."""
+    query = (
+        "SELECT count(*) FROM steps s JOIN campaigns c ON c.id = s.campaign"
+        " WHERE c.account = %s AND c.project = %s AND s.state IN ('queued', 'waiting')"
+        " AND (%s::text[] IS NULL OR s.address = ANY(%s))"
+    )
+    names = None if addresses is None else list(addresses)
+    return int(session.rows(query, (account, project, names, names))[0][0])
+
+
 def blob(session: Session, sha256: str) -> bytes | None:
     """The bytes of a local file of the machine that planned."""
     rows = session.rows("SELECT data FROM blobs WHERE sha256 = %s", (sha256,))

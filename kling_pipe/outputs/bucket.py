@@ -187,8 +187,10 @@ class BucketOutputs:
             obstore.delete(self._bucket, streamed.key)
 
     def _key(self, relative: str) -> str:
-        """The key of a name: a full URL below `base`, or a path that a local run recorded."""
+        """The key of a name: a full URL below `base`, or a path that a local run recorded below its own folder."""
         name = relative.removeprefix(f"{self.base}/")
+        if name == relative:
+            name = name.removeprefix("out/").removeprefix("out-emulator/")
         if "://" in name or ".." in PurePosixPath(name).parts or name.startswith("/"):
             raise LocalStateError(f"`{relative}` lies outside of `{self.base}`")
         return name

@@ -77,6 +77,21 @@ def test_what_failed_is_tried_again_and_waited_for(anywhere, picture) -> None:
     assert verb("run", "-y", "-q").out.startswith("0 made, 2 reused")
 
 
+def test_who_waits_waits_for_the_workers(account, postgres, tmp_path) -> None:
+    """Nothing is under way yet when the plan is handed over: the queue counts, too."""
+    url = postgres.database()
+    account.write(PAIR)
+    assert call("run", "-y", "-q", "--detach", "--store", url, folder=account.root).code == 75
+    done = call("wait", "-q", "--timeout", "0.2s", "--store", url, folder=account.root)
+    assert (done.code, "2 steps are not done yet" in done.err) == (75, True), done
+    waiting = account.process("wait", "-q", "--store", url)
+    assert waiting.stderr.readline() == "2 steps are with the workers\n"
+    machine = account.elsewhere(tmp_path / "machine")
+    assert call("worker", "--drain", "--store", url, folder=machine.root).code == 0
+    out, err = waiting.communicate(timeout=30)
+    assert (waiting.returncode, "2 jobs are made and not fetched here" in err) == (0, True), (out, err)
+
+
 def test_a_page_that_is_served_notices_what_happens_in_the_database(anywhere) -> None:
     """Its stamp is another one as soon as a record changes, and stays while nothing does."""
     _, _, url = anywhere
