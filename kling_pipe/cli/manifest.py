@@ -97,6 +97,7 @@ def _checked(
 ) -> _Checked:
     from kling_pipe import api
     from kling_pipe.eyes import read_links
+    from kling_pipe.plan.allot import unknown_accounts
 
     name = manifest.as_posix()
     try:
@@ -112,7 +113,8 @@ def _checked(
         )
     except ManifestInvalid as error:
         return _Checked(name, error.problems, error.addresses, sound=False)
-    return _Checked(name, loaded.problems, tuple(job.address for job in loaded.jobs), sound=True)
+    problems = (*loaded.problems, *unknown_accounts(loaded.jobs, settings_for(manifest.parent).get("accounts") or ()))
+    return _Checked(name, problems, tuple(job.address for job in loaded.jobs), sound=True)
 
 
 def _tell_lines(checked: _Checked, form: str) -> None:

@@ -14,7 +14,7 @@ from kling_pipe.keys import external_id
 from kling_pipe.made import Made, made
 from kling_pipe.model import Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
 from kling_pipe.plan.ages import Source, expired, soon, sources
-from kling_pipe.plan.allot import Allotment, allot, original
+from kling_pipe.plan.allot import Allotment, allot, original, unknown_accounts
 from kling_pipe.plan.budget import PAYING
 from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
 from kling_pipe.plan.together import Together
@@ -65,7 +65,8 @@ def make_plan(
         silent = tuple(_silent(snapshot)) if blocked else ()
         places = snapshot.places
         accounts = {place.account: place.name for place in (*places.all, *places.left_out)}
-    return Plan(project, steps, (*_same_key_elsewhere(jobs), *planner.warnings), others, silent, accounts)
+    warnings = (*_same_key_elsewhere(jobs), *unknown_accounts(jobs, accounts.values()), *planner.warnings)
+    return Plan(project, steps, warnings, others, silent, accounts)
 
 
 @dataclass(slots=True)
