@@ -64,9 +64,9 @@ class Meter:
         """A job could begin, and queues for its slots."""
         self.moved(address, "queue", now)
 
-    def begun(self, address: str, pools: Iterable[tuple[str, int]], now: float) -> None:
-        """A job got its slots: so many of each pool while its task lives."""
-        self.moved(address, "submit", now)
+    def begun(self, address: str, pools: Iterable[tuple[str, int]], now: float, *, at_kling: bool = False) -> None:
+        """A job got its slots: so many of each pool while its task lives, which `at_kling` it may do already."""
+        self.moved(address, "kling" if at_kling else "submit", now)
         self._pools[address] = tuple(pools)
 
     def event(self, event: Event) -> None:

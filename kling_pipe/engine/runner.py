@@ -206,7 +206,7 @@ class LocalRunner:
                 self._end(step, "failed", None, left.message)
             return
         pools = tuple((desk.shown(name), weight) for name, weight in want.pools)
-        self.context.meter.begun(step.job.address, pools, self.context.clock())
+        self.context.meter.begun(step.job.address, pools, self.context.clock(), at_kling=_is_at_kling(step))
         try:
             last, again = _last_attempt(step), functools.partial(self._again, step)
             record = await self.desks.run(step, desk, want, last=last, again=again)

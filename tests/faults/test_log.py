@@ -80,3 +80,10 @@ def test_the_summary_counts_requests_slots_and_times(picture):
     assert set(counters["job_seconds"]) == {"queue", "kling", "download"}
     assert counters["job_seconds"]["kling"] >= 12 * 0.02
     assert summary(picture.cli("run", "-y", "--json"))["counters"]["requests_per_job"] is None
+
+
+def test_the_time_of_a_task_that_an_earlier_run_sent_counts_as_time_at_kling(picture):
+    """`wait` sends nothing: what it waits for is Kling."""
+    assert picture.cli("run", "-y", "-q", "--detach").returncode == 75
+    seconds = summary(picture.cli("wait", "--json"))["counters"]["job_seconds"]
+    assert seconds["kling"] > 0
