@@ -100,7 +100,7 @@ def test_a_huge_file_is_refused_by_its_size_alone(folder: Path) -> None:
     (problem,) = problems_of(written(folder, speaking("huge.wav")))
     assert problem.id == "KP330"
     assert "too large" in problem.message
-    assert problem.allowed == "up to 1000 MB"
+    assert problem.allowed == "up to 5 MB"
 
 
 def test_length_is_judged_where_a_sound_is_used(folder: Path) -> None:

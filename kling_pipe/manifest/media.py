@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kling_pipe.catalog import table
 from kling_pipe.keys import ExistingId
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.lookup import NotFound, Value
@@ -104,7 +105,7 @@ class MediaReader:
         try:
             if file.is_dir():
                 raise NotFound("KP303", f"`{value}` is a folder, not a file", hint="Name the file in it.")
-            _refuse_huge(value, file)
+            _refuse_huge(value, file, limits)
             ref = replace(self._files.ref(file.absolute()), kind=kind)  # type: ignore[arg-type]  # one that has files
             return Literal(ref, self._complaints(value, ref, limits) if limits else ())
         except (OSError, ValueError) as error:
@@ -126,14 +127,15 @@ class MediaReader:
         ]
 
 
-def _refuse_huge(value: str, file: Path) -> None:
+def _refuse_huge(value: str, file: Path, limits: str) -> None:
     """Refuse what no field takes before it is hashed, which may take hours. Raises `NotFound`."""
     size = file.stat().st_size if file.is_file() else 0
     if size > _HUGE:
+        most = table("media")["limits"].get(limits, {}).get("max_megabytes", _HUGE / 1e6)
         raise NotFound(
             "KP330",
             f"`{_short(value)}`: the file is too large: {size / 1e9:.1f} GB",
-            allowed=f"up to {_HUGE / 1e6:g} MB",
+            allowed=f"up to {most:g} MB",
             hint="Use a file within the limits.",
         )
 
