@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_pipe.effects import Effects
+from kling_pipe.parts import part_of, sweep
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,6 +40,7 @@ class Posters:
 
     def of(self, files: Iterable[tuple[str, Path]]) -> Mapping[str, Poster]:
         """The posters of files (checksum, path) by checksum. Decodes on all cores; skips what is there already."""
+        sweep([self._folder])
         wanted: dict[str, Path] = {}
         for sha256, path in files:
             # The same bytes may be known at several places, some of which are gone.
@@ -63,7 +65,7 @@ class Posters:
             return False
         picture.thumbnail((WIDTH, WIDTH))
         self._folder.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        part = part_of(target)
         picture.convert("RGB").save(part, "WEBP", quality=80, method=2)
         self._effects.replace(part, target)
         return True

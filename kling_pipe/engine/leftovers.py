@@ -17,7 +17,7 @@ def sweep_leftovers(workspace: Workspace, plan: Plan | None = None) -> None:
 
     A plan with nothing to do means that nobody left anything in the output folder, which may be large.
     """
-    folders = [workspace.root, workspace.lock_path.parent, workspace.state / "objects"]
+    folders = [workspace.root, workspace.state, workspace.lock_path.parent, workspace.state / "objects"]
     is_idle = plan is not None and not any(step.action in _WORKS for step in plan.steps)
     if not (is_idle or workspace.bucket):
         folders += [Path(place) for place, _, _ in os.walk(workspace.root / workspace.out)]

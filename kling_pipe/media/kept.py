@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
 from kling_pipe.effects import Effects
 from kling_pipe.media.facts import Facts, as_json, from_json
+from kling_pipe.parts import part_of
 
 _VERSION = 1
 _MOST = 20_000
@@ -38,7 +38,7 @@ class Kept(MutableMapping[str, Facts]):
         self._is_new = False
 
     def _write(self, path: Path, text: str) -> None:
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part = part_of(path)
         part.write_text(text, encoding="utf-8")
         self._effects.replace(part, path)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
+from kling_pipe.parts import part_of, sweep
 from kling_pipe.posters import Poster, Posters
 from kling_pipe.report.sheet.compare import Comparison
 from kling_pipe.report.sheet.page import page
@@ -36,6 +36,7 @@ def written(
     Pictures are hard links where the disk has them, copies elsewhere. Raises LocalStateError.
     """
     effects = effects or Effects()
+    sweep([target.parent] if single else [target, target / "media", target / "posters"])
     found = posters.of((one.sha256, one.source) for one in pictures(sheet, comparison) if one.kind != "audio")
     try:
         if single:
@@ -123,14 +124,14 @@ def _place(source: Path, target: Path, effects: Effects) -> None:
     try:
         effects.link(source, target)
     except OSError:  # no hard links here, or another disk
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        part = part_of(target)
         shutil.copyfile(source, part)
         effects.replace(part, target)
 
 
 def _save(target: Path, text: str, effects: Effects) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    part = part_of(target)
     part.write_text(text, encoding="utf-8", newline="\n")
     effects.replace(part, target)
     return target
