@@ -65,10 +65,11 @@ def main() -> None:
         default=",".join(work_load.LIBRARIES),
         help="of the hand-written clients; those installed are used",
     )
+    parser.add_argument("--accounts", type=int, default=1, help="accounts of the workload `scale`")
     given = parser.parse_args()
     if unknown := set(given.workloads) - {*WORKLOADS, *LARGE}:
         parser.error(f"no such workload: {', '.join(sorted(unknown))}")
-    size = work_scale.Size(jobs=given.jobs, workers=given.workers, minutes=given.minutes)
+    size = work_scale.Size(jobs=given.jobs, workers=given.workers, minutes=given.minutes, accounts=given.accounts)
     found: list[Figure] = []
     for name in given.workloads or WORKLOADS:
         print(f"{time.strftime('%H:%M:%S')} {name}", file=sys.stderr, flush=True)

@@ -14,11 +14,15 @@ from benchmarks.process import kling_pipe, start
 
 @dataclass
 class Crew:
-    """So many workers, each in a folder of its own. `cpu` (seconds) and `megabytes` are known of those that ended."""
+    """So many workers, each in a folder of its own, with `settings` as its kling-pipe.toml.
+
+    `cpu` (seconds) and `megabytes` are known of those that ended.
+    """
 
     folder: Path
     environ: Mapping[str, str]
     options: tuple[str, ...]
+    settings: str = ""
     at_work: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     cpu: float = 0.0
     megabytes: float = 0.0
@@ -28,6 +32,8 @@ class Crew:
         """The worker of this number, anew; its folder is as the last one left it."""
         home = self.folder / f"worker-{number}"
         home.mkdir(exist_ok=True)
+        if self.settings:
+            (home / "kling-pipe.toml").write_text(self.settings, encoding="utf-8")
         self.at_work[number] = start(kling_pipe("worker", *self.options), home, self.environ)
 
     def kill(self, number: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from benchmarks.kling import Kling, served
 from benchmarks.process import ProcessError, environment, kling_pipe, measured
 from benchmarks.work_load import fresh
 from kling_pipe.emulator import Options
+from kling_pipe.workspace import open_workspace
 
 _POOLS = """\
 version: 1
@@ -86,7 +86,7 @@ def _one(shape: Shape, home: Path, kling: Kling, count: int) -> Iterator[Figure]
     _run(home, kling)  # what is learned from
     shape.write(home, count)
     kling.reset()
-    _forget_tasks(home)
+    _forget_tasks(home, kling)
     plan = _told(home, kling, "plan", "--json")
     paper = _told(home, kling, "simulate", "--json", "--runs", "9")
     took = _run(home, kling)
@@ -112,17 +112,15 @@ def _told(home: Path, kling: Kling, *words: str) -> Mapping[str, Any]:
     return found
 
 
-def _forget_tasks(home: Path) -> None:
+def _forget_tasks(home: Path, kling: Kling) -> None:
     """Keep what was learned of times and slots, and nothing of what was made."""
-    from kling_pipe.ledger import SqliteStore
-
-    path = home / ".kling-pipe" / "ledger.sqlite"
-    old = SqliteStore(path, "benchmark")
-    times = old.learned()
+    workspace = open_workspace(home, environ=kling.environ)
+    old = workspace.store()
+    times, limits = old.learned(), old.limits()
     old.close()
     fresh(home)
-    shutil.rmtree(home / ".kling-pipe", ignore_errors=True)
-    path.parent.mkdir()
-    new = SqliteStore(path, "benchmark")
+    new = workspace.store()
     new.learn(times)
+    for pool, (limit, _) in limits.items():
+        new.keep_limit(pool, limit)
     new.close()

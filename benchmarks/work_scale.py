@@ -22,7 +22,7 @@ _LOOK = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`jobs` tasks of `seconds` on `slots`; `workers` of which one is killed every `kill_every` seconds.
+    """`jobs` tasks of `seconds` on `slots` of each account; `workers`, one of them killed every `kill_every` seconds.
 
     After so many `minutes` (0: never) the work is ended, and what is done by then is counted.
     """
@@ -34,6 +34,12 @@ class Size:
     concurrency: int = 150
     kill_every: float = 20.0
     minutes: float = 0.0
+    accounts: int = 1
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Access and secret keys of the accounts, when there are several."""
+        return tuple(f"access{one}:secret{one}" for one in range(self.accounts)) if self.accounts > 1 else ()
 
 
 QUICK = Size(jobs=16, workers=2, slots=8, seconds=0.3, concurrency=8, kill_every=2.0)
@@ -55,21 +61,47 @@ def scale(folder: Path, size: Size) -> Iterator[Figure]:
     home = folder / "campaign"
     home.mkdir()
     campaigns.by_matrix(home, size.jobs, size.slots)
-    slots = {"video": size.slots}
-    options = Options(media="tiny", media_bytes=1024, slots=slots, task_seconds=size.seconds, spread=0.3, idle_exit=600)
+    options = Options(
+        media="tiny",
+        media_bytes=1024,
+        slots={"video": size.slots},
+        task_seconds=size.seconds,
+        spread=0.3,
+        idle_exit=600,
+        keys=size.keys,
+    )
     with served(options) as kling, database() as store:
-        environ = {**kling.environ, "KLING_PIPE_STORE": store.url}
-        plan = measured(kling_pipe("plan", "--json"), home, kling.environ)
+        known = {**kling.environ, **_several(home, kling, size)}
+        environ = {**known, "KLING_PIPE_STORE": store.url}
+        plan = measured(kling_pipe("plan", "--json"), home, known)
         yield Figure("SCALE", f"plan of {size.jobs:,} jobs", plan.wall, " s", beside=f"{number(plan.megabytes)} MB")
         posted = measured(kling_pipe("run", "-y", "-q", "--detach"), home, environ, code=75)
         rate = f"{number(size.jobs / posted.wall)} a second with the plan, {number(posted.megabytes)} MB"
         yield Figure("SCALE", "into the queue", posted.wall, " s", beside=rate)
-        crew = Crew(folder, environ, ("--concurrency", str(size.concurrency), "--takeover", "10"))
+        crew = Crew(folder, environ, ("--concurrency", str(size.concurrency), "--takeover", "10"), _settings(home))
         try:
             seen = _worked_off(crew, store, kling, size)
         finally:
             crew.send_home()
         yield from _figures(seen, crew, store, kling, size)
+
+
+def _several(home: Path, kling: Kling, size: Size) -> dict[str, str]:
+    """Settings that name several accounts, and the environment that holds their keys."""
+    found, text = {}, ""
+    for one, pair in enumerate(size.keys):
+        name = f"ACCOUNT{one}"
+        text += f'[accounts.account{one}]\naccess_key_env = "{name}_ACCESS"\nsecret_key_env = "{name}_SECRET"\n'
+        text += f'base_url = "{kling.running.base_url}"\nlimits = {{ video = {size.slots} }}\n'
+        found[f"{name}_ACCESS"], _, found[f"{name}_SECRET"] = pair.partition(":")
+    if text:
+        (home / "kling-pipe.toml").write_text(text, encoding="utf-8")
+    return found
+
+
+def _settings(home: Path) -> str:
+    file = home / "kling-pipe.toml"
+    return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
 def _worked_off(crew: Crew, store: Database, kling: Kling, size: Size) -> _Watch:
