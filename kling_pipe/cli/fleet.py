@@ -100,7 +100,8 @@ def cancel(campaign: Campaign) -> None:
     narrowed = bool(campaign.select or campaign.exclude)
     addresses = chosen(manifest.jobs, campaign.select, campaign.exclude) if narrowed else None
     taken = take_back(addresses, manifest.project, workspace)
-    click.echo("\n".join([*taken, f"{len(taken)} steps are cancelled"]))
+    count = "1 step is" if len(taken) == 1 else f"{len(taken)} steps are"
+    click.echo("\n".join([*taken, f"{count} cancelled"]))
 
 
 def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int], **more: Any) -> NoReturn:
@@ -129,7 +130,7 @@ def await_workers(campaign: Campaign, manifest: Manifest, workspace: Workspace, 
 
 def _say(event: Any) -> None:
     """One line for what ends or goes wrong; the rest is in the ledger."""
-    if event.type in ("saved", "failed", "retrying"):
+    if event.type in ("saved", "failed", "retrying") or (event.type == "waiting" and "reason" in event.data):
         click.echo(
             f"{event.type:9} {event.address} {event.data.get('message') or event.data.get('reason', '')}".rstrip(),
             err=True,

@@ -14,10 +14,11 @@ from kling_pipe.catalog import quota, weight
 from kling_pipe.effects import Effects
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks
+from kling_pipe.engine.events import Event
 from kling_pipe.engine.publish import Publisher
 from kling_pipe.engine.reasons import JobError, NoRoomError
 from kling_pipe.engine.slots import Want
-from kling_pipe.errors import CredentialsError
+from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.fleet import board
 from kling_pipe.fleet.forms import files_of, job_of
 from kling_pipe.fleet.publish import is_published, publisher_of
@@ -45,6 +46,7 @@ class Bench:
     limits: dict[str, int]
     outputs: dict[str, OutputStore] = field(default_factory=dict)
     publishers: dict[str, Publisher | None] = field(default_factory=dict)
+    complaints: dict[str, str] = field(default_factory=dict)
     running: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
 
     async def work(self, campaign: str, address: str) -> None:
@@ -59,6 +61,14 @@ class Bench:
             self.running[name] = task
             task.add_done_callback(lambda _: self.running.pop(name, None))
         await asyncio.shield(self.running[name])
+
+    def complain(self, address: str, error: KlingPipeError) -> None:
+        """Tell why a step waits, once for each reason: it is tried again every few seconds."""
+        if self.complaints.get(address) != error.message:
+            self.complaints[address] = error.message
+            context = self.desks.first.context
+            reason = f"{error.message}; {error.hint}" if error.hint else error.message
+            context.on_event(Event("waiting", address, context.clock(), {"reason": reason}))
 
     async def _work(self, campaign: str, address: str) -> None:
         place = board.place(self.session, campaign, address)

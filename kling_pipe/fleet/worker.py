@@ -110,8 +110,10 @@ async def _queue(bench: Bench) -> AsyncIterator[Any]:
                 if not await _unless(driver.lost, bench.work(campaign, address)):
                     raise RetryRequested(_AGAIN, "the connection was lost")
             except CredentialsError as error:  # no balance, no right: somebody has to act
+                bench.complain(address, error)
                 raise RetryRequested(_AGAIN_REFUSED, error.message) from error
             except KlingPipeError as error:
+                bench.complain(address, error)
                 raise RetryRequested(_AGAIN, error.message) from error
 
         # A bug must not lose a step: it is held, and can be queued again.

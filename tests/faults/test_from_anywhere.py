@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from program import call
 from s3server import bucket_server
-from stage import HEAD
+from stage import HEAD, PICTURE
 from test_film import film
 from test_ledger_transfer import RECORD
 
@@ -90,6 +90,20 @@ def test_who_waits_waits_for_the_workers(account, postgres, tmp_path) -> None:
     assert call("worker", "--drain", "--store", url, folder=machine.root).code == 0
     out, err = waiting.communicate(timeout=30)
     assert (waiting.returncode, "2 jobs are made and not fetched here" in err) == (0, True), (out, err)
+
+
+def test_a_worker_says_why_a_step_waits_for_somebody_to_act(account, postgres, tmp_path) -> None:
+    """An account without money is no failure of the step: it stays in the queue, and the reason is told once."""
+    url = postgres.database()
+    account.write(PICTURE)
+    assert call("run", "-y", "-q", "--detach", "--store", url, folder=account.root).code == 75
+    account.faults({"fault": "error", "code": 1102, "http": 429, "match": {"method": "POST"}})
+    worker = account.elsewhere(tmp_path / "machine").process("worker", "--store", url)
+    lines = [worker.stderr.readline() for _ in range(2)]
+    worker.kill()
+    worker.communicate()
+    assert lines[1].startswith("waiting   image.kite "), lines
+    assert call("cancel", "--store", url, folder=account.root).out.endswith("1 step is cancelled\n")
 
 
 def test_a_page_that_is_served_notices_what_happens_in_the_database(anywhere) -> None:
