@@ -296,3 +296,32 @@ def test_an_unknown_account_is_told_at_its_place() -> None:
     (problem,) = unknown_accounts([*jobs, *jobs], ["main", "second"])
     assert (problem.id, problem.level, problem.message) == ("KP408", "error", "there is no account `secnd`")
     assert (problem.near, problem.allowed) == ("second", "main, second")
+
+
+pins = st.sampled_from(["", "main", "second"])
+states = st.sampled_from(["", "aaaa", "bbbb"])
+
+
+@given(
+    st.lists(st.tuples(pins, states, st.booleans()), min_size=1, max_size=6), states, st.sampled_from(["steady", FREE])
+)
+def test_whatever_is_pinned_and_made_each_job_finds_what_it_uses(forms, element_in: str, spread: str) -> None:
+    """Nothing made is made again, a pin holds, and what is sent uses only elements of the account that it goes to."""
+    jobs = [HANA]
+    jobs += [
+        using(f"image.i{n}", pin) if uses else job(f"image.i{n}", account=pin) for n, (pin, _, uses) in enumerate(forms)
+    ]
+    records = [made(one, where_) for one, (_, where_, _) in zip(jobs[1:], forms, strict=True) if where_]
+    records += [made(HANA, element_in)] if element_in else []
+    plan = make_plan(jobs, known(*records, spread=spread))
+    steps = {step.job.address: step for step in plan.steps}
+    for n, (pin, there, _) in enumerate(forms):
+        step = steps[f"image.i{n}"]
+        assert step.action == ("reuse" if there else "create")
+        assert step.account == there or not there
+        if not there:
+            assert step.account == {"main": "aaaa", "second": "bbbb"}.get(pin, step.account)
+            assert {steps[need].account for need in step.job.needs} <= {step.account}
+    copies = [step for address, step in steps.items() if "!" in address]
+    assert len(copies) <= 1
+    assert all(step.account != steps["element.hana"].account for step in copies)

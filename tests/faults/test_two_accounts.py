@@ -10,6 +10,7 @@ from crash import KILLED, Children
 from pair import Pair
 from stage import CHAIN, HEAD, many, tally
 
+from kling_pipe import api
 from kling_pipe.emulator.app import running
 from kling_pipe.report.results import accounts_text
 
@@ -114,6 +115,27 @@ def test_two_at_once_in_one_folder(pair, spread):
         ended = list(pool.map(lambda one: one.run(), (pair, replace(pair, order=("second", "main")))))
     assert [result.exit_code for result in ended] == [0, 0]
     whole(pair, JOBS)
+
+
+def test_a_machine_with_nothing_waits_for_what_is_not_to_be_seen_yet(pair, tmp_path):
+    """Sent wherever there was room, and forgotten, and not shown by Kling: a second look comes before a create."""
+    free = replace(pair, spread="free", settings=replace(pair.settings, settle=0.5)).write(many(4))
+    free.faults({"fault": "invisible", "seconds": 0.4})
+    free.run(settings=replace(free.settings, detach=True))
+    other = replace(free, order=("second", "main")).elsewhere(tmp_path / "machine")
+    assert other.run().exit_code == 0
+    whole(other, 4)
+
+
+def test_what_another_machine_made_since_the_plan_is_found_right_before_the_create(pair, tmp_path):
+    """Two manifests pin one job to two accounts; who comes second takes what the first one made."""
+    pinned = HEAD + "images:\n  one: { prompt: a kite, account: main }\n"
+    plan = pair.write(pinned).plan()
+    assert tally(pair.elsewhere(tmp_path / "machine").write(pinned.replace("main", "second")).run()) == (1, 0, 0, 0)
+    result = api.run(plan, pair.workspace, settings=pair.settings, seams=pair.seams)
+    assert tally(result) == (0, 1, 0, 0)
+    whole(pair, 1)
+    assert pair.made_in() == {"second": 1}
 
 
 def test_free_slots_are_used_by_their_number(pair):
