@@ -107,7 +107,7 @@ def collecting(*, answers: bool = True) -> Iterator[Collector]:
             collector.bodies.append((self.path, body))
             collector.headers.append(dict(self.headers))
             if not answers:
-                collector.go_on.wait(20)
+                collector.go_on.wait(60)
                 return
             self.send_response(200)
             self.send_header("Content-Length", "0")
