@@ -7,9 +7,17 @@ import pytest
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.second_bodies import read
 from kling_pipe.standards.table import endpoints
-from tests.emulator.conftest import IMAGE, VIDEO, clip, still
+from tests.emulator.conftest import IMAGE, VIDEO, clip, started, still
 
 OMNI, WORDS = "/omni-video/kling-3.0-omni", "/text-to-video/kling-3.0"
+
+
+@pytest.fixture(scope="module")
+def empty():
+    """An emulator in which nothing is ever made."""
+    with started(media="tiny") as kling:
+        yield kling
+        assert kling.ledger()["tasks"] == 0
 
 
 def film(name="one", **changes):
@@ -100,17 +108,17 @@ def test_kept_apart_each_standard_shows_its_own(start):
     assert kling.post(VIDEO, clip("second")).json()["code"] == 1201
 
 
-def test_a_token_opens_the_first_standard_alone(kling):
+def test_a_token_opens_the_first_standard_alone(empty):
     """As the vendor's change log says: API keys only."""
     import jwt
 
-    token = jwt.encode({"iss": kling.running.access_key, "exp": 4_000_000_000}, kling.running.secret_key, "HS256")
+    token = jwt.encode({"iss": empty.running.access_key, "exp": 4_000_000_000}, empty.running.secret_key, "HS256")
     headers = {"Authorization": f"Bearer {token}"}
 
-    assert kling.http.get(VIDEO, headers=headers).json()["code"] == 0
-    for answer in (kling.http.post(OMNI, json=film(), headers=headers), kling.http.get("/tasks", headers=headers)):
+    assert empty.http.get(VIDEO, headers=headers).json()["code"] == 0
+    for answer in (empty.http.post(OMNI, json=film(), headers=headers), empty.http.get("/tasks", headers=headers)):
         assert (answer.status_code, answer.json()["code"]) == (401, 1002)
-    assert kling.ledger()["creates"] == {}
+    assert empty.ledger()["creates"] == {}
 
 
 @pytest.mark.parametrize(
@@ -133,13 +141,13 @@ def test_a_token_opens_the_first_standard_alone(kling):
         (said(f"shot 1, 3, {'x' * 513};", multi_shot=True), "512"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_refused_and_makes_nothing(kling, body, message):
+def test_what_is_wrong_is_refused_and_makes_nothing(empty, body, message):
     """1201 with the place, before anything is stored."""
-    answer = kling.post(OMNI, body)
+    answer = empty.post(OMNI, body)
 
     assert (answer.status_code, answer.json()["code"]) == (400, 1201), answer.text
     assert message in answer.json()["message"]
-    assert kling.ledger()["tasks"] == 0
+    assert empty.ledger()["tasks"] == 0
 
 
 def test_prompts_may_be_longer_here(kling):
@@ -157,15 +165,15 @@ def test_a_model_of_the_second_standard_is_unknown_to_the_first(kling):
 
 
 @pytest.mark.parametrize(("path", "code"), [("/omni-video/kling-9", 1203), ("/omni-video", 1203), ("/tasks/7", 1203)])
-def test_other_paths_do_not_exist(kling, path, code):
+def test_other_paths_do_not_exist(empty, path, code):
     """A typing mistake in a model is no task of another model."""
-    assert kling.post(path, film()).json()["code"] == code
+    assert empty.post(path, film()).json()["code"] == code
 
 
 @pytest.mark.parametrize("query", [{}, {"task_ids": "1", "external_task_ids": "a"}, {"task_ids": ",".join("7" * 21)}])
-def test_tasks_are_asked_for_in_one_way_and_twenty_at_once(kling, query):
+def test_tasks_are_asked_for_in_one_way_and_twenty_at_once(empty, query):
     """Neither both kinds of ids nor more than the vendor takes."""
-    assert kling.http.get("/tasks", params=query).json()["code"] == 1201
+    assert empty.http.get("/tasks", params=query).json()["code"] == 1201
 
 
 def test_what_is_not_known_is_missing(kling):
@@ -203,9 +211,9 @@ def test_all_tasks_page_by_page(kling):
     ],
     ids=str,
 )
-def test_a_page_that_cannot_be_asked_for(kling, body):
+def test_a_page_that_cannot_be_asked_for(empty, body):
     """Bounds are those of the vendor's page."""
-    assert kling.post("/tasks", body).json()["code"] == 1201
+    assert empty.post("/tasks", body).json()["code"] == 1201
 
 
 def test_a_list_goes_back_thirty_days_unless_it_is_told(kling):
