@@ -39,7 +39,7 @@ def findings(
     version = platform.python_version()
     yield sys.version_info >= _OLDEST, f"Python {version}, kling-pipe {_own_version()}", 70
     yield from _folder(root)
-    yield from _extras()
+    yield from _extras(environ)
     yield from _accounts(root, environ, emulator, state, probe, named or {})
 
 
@@ -64,12 +64,16 @@ def _free_bytes(root: Path) -> int | None:
         return None
 
 
-def _extras() -> Iterator[Line]:
+def _extras(environ: Mapping[str, str]) -> Iterator[Line]:
     from importlib.util import find_spec
 
+    from kling_pipe.telemetry import wanted
+
+    telemetry = [("otel", ("opentelemetry", "requests"))] if wanted(environ) else []  # asked for by OTEL_* variables
     for extra, modules in (
         ("emulator", ("starlette", "uvicorn", "av")),
         ("fast", ("aiohttp", "httpx2", "jsonschema_rs")),
+        *telemetry,
     ):
         missing = [name for name in modules if find_spec(name) is None]
         state = "installed" if not missing else f"not installed (pip install 'kling-pipe[{extra}]')"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from kling_pipe.cli.doctor import findings
 from kling_pipe.engine.probe import skew
 
 
@@ -31,3 +32,11 @@ def test_a_wrong_clock_is_measured(kling):
     ahead = asyncio.run(skew(kling.running.base_url, lambda: time.time() + 3600))
     assert ahead is not None
     assert 3590 < ahead < 3610
+
+
+def test_telemetry_is_looked_at_where_it_is_asked_for(tmp_path):
+    """Who set the variables wants to know whether the extra is there; nobody else does."""
+    asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    for environ, told in (({}, False), (asked, True)):
+        lines = [words for _, words, _ in findings(tmp_path, environ, emulator=False, state=None)]
+        assert ("extra `otel`: installed" in lines) is told
