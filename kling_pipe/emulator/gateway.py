@@ -135,6 +135,8 @@ class Gateway:
         elif task := self.world.index.by_task_id.get(route.name):
             external_id = task.external_id
         operation = route.operation.name if route.operation else ""
+        if route.form and route.kind == "get":
+            operation, external_id = second.asked_about(self.world, request)
         return Subject(scope, request.method, request.path, operation, external_id)
 
 

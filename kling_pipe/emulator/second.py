@@ -38,6 +38,16 @@ def create(world: World, request: Request, end: Endpoint, account: str, extra: E
     return success(json.dumps(second_answers.head(world, task, task.created_at)))
 
 
+def asked_about(world: World, request: Request) -> tuple[str, str]:
+    """Operation and external id of the first task that a question names: what faults are matched with."""
+    by_task, by_name = table_of()["tasks"]["by"].values()
+    query = parse_qs(request.query)
+    task_id, name = (query.get(word, [""])[0].partition(",")[0] for word in (by_task, by_name))
+    known = (task for task in world.index.all() if name and task.external_id == name)
+    task = world.index.by_task_id.get(task_id) if task_id else next(known, None)
+    return (task.operation, task.external_id) if task else ("", name)
+
+
 def get(world: World, request: Request, account: str) -> Answer:
     """Tasks by their ids, or by their external ids. What is not known is missing in the answer."""
     tasks = table_of()["tasks"]

@@ -261,3 +261,14 @@ def test_defaults_are_those_of_the_vendors_pages():
         "multi_shot": True, "shot_type": "intelligence",
     }  # fmt: skip
     assert (moved["keep_original_sound"], moved["mode"]) == ("yes", "std")
+
+
+@pytest.mark.parametrize("match", [{"operation": "omni-video"}, {"external_id": "on*"}, {"path": "/tasks"}])
+@pytest.mark.parametrize("by", ["task_ids", "external_task_ids"])
+def test_faults_know_a_question_by_what_it_asks_about(kling, match, by):
+    """Operation and external id of the first task, though neither stands in the path."""
+    ids = {"external_task_ids": "one", "task_ids": kling.post(OMNI, film()).json()["data"]["id"]}
+    kling.faults({"fault": "rate_limited", "match": {"method": "GET", **match}, "times": 1})
+    answers = [kling.http.get("/tasks", params={by: ids[by]}).json()["code"] for _ in range(2)]
+
+    assert answers == [1302, 0]
