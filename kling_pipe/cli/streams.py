@@ -45,7 +45,8 @@ def patient_streams() -> Iterator[None]:
     finally:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):  # a full disk was told when it was written to
-                stream.flush()
+                if not stream.closed:  # a server closes its streams when it ends
+                    stream.flush()
         sys.stdout, sys.stderr = before
 
 

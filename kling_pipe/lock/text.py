@@ -32,7 +32,7 @@ _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _NEEDED = frozenset(("account", "operation"))
 _MADE = _NEEDED | {"project", "key", "take", "attempt", "external_task_id", "outputs"}
 _RESTORE = "restore the file from version control, or delete it and run `kling-pipe sync`"
-_scan = json.JSONDecoder().scan_once
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # `raw_decode` without its frame: a tenth of a start
 
 
 def written(lock: Lock) -> str:
