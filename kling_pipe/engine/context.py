@@ -37,8 +37,9 @@ class Context:
 
     `draft` gives the external id of the approved draft that a job is the final version of, or "". `publisher` hands
     out links to local files; without one Kling gets none of those that it takes by URL only. With several accounts
-    `elsewhere` is called before each create, and `beside` holds the parts of every account by its id. `met` are the
-    external ids of tasks that another run made while this one wanted to: they are that run's to count.
+    `name` is what the settings call this one, `elsewhere` is called before each create, and `beside` holds the parts
+    of every account by its id. `met` are the external ids of tasks that another run made while this one wanted to:
+    they are that run's to count.
     """
 
     client: Client
@@ -58,6 +59,7 @@ class Context:
     stops: Stops = field(default_factory=Stops)
     meter: Meter = field(default_factory=Meter)
     publisher: Publisher | None = None
+    name: str = ""
     elsewhere: Elsewhere = nowhere_else
     beside: Mapping[str, Context] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
@@ -77,4 +79,5 @@ class Context:
     def tell(self, type_: EventType, record: Record, **data: Any) -> None:
         """Report what happened to a record's job."""
         facts = {"external_task_id": record.external_task_id, "task_id": record.task_id, "attempt": record.attempt}
-        self.on_event(Event(type_, record.address, self.clock(), {**facts, **data}))
+        where = {"account": self.name} if self.name else {}
+        self.on_event(Event(type_, record.address, self.clock(), {**facts, **where, **data}))

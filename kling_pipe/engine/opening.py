@@ -169,6 +169,7 @@ def _context(workspace: Workspace, store: Store, client: Client, settings: Setti
         clock=seams.clock,
         sleep=seams.sleep,
         out=workspace.out,
+        name=workspace.name,
         emulated=workspace.emulated,
         publisher=Publisher(shelf, min(images_over, settings.inline_bytes)) if shelf else None,
     )
