@@ -18,6 +18,8 @@ from kling_pipe.fleet.purse import cost_form
 from kling_pipe.ledger.session import Session
 from kling_pipe.model import Plan, Step
 
+_AT_ONCE = 5000
+"""Steps that go into the queue with one statement."""
 WORKING = ("create", "retry", "resume", "download")
 
 
@@ -56,15 +58,16 @@ def post(session: Session, name: str, plan: Plan, account: str, form: Mapping[st
         with cursor.copy(
             "COPY steps (campaign, address, form, waiting, state, external_task_id, message) FROM STDIN"
         ) as copy:
-            for row in rows:
-                copy.write_row((name, *row))
+            for step, waiting, state, message in rows:
+                form_text = json.dumps(_step_form(step))  # only now: all of them at once would be large
+                copy.write_row((name, step.job.address, form_text, waiting, state, step.external_task_id, message))
         with cursor.copy("COPY edges (campaign, parent, child) FROM STDIN") as copy:
             for parent, child in edges:
                 copy.write_row((name, parent, child))
         for file in files.values():
             _keep(cursor, file.sha256, Path(file.path).read_bytes())
-        _enqueue(cursor, account, name, [row[0] for row in rows if row[3] == "queued"])
-        return sum(row[3] in ("queued", "waiting") for row in rows)
+        _enqueue(cursor, account, name, [step.job.address for step, _, state, _ in rows if state == "queued"])
+        return sum(state in ("queued", "waiting") for _, _, state, _ in rows)
 
     return session.step(action, durable=True)
 
@@ -169,11 +172,15 @@ def cancelled(session: Session, account: str, project: str, addresses: Iterable[
     return session.step(action, durable=True)
 
 
-def _rows(plan: Plan) -> tuple[list[tuple[str, str, int, str, str, str]], list[tuple[str, str]]]:
-    """Rows of steps, and edges: only what works is waited for; what can never be done fails what is below it."""
+def _rows(plan: Plan) -> tuple[list[tuple[Step, int, str, str]], list[tuple[str, str]]]:
+    """Steps with how many they wait for, state and message, and edges.
+
+    Only what works is waited for; what can never be done fails what is below it.
+    """
     working = {step.job.address for step in plan.steps if step.action in WORKING}
     broken: dict[str, str] = {}
-    rows, edges = [], []
+    rows: list[tuple[Step, int, str, str]] = []
+    edges: list[tuple[str, str]] = []
     for step in (*plan.others, *plan.steps):
         address, needs = step.job.address, _needs(step)
         edges += [(need, address) for need in needs]
@@ -187,8 +194,8 @@ def _rows(plan: Plan) -> tuple[list[tuple[str, str, int, str, str, str]], list[t
         if state == "failed":
             broken[address] = message
         waiting = sum(need in working for need in needs)
-        rows.append((address, json.dumps(_step_form(step)), waiting, state, step.external_task_id, message))
-    known = {row[0] for row in rows}
+        rows.append((step, waiting, state, message))
+    known = {step.job.address for step, *_ in rows}
     return rows, [(parent, child) for parent, child in edges if parent in known]
 
 
@@ -222,10 +229,11 @@ def _enqueue(cursor: Any, account: str, campaign: str, addresses: Iterable[str])
     from pgqueuer.adapters.persistence.queries import SyncQueries
 
     names = list(addresses)
-    if names:
-        payloads: list[bytes | None] = [json.dumps([campaign, name]).encode() for name in names]
+    for first in range(0, len(names), _AT_ONCE):
+        some = names[first : first + _AT_ONCE]
+        payloads: list[bytes | None] = [json.dumps([campaign, name]).encode() for name in some]
         queries = SyncQueries(_Here(cursor.connection))
-        queries.enqueue([entrypoint(account)] * len(names), payloads, [0] * len(names))
+        queries.enqueue([entrypoint(account)] * len(some), payloads, [0] * len(some))
 
 
 class _Here:

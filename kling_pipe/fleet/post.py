@@ -40,9 +40,11 @@ def enqueue(
     store = workspace.store()
     session = Session(workspace.database, Effects())
     try:
-        for step in (*plan.steps, *plan.others):
-            if step.record is not None and step.record.state == "succeed":
-                store.put(replace(step.record, source="ledger"), expected=None)
+        made = [step.record for step in (*plan.steps, *plan.others) if step.record and step.record.state == "succeed"]
+        known = {record.external_task_id for record in store.records().all()} if made else set()
+        for record in made:
+            if record.external_task_id not in known:
+                store.put(replace(record, source="ledger"), expected=None)
         board.install(session)
         name = secrets.token_hex(8)
         form = {
