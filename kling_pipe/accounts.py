@@ -8,7 +8,7 @@ limits = { video = 10 }
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -73,6 +73,18 @@ def account_specs(table: Mapping[str, Any], only: Sequence[str] = ()) -> tuple[A
             there = f"There are {', '.join(found)}." if found else f"`{FILE}` names none: add [accounts.{name}]."
             raise UsageError(f"there is no account `{name}`", hint=f"Did you mean `{near}`?" if near else there)
     return tuple(spec for name, spec in found.items() if not only or name in only)
+
+
+def must_differ(accounts: Iterable[tuple[str, str]]) -> None:
+    """Raises UsageError for two names of one account (names and ids): it would be given twice the slots."""
+    names: dict[str, str] = {}
+    for name, account in accounts:
+        other = names.setdefault(account or name, name)
+        if other != name:
+            raise UsageError(
+                f"the accounts `{other}` and `{name}` are one and the same",
+                hint="Their credentials are equal: name another environment variable, or remove one of the two.",
+            )
 
 
 def checked_spread(value: str) -> str:

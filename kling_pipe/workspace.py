@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.accounts import AccountSpec
+from kling_pipe.accounts import AccountSpec, must_differ
 from kling_pipe.auth import (
     AccessKey,
     ApiKey,
@@ -109,6 +109,12 @@ class Workspace:
         """Whether there is a ledger, in a file that this process cannot write: it can be looked into and no more."""
         there = not self.database and self.ledger_path.exists()
         return there and not all(os.access(one, os.W_OK) for one in (self.ledger_path, self.state))
+
+    def must_be_whole(self) -> None:
+        """Raises CredentialsError when an account has no credentials here: a queue belongs to all of them."""
+        for one in self.each:
+            if one.refusal is not None:
+                raise one.refusal
 
     def connection(self) -> tuple[str, Credentials]:
         """Base URL and credentials; starts or joins the emulator if it is wanted. Raises CredentialsError."""
@@ -308,7 +314,7 @@ def open_workspace(
             base_url=base_url,
         )
         every = [replace(_in_account(plain, spec, environ), spread=spread) for spec in (*accounts, *left_out)]
-        _must_differ(every)
+        must_differ((one.name, one.account) for one in every)
         count = len(accounts)
         return replace(every[0], siblings=tuple(every[1:count]), left_out=tuple(every[count:]))
     root = root.resolve()
@@ -351,18 +357,6 @@ def open_workspace(
         key=api_key_from(environ),
     )
     return workspace if found else replace(workspace, account=_only_account(workspace.lock_path))
-
-
-def _must_differ(workspaces: Sequence[Workspace]) -> None:
-    """Raises UsageError for two names of one account: it would be asked twice, and given twice the slots."""
-    names: dict[str, str] = {}
-    for one in workspaces:
-        other = names.setdefault(one.account or one.name, one.name)
-        if other != one.name:
-            raise UsageError(
-                f"the accounts `{other}` and `{one.name}` are one and the same",
-                hint="Their credentials are equal: name another environment variable, or remove one of the two.",
-            )
 
 
 def _in_account(plain: Workspace, spec: AccountSpec, environ: Mapping[str, str]) -> Workspace:

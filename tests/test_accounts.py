@@ -17,6 +17,7 @@ from kling_pipe.model import Job, OutputRef, Record
 from kling_pipe.plan import Place, Places, Snapshot, Together, make_plan
 from kling_pipe.plan.allot import unknown_accounts
 from kling_pipe.plan.places import FREE, ranked
+from kling_pipe.workspace import open_workspace
 
 A, B, C = Place("main", "aaaa"), Place("second", "bbbb"), Place("third", "cccc")
 SECRET = "sk9fXq-77verysecret77"
@@ -77,6 +78,14 @@ def test_a_name_that_is_not_there_gets_the_nearest() -> None:
     assert (caught.value.message, caught.value.hint) == ("there is no account `mian`", "Did you mean `main`?")
     with pytest.raises(UsageError):
         checked_spread("evenly")
+
+
+def test_two_names_of_one_account_are_refused(tmp_path) -> None:
+    """It would be asked twice, and given twice the slots."""
+    specs = account_specs({"main": {"api_key_env": "K"}, "second": {"api_key_env": "L"}})
+    with pytest.raises(UsageError, match="the accounts `main` and `second` are one and the same"):
+        open_workspace(tmp_path, environ={"K": "x", "L": "x"}, accounts=specs)
+    assert len(open_workspace(tmp_path, environ={"K": "x", "L": "y"}, accounts=specs).each) == 2
 
 
 # -- where jobs go -----------------------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ def worker(
         raise UsageError("a worker needs a store", hint="Name it: --store postgresql://..., or KLING_PIPE_STORE.")
     named = accounts_in(Path.cwd(), accounts)
     workspace = open_workspace(Path.cwd(), environ=environment(env_file), **named).shared_in(database)
+    workspace.must_be_whole()
     workspace = workspace.spoken_in(standard_of(standard, settings_for(Path.cwd())))
 
     async def until_stopped() -> None:

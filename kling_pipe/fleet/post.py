@@ -37,6 +37,7 @@ def enqueue(
         raise UsageError(
             "the embedded emulator cannot be shared by a fleet", hint="Start one: kling-pipe emulator serve"
         )
+    workspace.must_be_whole()
     store = workspace.store()
     session = Session(workspace.database, Effects())
     try:
