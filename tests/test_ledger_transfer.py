@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -218,6 +220,8 @@ def tampered(text: str) -> dict[str, str]:
         "no JSON": text[:200],
         "no exported ledger": '{"format": "kling-pipe plan"}\n',
         "format 2.0": text.replace('"1.0"', '"2.0"', 1),
+        "state is 'done'": text.replace('"submitted"', '"done"', 1),
+        "take is '1'": text.replace('"take":1', '"take":"1"', 1),
         "no row of a ledger": "".join([lines[0], '{"record": {"account": "me"}}\n', *lines[1:]]),
         "of a rehearsal": json.dumps({**header, "emulated": True}) + "\n" + "".join(lines[1:]),
     }
@@ -233,6 +237,8 @@ def tampered(text: str) -> dict[str, str]:
         "no JSON",
         "no exported ledger",
         "format 2.0",
+        "state is 'done'",
+        "take is '1'",
         "no row of a ledger",
         "of a rehearsal",
     ],
@@ -244,6 +250,31 @@ def test_a_file_that_is_not_whole_changes_nothing(place, said) -> None:
     with pytest.raises(LocalStateError, match=said):
         imported(store, tampered(exported(other))[said])
     assert store.records().all() == []
+
+
+leaves = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | texts | st.just([]) | st.just({}) | st.just([7])
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_whatever_stands_in_a_row_it_is_taken_or_refused(three, data) -> None:
+    """A line in which one thing is another one: told with its number, never with a traceback."""
+    made = replace(RECORD, state="succeed", outputs=(Output(1, url="u", sha256="ab", size=3), Output(2)), units="1")
+    emptied(*three)
+    filled(three[0], [made])
+    lines = [json.loads(line) for line in exported(three[0]).splitlines()]
+    row = data.draw(st.sampled_from(lines[1:-1]))
+    place = row
+    while True:
+        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+        if not place[key] or not isinstance(place[key], dict | list) or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(leaves)
+    text = "".join(json.dumps(line) + "\n" for line in lines[:-1])
+    end = {"end": len(lines) - 2, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    with suppress(LocalStateError):
+        imported(three[0], text + json.dumps(end) + "\n")
 
 
 def test_the_verbs_move_a_rehearsal_and_refuse_what_is_wrong(tmp_path) -> None:

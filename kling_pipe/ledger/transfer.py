@@ -14,17 +14,26 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.ledger.merge import TwoTasksError, merged
 from kling_pipe.ledger.rows import decoded, encoded
 from kling_pipe.ledger.tables import TABLES, Row, Table, Tables, in_batches
+from kling_pipe.model import Failure, State
 from kling_pipe.unsigned import unsigned
 
 FORMAT = "kling-pipe ledger"
 FORMAT_VERSION = "1.0"
 _WORDS = {"record": "records", "unlocked": "unlocked", "duration": "durations", "limit": "limits"}
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("take", "attempt", "created_at", "updated_at", "count", "slots"), int),
+    **dict.fromkeys(("index", "url_at", "element_id", "size"), int),
+    **dict.fromkeys(("mean", "low", "high", "at"), (int, float)),
+    "outputs": list,
+}
+"""What stands in a column that does not hold text."""
+_CLOSED = {"state": get_args(State), "failure": get_args(Failure)}
 _BATCH = 500
 _MOST_CONFLICTS = 10
 
@@ -92,10 +101,24 @@ def _row(word: str, form: Mapping[str, Any]) -> Row:
     table = TABLES[_WORDS[word]]
     if set(form) != set(table.columns):
         raise KeyError(next(iter(set(table.columns) ^ set(form))))
+    for name in table.columns:
+        _check(name, form[name])
+    for output in form.get("outputs", ()):
+        for name, value in {"index": 0, **output}.items():
+            _check(name, value)
     if word != "record":
         return tuple(form[name] for name in table.columns)
     values = {**form, "outputs": json.dumps(form["outputs"])}
     return encoded(decoded(tuple(values[name] for name in table.columns)))
+
+
+def _check(name: str, value: Any) -> None:
+    """Raise ValueError for a value that no ledger has in a column."""
+    if name in _CLOSED and value not in _CLOSED[name]:
+        raise ValueError(f"{name} is {value!r}")
+    wanted = _TYPES.get(name, str)
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}")  # noqa: TRY004  # told like any other value that is none
 
 
 def _read(lines: Iterable[str], name: str, *, emulated: bool) -> Iterator[tuple[str, Row]]:
