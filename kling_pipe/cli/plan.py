@@ -14,7 +14,7 @@ from kling_pipe.cli.options import json_option, probe_option, store_option
 from kling_pipe.cli.prices import price_option, prices_of
 from kling_pipe.cli.publishing import uploads
 from kling_pipe.cli.reviewed import save
-from kling_pipe.cli.summary import write_step_summary
+from kling_pipe.cli.summary import VARIABLE, write_step_summary
 
 if TYPE_CHECKING:
     from kling_pipe.engine.forecast import Forecast
@@ -87,7 +87,10 @@ def _show(
     from kling_pipe.report.uploads import uploads_form, uploads_text
 
     offline = not flags["refresh"]
-    markdown = plan_markdown(found, emulated=workspace.emulated, problems=shown, offline=offline)
+
+    def markdown() -> str:
+        return plan_markdown(found, emulated=workspace.emulated, problems=shown, offline=offline)
+
     if shown and form != "markdown":
         click.echo(problems_text(shown), err=True)
     if form == "json":
@@ -95,7 +98,7 @@ def _show(
         time = {"seconds": round(foreseen.seconds, 1), "learned": foreseen.learned}
         click.echo(plan_json(found, uploads_form(*uploads(found, workspace)), time))
     elif form == "markdown":
-        click.echo(markdown)
+        click.echo(markdown())
     else:
         click.echo(plan_text(found, why=flags["why"], emulated=workspace.emulated))
         if told := uploads_text(*uploads(found, workspace)):
@@ -104,7 +107,8 @@ def _show(
             click.echo(duration)
         if offline:
             click.echo("Offline: the account was not asked (--refresh asks it).", err=True)
-    write_step_summary(markdown, os.environ)
+    if VARIABLE in os.environ:
+        write_step_summary(markdown(), os.environ)
 
 
 def _foreseen(found: Plan, manifest: Manifest, workspace: Workspace) -> Forecast:
