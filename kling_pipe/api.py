@@ -63,11 +63,20 @@ def load(
         )
 
 
-def read(path: Path, *, opened: Opened, levels: Levels, files: Files | None = None, publishes: bool = False) -> Reading:
+def read(
+    path: Path,
+    *,
+    opened: Opened,
+    levels: Levels,
+    files: Files | None = None,
+    publishes: bool = False,
+    standard: str = FIRST,
+) -> Reading:
     """A manifest as far as it can be read, with the problems that `load` would report, in an editor's unsaved texts.
 
     `opened` gives the text of an open file, `files` the local pictures that were hashed before; `publishes` says
-    whether a film may be a local file. Never raises for what is wrong in a manifest.
+    whether a film may be a local file, `standard` in which form requests will go out. Never raises for what is wrong in
+    a manifest.
     """
     with sight(path.parent) as seen:
         return read_manifest(
@@ -78,6 +87,7 @@ def read(path: Path, *, opened: Opened, levels: Levels, files: Files | None = No
             settle=lambda problems, texts: leveled(problems, levels, texts),
             opened=opened,
             publishes=publishes,
+            standard=standard,
             eyes=seen.eyes(),
         )
 

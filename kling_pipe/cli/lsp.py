@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ def lsp() -> None:
     from kling_pipe import __version__
     from kling_pipe.lsp.features import serve
 
-    serve(_levels, __version__, publishes=publishes)
+    serve(_levels, __version__, publishes=publishes, standard=_standard)
 
 
 def _levels(manifest: Path) -> Levels:
@@ -38,3 +39,11 @@ def _levels(manifest: Path) -> Levels:
     from kling_pipe.cli.levels import levels_from
 
     return levels_from(manifest, (), (), strict=False)
+
+
+def _standard(manifest: Path) -> str:
+    """The standard that the environment or `kling-pipe.toml` beside a manifest names."""
+    from kling_pipe.cli.options import standard_of
+    from kling_pipe.cli.settings import settings_for
+
+    return standard_of(os.environ.get("KLING_PIPE_STANDARD", ""), settings_for(manifest.parent))

@@ -19,6 +19,7 @@ from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.words import KINDS, TOP_LEVEL
 from kling_pipe.model import FileRef, Position, Problem
 from kling_pipe.report.levels import Levels
+from kling_pipe.standards import FIRST
 
 LevelsFor = Callable[[Path], Levels]
 _NAMES = ("kling-pipe.yaml", "kling-pipe.yml")
@@ -93,12 +94,13 @@ class Pictures(Files):
 class Desk:
     """What is open, by file, and the analyses of it. Plain and synchronous: one caller at a time.
 
-    `levels` says which problems count for a manifest, `publishes` whether its films may be local files; `folders` are
-    where other manifests may lie.
+    `levels` says which problems count for a manifest, `publishes` whether its films may be local files, `standard` in
+    which form its requests will go out; `folders` are where other manifests may lie.
     """
 
     levels: LevelsFor = lambda _: Levels()
     publishes: Callable[[Path], bool] = lambda _: False
+    standard: Callable[[Path], str] = lambda _: FIRST
     folders: tuple[Path, ...] = ()
     encoding: str = "utf-16"
     texts: dict[Path, str] = field(default_factory=dict)
@@ -176,9 +178,21 @@ class Desk:
         return self._good[path]
 
     def _read(self, path: Path) -> Analysis:
-        publishes = self._publishes(path)
-        read = api.read(path, opened=self.opened, levels=self._levels(path), files=self._files, publishes=publishes)
+        read = api.read(
+            path,
+            opened=self.opened,
+            levels=self._levels(path),
+            files=self._files,
+            publishes=self._publishes(path),
+            standard=self._standard(path),
+        )
         return Analysis(path, read)
+
+    def _standard(self, path: Path) -> str:
+        try:
+            return self.standard(path)
+        except KlingPipeError:  # as with the levels
+            return FIRST
 
     def _publishes(self, path: Path) -> bool:
         try:

@@ -17,6 +17,7 @@ from kling_pipe.lsp.hover import hover
 from kling_pipe.lsp.navigate import CannotRename, definition, may_rename, rename_edits, symbol_word, uses
 from kling_pipe.lsp.outline import outline
 from kling_pipe.lsp.server import Server
+from kling_pipe.standards import FIRST
 
 T = TypeVar("T")
 _REQUEST_FAILED = -32803
@@ -25,14 +26,20 @@ _log = logging.getLogger(__name__)
 
 
 def serve(
-    levels: LevelsFor, version: str, delay: float = 0.15, *, publishes: Callable[[Path], bool] = lambda _: False
+    levels: LevelsFor,
+    version: str,
+    delay: float = 0.15,
+    *,
+    publishes: Callable[[Path], bool] = lambda _: False,
+    standard: Callable[[Path], str] = lambda _: FIRST,
 ) -> None:
     """Serve on stdin and stdout until the client leaves.
 
-    `levels` says which problems count for a manifest, `publishes` whether its films may be local files.
+    `levels` says which problems count for a manifest, `publishes` whether its films may be local files, `standard` in
+    which form its requests will go out.
     """
     server = build(levels, version, delay)
-    server.desk.publishes = publishes
+    server.desk.publishes, server.desk.standard = publishes, standard
     server.start()
 
 

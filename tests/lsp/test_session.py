@@ -192,6 +192,23 @@ def test_a_local_film_is_fine_where_the_settings_say_where_it_goes(editor: Edito
     ]
 
 
+def test_what_the_second_standard_lacks_is_shown_where_the_settings_name_it(editor: Editor, folder: Path) -> None:
+    """With `standard = "v2"` as `validate` says it; a standard that does not exist keeps no editor from working."""
+    for name in ("v2", "v9"):
+        (folder / name).mkdir()
+        (folder / name / "kling-pipe.toml").write_text(f'standard = "{name}"\n', encoding="utf-8")
+    text = "project: x\nvideos:\n  a:\n    api: text2video\n    model_name: kling-v3\n    prompt: rain\n"
+    text += "    negative_prompt: captions\n"
+    for name in ("v2/a.yaml", "v9/a.yaml", "first.yaml"):
+        editor.type(name, text)
+
+    assert [[one.code for one in editor.problems(name)] for name in ("v2/a.yaml", "v9/a.yaml", "first.yaml")] == [
+        ["KP340"],
+        [],
+        [],
+    ]
+
+
 def test_other_peoples_yaml_is_left_alone(editor: Editor, name: str) -> None:
     """A compose file gets no squiggles, no completion, no hover."""
     text = "version: '3'\nservices:\n  web:\n    image: nginx\n"
