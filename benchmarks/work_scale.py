@@ -17,14 +17,14 @@ from benchmarks.process import ProcessError, kling_pipe, measured
 from benchmarks.server import Database, database
 from kling_pipe.emulator import Options
 
-_LOOK = 2.0
-
 
 @dataclass(frozen=True, slots=True)
 class Size:
     """`jobs` tasks of `seconds` on `slots` of each account; `workers`, one of them killed every `kill_every` seconds.
 
-    After so many `minutes` (0: never) the work is ended, and what is done by then is counted.
+    That is done `kills` times at most: who is killed before he has begun gets nothing done.
+    After so many `minutes` (0: never) the work is ended, and what is done by then is counted. `look` is the time
+    between two looks at how far it is.
     """
 
     jobs: int = 100_000
@@ -33,8 +33,10 @@ class Size:
     seconds: float = 4.0
     concurrency: int = 150
     kill_every: float = 20.0
+    kills: int = 1_000_000
     minutes: float = 0.0
     accounts: int = 1
+    look: float = 2.0
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ class Size:
         return tuple(f"access{one}:secret{one}" for one in range(self.accounts)) if self.accounts > 1 else ()
 
 
-QUICK = Size(jobs=16, workers=2, slots=8, seconds=0.3, concurrency=8, kill_every=2.0)
+QUICK = Size(jobs=16, workers=2, slots=8, seconds=0.3, concurrency=8, kill_every=2.0, kills=1, look=0.5)
 
 
 @dataclass
@@ -110,10 +112,10 @@ def _worked_off(crew: Crew, store: Database, kling: Kling, size: Size) -> _Watch
         crew.begin(worker)
     next_kill, next_look = began + size.kill_every, began
     while seen.done < size.jobs and not 0 < 60 * size.minutes < seen.seconds:
-        time.sleep(_LOOK)
+        time.sleep(size.look)
         now = time.monotonic()
         seen.seconds = now - began
-        if now >= next_kill:
+        if now >= next_kill and seen.kills < size.kills:
             crew.kill(seen.kills % size.workers)
             seen.kills, next_kill = seen.kills + 1, now + size.kill_every
         # So many steps take the database a while to count.
