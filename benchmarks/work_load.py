@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import statistics
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -92,7 +92,7 @@ def _films(home: Path) -> list[str]:
 
 
 def _handwritten(library: str, work: Work, home: Path, kling: Kling) -> Run:
-    shutil.rmtree(home / "script-out", ignore_errors=True)
+    put_away(home / "script-out")
     command = python(
         "-m", "benchmarks.handwritten", library, "tasks.json", "script-out", str(work.slots), str(work.pause)
     )
@@ -109,9 +109,14 @@ def _run(command: list[str], home: Path, kling: Kling) -> Run:
 
 def fresh(home: Path) -> None:
     """Forget what an earlier run left: ledger, lock and files."""
-    shutil.rmtree(home / ".kling-pipe", ignore_errors=True)
-    shutil.rmtree(home / "out", ignore_errors=True)
-    (home / "kling-pipe.lock").unlink(missing_ok=True)
+    for name in (".kling-pipe", "out", "kling-pipe.lock"):
+        put_away(home / name)
+
+
+def put_away(path: Path) -> None:
+    """Out of the way, and deleted with all at the end: ext4 makes files slowly for a while after deletions."""
+    if path.exists():
+        path.rename(path.parent.parent / f"away-{uuid.uuid4().hex}")
 
 
 def _loads(forms: list[dict[str, Any]], options: Options) -> list[Load]:
