@@ -10,7 +10,7 @@ import click
 
 from kling_pipe import api
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
-from kling_pipe.cli.options import json_option
+from kling_pipe.cli.options import json_option, store_option
 from kling_pipe.cli.prices import price_option, prices_of
 from kling_pipe.errors import UsageError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @campaign_options
+@store_option
 @click.option("--anew", is_flag=True, help="As if nothing were made yet.")
 @click.option("--accounts", "count", type=click.IntRange(1), help="So many accounts alike, not those of the settings.")
 @click.option("--slots", default="", metavar="video=50,image=9", help="Slots of each account, not those of the limits.")
