@@ -184,6 +184,7 @@ class Cost:
 
 
 Action = Literal["create", "resume", "reuse", "download", "retry", "blocked", "frozen", "lost"]
+PAYING = ("create", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,16 @@ class Step:
     account: str = ""
     follows: str = ""
     asked: bool = False
+
+    @property
+    def is_intent(self) -> bool:
+        """Whether it was about to be sent when the last run ended, so that nobody knows yet whether it is paid."""
+        return self.action == "resume" and self.record is not None and self.record.state == "intent"
+
+    @property
+    def pays(self) -> bool:
+        """Whether it sends something that costs, or may: an intent is sent if Kling turns out not to have it."""
+        return (self.action in PAYING or self.is_intent) and not self.shared_with
 
 
 @dataclass(frozen=True, slots=True)

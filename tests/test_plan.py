@@ -67,11 +67,19 @@ def test_what_nobody_knows_is_created_at_a_price():
     assert len(one(KITE, snapshot(looked_up=frozenset([KITE.identity]))).reasons) == 1
 
 
-@pytest.mark.parametrize("state", ["intent", "submitted", "processing"])
+@pytest.mark.parametrize("state", ["submitted", "processing"])
 def test_what_is_in_flight_is_resumed(state):
     """It costs nothing more."""
     step = one(KITE, snapshot(ledger=ledger(record(KITE, state=state))))
     assert (step.action, step.cost.usd) == ("resume", 0)
+
+
+def test_an_intent_counts_against_the_budget():
+    """Nobody knows yet whether it was sent; if it was not, this run pays for it."""
+    plan = make_plan([KITE, image("hat", prompt="a red hat")], snapshot(ledger=ledger(record(KITE, state="intent"))))
+    assert [step.action for step in plan.steps] == ["resume", "create"]
+    assert totals(plan).image == 16
+    assert [problem.id for problem in check_budget(plan, {"image": 8})] == ["KP401"]
 
 
 def test_the_lock_is_believed_for_what_was_made():

@@ -61,7 +61,7 @@ def predicted(plan: Plan, known: Lessons, settings: Settings, question: Question
         failed=_mean([one.failed for one in courses]),
         blocked=_mean([one.blocked for one in courses]),
         retried=_mean([one.retried for one in courses]),
-        unpriced=tuple(step.job.address for step in sketch.steps if _pays(step.action) and step.cost.units is None),
+        unpriced=tuple(step.job.address for step in sketch.steps if step.pays and step.cost.units is None),
         unseen=sketch.unseen,
     )
 
@@ -85,7 +85,7 @@ def _shares(sketch: Sketch, slots: Mapping[str, Mapping[str, float]], courses: S
         for place, (step, task) in enumerate(zip(sketch.steps, sketch.tasks, strict=True)):
             made = _mean([one.made[number][place] for one in courses])
             tasks[task.pool] += made
-            if _pays(step.action):
+            if step.pays:
                 units[task.pool] += made * (step.cost.units or 0.0)
                 usd[task.pool] += made * (step.cost.usd or 0.0)
         for pool in sorted(tasks):
@@ -109,10 +109,6 @@ def _chain(sketch: Sketch) -> list[int]:
     while below := children[chain[-1]]:
         chain.append(max(below, key=lambda place: sketch.tasks[place].urgency))
     return chain
-
-
-def _pays(action: str) -> bool:
-    return action in ("create", "retry")
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -17,7 +17,6 @@ from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef, Json, Plan
 from kling_pipe.outputs import Shelf, shelf_name
-from kling_pipe.plan.budget import pays
 from kling_pipe.pointers import parts
 
 Media = Sequence[Mapping[str, Any]]
@@ -97,7 +96,7 @@ def files_by_link(plan: Plan, images_over: float) -> list[FileRef]:
         return file
 
     for step in plan.steps:
-        if pays(step):
+        if step.pays:
             with_files(step.job.request, operation_named(step.job.operation).kling["media"], seen)
     return list(found.values())
 

@@ -24,7 +24,6 @@ from kling_pipe.engine.runner import LocalRunner
 from kling_pipe.engine.settings import Settings
 from kling_pipe.model import Job, Plan, Record
 from kling_pipe.plan import Snapshot, Together
-from kling_pipe.plan.budget import pays
 from kling_pipe.workspace import Workspace
 
 
@@ -69,7 +68,7 @@ async def run(
     """
     settings, seams = settings or Settings(), seams or Seams()
     async with desks_of(workspace, settings, seams, on_event) as desks:
-        if create and any(pays(step) for step in plan.steps):
+        if create and any(step.pays for step in plan.steps):
             await look_into_packs(desks)
         runner = _runner(plan, workspace, desks, seams)
         runner.create = create

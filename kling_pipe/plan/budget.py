@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kling_pipe.model import Cost, Plan, Problem, Step
-
-PAYING = frozenset({"create", "retry"})
+from kling_pipe.model import Cost, Plan, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +27,9 @@ class Totals:
         return Totals(round(self.video + video, 6), round(self.image + image, 6), round(usd, 6), unknown)
 
 
-def pays(step: Step) -> bool:
-    """Whether a step sends something that costs."""
-    return step.action in PAYING and not step.shared_with
-
-
 def totals(plan: Plan) -> Totals:
-    """The sums over everything that the plan sends."""
-    paying = [step for step in plan.steps if pays(step)]
+    """The sums over everything that the plan sends or may send."""
+    paying = [step for step in plan.steps if step.pays]
     return Totals(
         video=_sum(step.cost.units for step in paying if step.cost.pack == "video"),
         image=_sum(step.cost.units for step in paying if step.cost.pack == "image"),
@@ -51,7 +44,7 @@ def check_budget(plan: Plan, budget: Mapping[str, Any], *, allow_unknown: bool =
         return []
     found = [*over("the plan", totals(plan), budget, "")]
     for step in plan.steps:
-        if pays(step):
+        if step.pays:
             address = step.job.address
             found += over(f"`{address}`", Totals().plus(step.cost, address), budget.get("per_job") or {}, address)
     unknown = totals(plan).unknown

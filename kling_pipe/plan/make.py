@@ -12,10 +12,9 @@ from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.graph import order
 from kling_pipe.keys import external_id
 from kling_pipe.made import Made, made
-from kling_pipe.model import Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
+from kling_pipe.model import PAYING, Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
 from kling_pipe.plan.ages import Source, expired, soon, sources
 from kling_pipe.plan.allot import Allotment, allot, original, unknown_accounts
-from kling_pipe.plan.budget import PAYING
 from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
 from kling_pipe.plan.together import Together
 from kling_pipe.plan.why import why
@@ -154,9 +153,8 @@ class _Planner:
             reason = "it was about to be sent when the last run ended: it will be looked up first"
             if blocked := self._blocked_by(job):
                 return self._step(job, "blocked", record.attempt, (blocked,), record)
-        else:
-            reason = f"task {record.task_id} is under way"
-        return self._step(job, "resume", record.attempt, (reason,), record)
+            return replace(self._step(job, "resume", record.attempt, (reason,), record), cost=self._cost(job))
+        return self._step(job, "resume", record.attempt, (f"task {record.task_id} is under way",), record)
 
     def _failed(self, job: Job, record: Record) -> Step:
         told = f"attempt {record.attempt} failed: {record.message or 'no reason given'}"

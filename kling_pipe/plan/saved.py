@@ -15,7 +15,6 @@ from typing import Any
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import Plan, Problem, Step
-from kling_pipe.plan.budget import pays
 
 FORMAT = "kling-pipe plan"
 FORMAT_VERSION = "1.0"
@@ -110,9 +109,9 @@ def _step_changes(row: Mapping[str, Any] | None, step: Step) -> Iterator[Problem
             f"the plan said `{row['action']}`, a run would `{step.action}` now: {'; '.join(step.reasons)}",
             step,
         )
-    elif pays(step) and row["external_task_id"] != step.external_task_id:
+    elif step.pays and row["external_task_id"] != step.external_task_id:
         yield _problem(address, f"it would be task `{step.external_task_id}`, not `{row['external_task_id']}`", step)
-    elif pays(step):
+    elif step.pays:
         yield from _price(row, step)
 
 

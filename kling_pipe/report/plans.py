@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kling_pipe.model import Cost, Plan, Step
+from kling_pipe.model import PAYING, Cost, Plan, Step
 from kling_pipe.report.columns import cells, padded
 
 FORMAT_VERSION = "1.0"
@@ -23,12 +23,11 @@ _SIGNS = {
     "frozen": ("*", "blue"),
     "lost": ("?", "red"),
 }
-_SPENDS = ("create", "retry")
 
 
 def spending(steps: Iterable[Step]) -> list[Step]:
-    """The steps that will make a new task: those that create, and do not share the task of another."""
-    return [step for step in steps if step.action in _SPENDS and not step.shared_with]
+    """The steps that will make a new task, or may, and do not share the task of another."""
+    return [step for step in steps if step.pays]
 
 
 def totals(steps: Sequence[Step]) -> dict[str, Any]:
@@ -83,10 +82,10 @@ def _where(step: Step, accounts: Mapping[str, str]) -> str:
 def _step(step: Step, width: int, why: bool, accounts: Mapping[str, str]) -> list[str]:
     sign, colour = _SIGNS[step.action]
     head = click.style(f"  {sign} {step.action:<8}", fg=colour)
-    cost = f"  {cost_text(step.cost)}" if step.action in _SPENDS and not step.shared_with else ""
+    cost = f"  {cost_text(step.cost)}{', unless Kling has it' * step.is_intent}" if step.pays else ""
     shared = f"  same request as {step.shared_with}: one task for both" if step.shared_with else ""
     lines = [f"{head} {padded(step.job.address, width)}{cost}{shared}{_where(step, accounts)}".rstrip()]
-    made_again = step.action in _SPENDS and "!" in step.job.address
+    made_again = step.action in PAYING and "!" in step.job.address
     if why or made_again or step.action in ("blocked", "lost"):
         lines += [f"             {reason}" for reason in step.reasons]
     return lines

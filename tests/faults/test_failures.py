@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 from stage import HEAD, PICTURE, ROOT, tally
 
+from kling_pipe.model import Record
+
 CODES = [
     row for row in json.loads((ROOT / "schemas" / "errors.json").read_text(encoding="utf-8"))["codes"] if row["code"]
 ]
@@ -161,6 +163,18 @@ def test_new_attempts_count_against_the_budget(picture, budget, attempts, said):
     picture.assert_paid_once(attempts)
     assert BUSY in result.outcomes[0].message
     assert said in result.outcomes[0].message
+
+
+def test_what_a_killed_run_was_about_to_send_counts_against_the_budget_too(picture):
+    """The next run may have to send it, and pays then."""
+    picture.write(PICTURE.replace("a red kite", "a red kite, retries: 3"))
+    step = picture.plan().steps[0]
+    job, store = step.job, picture.workspace.store()
+    store.put(Record(step.external_task_id, job.project, job.key, 1, 1, job.operation, store.account, "intent"))
+    store.close()
+    picture.faults({"fault": "task_failure", "message": BUSY})
+    assert picture.run(settings=replace(picture.settings, budget={"image": 8})).failed == 1
+    picture.assert_paid_once(1)
 
 
 def test_the_budget_of_the_manifest_bounds_attempts(picture):
