@@ -29,6 +29,9 @@ from kling_pipe.model import Failure, Record
 _SETTLES_AFTER_REFUSED_ID = 3
 """How often a settle time is waited for a task whose id is refused and which is not to be seen."""
 
+_LATEST_SHOWN = 600.0
+"""Seconds after a lost answer in which its task may still come to light: so long no other account is given the job."""
+
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 
 
@@ -44,6 +47,7 @@ class Submission:
     began: float = 0.0
     waits: int = 0
     doubt_at: float | None = None
+    lost_at: float | None = None
     resent: bool = False
     again: str = ""
     is_ready: bool = False
@@ -164,7 +168,7 @@ class Submission:
         if task is None and rest > 0:
             await self.context.sleep(rest)
             task = await self.look_up()
-        self.doubt_at, self.resent = None, True
+        self.doubt_at, self.lost_at, self.resent = None, doubt_at, True
         return task
 
     async def look_up(self, *, everywhere: bool = False) -> TaskState | None:
@@ -245,8 +249,13 @@ class Submission:
         return self.record
 
     def _forget_unless_unknown(self) -> None:
-        """Nothing was created: no need to look it up should the run end here."""
-        if self.doubt_at is None:
+        """Nothing was created: no need to look it up should the run end here.
+
+        An answer that was lost shortly before may have been that of a task which is not to be seen yet: perhaps the
+        very one that took the last units.
+        """
+        shown = self.lost_at is None or self.context.clock() - self.lost_at > _LATEST_SHOWN
+        if self.doubt_at is None and shown:
             self.context.store.forget(self.record.external_task_id, expected="intent")
 
     async def _wait_for_slot(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -197,6 +198,20 @@ def test_an_account_without_units_gets_no_more(kling, tmp_path):
         )
         assert "the image pack of the account `second` is empty" in text
         whole(stage, JOBS + 2)
+
+
+@pytest.mark.parametrize("code", [1102, 1002])
+def test_what_an_account_may_have_made_unseen_goes_to_no_other(pair, code):
+    """The answer is lost, the task not to be seen, and then the account refuses: it may have taken the last units."""
+    pair.write(many(1)).faults(
+        {"fault": "invisible", "seconds": 0.6},
+        {"fault": "answer_lost", "match": {"method": "POST"}, "times": 1},
+        {"fault": "error", "code": code, "match": {"method": "POST"}, "times": 1},
+    )
+    assert pair.run().exit_code == 4
+    time.sleep(0.6)
+    assert pair.run().exit_code == 0
+    whole(pair, 1)
 
 
 def test_an_account_that_cannot_be_asked_keeps_what_it_may_have_from_being_made(pair):
