@@ -1,6 +1,7 @@
 """Failures by class, driven by `schemas/errors.json`: what stops a job, a pack, a model, a run; what is tried again."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -174,6 +175,19 @@ def test_what_a_killed_run_was_about_to_send_counts_against_the_budget_too(pictu
     store.close()
     picture.faults({"fault": "task_failure", "message": BUSY})
     assert picture.run(settings=replace(picture.settings, budget={"image": 8})).failed == 1
+    picture.assert_paid_once(1)
+
+
+@pytest.mark.timeout(20)
+def test_an_intent_of_tomorrow_is_looked_up_today(picture):
+    """A clock that was set back, or a ledger from a machine whose clock is ahead."""
+    step = picture.plan().steps[0]
+    job, store = step.job, picture.workspace.store()
+    tomorrow = int(time.time() + 86_400) * 1000
+    intent = Record(step.external_task_id, job.project, job.key, 1, 1, job.operation, store.account, "intent")
+    store.put(replace(intent, updated_at=tomorrow))
+    store.close()
+    assert tally(picture.run()) == (1, 0, 0, 0)
     picture.assert_paid_once(1)
 
 
