@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageOps
 from kling_pipe.emulator.media.card import FRAME_RATE, Card, Reference
 from kling_pipe.emulator.media.fonts import Font, font_for, readable
 from kling_pipe.emulator.media.layout import Box, Layout
+from kling_pipe.emulator.media.opened import opened
 
 Colour = tuple[int, int, int]
 
@@ -133,7 +134,7 @@ def _heading(card: Card, shot: int) -> str:
 def _picture_of(reference: Reference, side: int) -> Image.Image:
     if reference.path:
         try:
-            return ImageOps.fit(_opened(Path(reference.path)), (side, side))
+            return ImageOps.fit(opened(Path(reference.path)), (side, side))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             pass  # not a picture after all: the swatch says so as well as an error would
     tile = Image.new("RGB", (side, side), swatch(reference.name))
@@ -141,17 +142,6 @@ def _picture_of(reference: Reference, side: int) -> Image.Image:
     name = _shortened(reference.name.rpartition("/")[2] or reference.name, side // 9, side * 9 // 10)
     _line(pen, (side // 2, side * 4 // 5), name, side // 9, fill=WHITE, anchor="mm")
     return tile
-
-
-def _opened(path: Path) -> Image.Image:
-    if path.suffix in (".mp4", ".mov"):
-        from kling_pipe.emulator.media.mp4 import first_frame
-
-        return first_frame(path)
-    with Image.open(path) as opened:
-        opened.draft("RGB", (512, 512))  # JPEG decodes small at once; ignored for other formats
-        upright = ImageOps.exif_transpose(opened).convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", upright.size, (*WHITE, 255)), upright).convert("RGB")
 
 
 def _thumbnails(picture: Image.Image, pen: ImageDraw.ImageDraw, card: Card, layout: Layout) -> None:

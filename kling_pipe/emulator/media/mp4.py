@@ -99,11 +99,3 @@ def remux(source: Path, target: Path, comment: str) -> None:
             if packet.dts is not None:
                 packet.stream = streams[packet.stream.index]
                 new.mux(packet)
-
-
-def first_frame(path: Path) -> Image.Image:
-    """A clip's first picture."""
-    with av.open(str(path)) as container:
-        frame: Any = next(container.decode(video=0))
-        picture: Image.Image = frame.to_image()
-    return picture
