@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import click
 
 from kling_pipe.cli.boundary import tell
 from kling_pipe.cli.options import DEFAULT_MANIFEST
+from kling_pipe.ledger.address import without_password
 
 if TYPE_CHECKING:
     from kling_pipe.cli.campaign import Campaign
@@ -48,7 +48,7 @@ def _places(campaign: Campaign) -> list[str]:
     if campaign.bucket not in ("", os.environ.get("KLING_PIPE_OUT"), campaign.settings.get("out")):
         flags += ["--out", campaign.bucket]
     if campaign.database not in ("", os.environ.get("KLING_PIPE_STORE")):
-        flags += ["--store", re.sub(r"(://[^:/@]*):[^@/]*@", r"\1@", campaign.database)]
+        flags += ["--store", without_password(campaign.database)]
     return flags
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
+from kling_pipe.ledger.address import is_whole
 
 SCHEMA = "kling_pipe"
 PATIENCE = 60.0
@@ -27,6 +28,9 @@ class Session:
     """
 
     def __init__(self, url: str, effects: Effects, *, patience: float = PATIENCE) -> None:
+        """Raises LocalStateError for what is no URL of a database. Connects when it is needed."""
+        if not is_whole(url):
+            raise _no_url()
         self._url = url
         self._effects = effects
         self._patience = patience
@@ -123,13 +127,20 @@ class Session:
         try:
             told = conninfo_to_dict(self._url)
         except Exception:  # the text may hold a password: it is not shown
-            return LocalStateError("the store's URL is none", hint="Write postgresql://user@host/database.")
+            return _no_url()
         where = f"{told.get('host', 'localhost')}:{told.get('port', 5432)}/{told.get('dbname', '')}"
         reason = str(error).strip().partition("\n")[0]
         return LocalStateError(
             f"the ledger in PostgreSQL at `{where}` cannot be used: {reason}",
             hint="when the database answers again, run again: nothing is paid twice",
         )
+
+
+def _no_url() -> LocalStateError:
+    return LocalStateError(
+        "the store's URL is none",
+        hint="Write postgresql://user@host/database; in a password @ is written as %40, / as %2F, ? as %3F, % as %25.",
+    )
 
 
 def migrate(cursor: Any) -> None:
