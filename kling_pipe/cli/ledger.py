@@ -50,7 +50,7 @@ def export(file: Path, manifest: Path, database: str, *, emulator: bool) -> None
 
     workspace = _workspace(manifest, database, emulator=emulator)
     if not (workspace.database or workspace.ledger_path.is_file()):
-        raise LocalStateError(f"there is no ledger at `{workspace.ledger_path}`", hint="name its campaign: --manifest")
+        raise LocalStateError(f"there is no ledger at `{workspace.ledger_path}`", hint=_whose(workspace))
     part, effects = file.with_name(f"{file.name}.{os.getpid()}.part"), Effects()
     store = workspace.store()
     try:
@@ -103,6 +103,13 @@ def _workspace(manifest: Path, database: str, *, emulator: bool) -> Workspace:
 
     workspace = api.open_workspace(manifest, emulator=emulator)
     return workspace.shared_in(database) if database else workspace
+
+
+def _whose(workspace: Workspace) -> str:
+    """What to do where there is no ledger: a rehearsal keeps one of its own."""
+    if not workspace.emulated and (workspace.ledger_path.parent / "emulator" / workspace.ledger_path.name).is_file():
+        return "the rehearsal has one: --emulator"
+    return "name its campaign: --manifest"
 
 
 def _records(count: int) -> str:

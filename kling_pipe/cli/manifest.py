@@ -114,7 +114,8 @@ def _checked(
     except ManifestInvalid as error:
         return _Checked(name, error.problems, error.addresses, sound=False)
     problems = (*loaded.problems, *unknown_accounts(loaded.jobs, settings_for(manifest.parent).get("accounts") or ()))
-    return _Checked(name, problems, tuple(job.address for job in loaded.jobs), sound=True)
+    sound = all(one.level != "error" for one in problems)
+    return _Checked(name, problems, tuple(job.address for job in loaded.jobs), sound=sound)
 
 
 def _tell_lines(checked: _Checked, form: str) -> None:

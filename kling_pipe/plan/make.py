@@ -59,12 +59,15 @@ def make_plan(
     project = jobs[0].project if jobs else ""
     silent: tuple[Exception, ...] = ()
     accounts: dict[str, str] = {}
+    names: list[str] = []
     if isinstance(snapshot, Together):
         blocked = any(step.action == "blocked" for step in steps)
         silent = tuple(_silent(snapshot)) if blocked else ()
         places = snapshot.places
         accounts = {place.account: place.name for place in (*places.all, *places.left_out)}
-    warnings = (*_same_key_elsewhere(jobs), *unknown_accounts(jobs, accounts.values()), *planner.warnings)
+        # Not those of `accounts`: without credentials all ids are "".
+        names = [place.name for place in (*places.all, *places.left_out) if place.name]
+    warnings = (*_same_key_elsewhere(jobs), *unknown_accounts(jobs, names), *planner.warnings)
     return Plan(project, steps, warnings, others, silent, accounts)
 
 

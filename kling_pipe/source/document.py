@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from kling_pipe.model import Position, Problem
+from kling_pipe.source.missing import way_on
 from kling_pipe.source.nodes import Construction, Refused, compose, is_merge
 from kling_pipe.unsigned import shown
 
@@ -149,11 +150,8 @@ def read_document(path: Path, name: str, opened: Opened = nothing_open) -> Docum
         size = path.stat().st_size
         raw = path.read_bytes() if size <= _MOST_BYTES else b""
     except OSError as error:
-        return _unreadable(
-            name,
-            f"cannot read `{name}`: {error.strerror or error}",
-            "Check the path; `kling-pipe init` writes a first manifest.",
-        )
+        near, hint = way_on(path, name)
+        return _unreadable(name, f"cannot read `{name}`: {error.strerror or error}", hint, near=near)
     if size > _MOST_BYTES:
         return _unreadable(name, f"`{name}` has {size:,} bytes of {_MOST_BYTES:,} allowed", "Split it with `include:`.")
     try:
@@ -166,9 +164,9 @@ def read_document(path: Path, name: str, opened: Opened = nothing_open) -> Docum
     return parse(text, name)
 
 
-def _unreadable(name: str, message: str, hint: str, line: int = 1) -> Document:
+def _unreadable(name: str, message: str, hint: str, line: int = 1, near: str = "") -> Document:
     document = Document(name, "")
-    document.problems.append(Problem("KP009", "error", message, Position(name, line, 1), hint=hint))
+    document.problems.append(Problem("KP009", "error", message, Position(name, line, 1), hint=hint, near=near))
     return document
 
 

@@ -1,0 +1,79 @@
+"""What a new user types: from the wrong folder, with a wrong name, without credentials."""
+
+from pathlib import Path
+
+import pytest
+from program import call
+
+MANIFEST = """\
+version: 1
+project: tea
+defaults:
+  images: { model_name: kling-v3-omni, resolution: 1k, aspect_ratio: "1:1" }
+images:
+  cup: { prompt: a cup of tea, account: main }
+  field: { prompt: a tea field }
+"""
+ACCOUNTS = """\
+[accounts.main]
+api_key_env = "KLING_PIPE_TESTS_MAIN"
+[accounts.second]
+api_key_env = "KLING_PIPE_TESTS_SECOND"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A campaign in `tea/`, with two accounts that have no credentials here."""
+    made = tmp_path / "tea"
+    (made / "out").mkdir(parents=True)
+    (made / "kling-pipe.yaml").write_text(MANIFEST, encoding="utf-8")
+    (made / "kling-pipe.toml").write_text(ACCOUNTS, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("where", "words", "meant"),
+    [
+        ("", (), "tea/kling-pipe.yaml"),
+        ("", ("tea",), "tea/kling-pipe.yaml"),
+        ("tea/out", (), "../kling-pipe.yaml"),
+        ("tea", ("kling-pip.yaml",), "kling-pipe.yaml"),
+        ("", ("tea/klingpipe.yaml",), "tea/kling-pipe.yaml"),
+        ("", ("nowhere/campaign.yaml",), ""),
+        ("", ("../nowhere/kling-pipe.yaml",), ""),
+    ],
+)
+def test_the_manifest_that_was_meant_is_named(folder: Path, where: str, words: tuple[str, ...], meant: str) -> None:
+    """For who stands one folder too high or too low, names the folder, or misspells the file."""
+    done = call("plan", *words, folder=folder / where)
+    assert done.code == 3
+    assert "error[KP009] cannot read" in done.err
+    assert (f"did you mean: `{meant}`?" in done.err) if meant else ("did you mean" not in done.err)
+
+
+def test_accounts_without_credentials_are_no_strangers(folder: Path) -> None:
+    """All their ids are empty; their names are not."""
+    done = call("plan", folder=folder / "tea")
+    assert done.code == 0
+    assert "KP408" not in done.err
+
+
+def test_validate_ends_with_3_for_an_account_that_nobody_named(folder: Path) -> None:
+    """An error that is shown is an error at the end, too."""
+    manifest = folder / "tea" / "kling-pipe.yaml"
+    manifest.write_text(MANIFEST.replace("account: main", "account: mian"), encoding="utf-8")
+    done = call("validate", folder=folder / "tea")
+    assert done.code == 3
+    assert "allowed: main, second" in done.out
+    assert done.err == "kling-pipe.yaml: 1 error, 0 warnings\n"
+
+
+def test_a_ledger_that_only_the_rehearsal_has(folder: Path) -> None:
+    """`ledger export` says where it is."""
+    kept = folder / "tea" / ".kling-pipe" / "emulator"
+    kept.mkdir(parents=True)
+    (kept / "ledger.sqlite").touch()
+    done = call("ledger", "export", "moved.jsonl", folder=folder / "tea")
+    assert done.code == 74
+    assert "next: The rehearsal has one: --emulator." in done.err
