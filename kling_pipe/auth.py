@@ -96,7 +96,7 @@ def missing_key() -> CredentialsError:
     """The error for an access key where only an API key is taken."""
     return CredentialsError(
         "the second standard takes an API key and no signed token",
-        hint="set KLING_API_KEY, or leave --standard v2 out",
+        hint="set KLING_API_KEY, or go by the first one with --standard v1",
     )
 
 

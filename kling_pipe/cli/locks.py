@@ -35,7 +35,7 @@ def merge_lock(locks: tuple[Path, ...], into: Path) -> None:
 
     read = [_read(path) for path in locks]
     found = LockFile(into, Effects(), lambda: _alone(into.parent)).merge(read)
-    click.echo(f"{into}: {len(found.blocks)} jobs, from {len(locks)} locks")
+    click.echo(f"{into}: {len(found.blocks)} jobs, from {len(locks)} lock{'s' * (len(locks) > 1)}")
 
 
 def _read(path: Path) -> Lock:

@@ -162,7 +162,8 @@ def environment(env_file: Path | None) -> dict[str, str]:
     try:
         lines = env_file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read `{env_file}`: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UsageError(f"cannot read `{env_file}`: {reason}", hint="check the path of --env-file") from None
     for number, line in enumerate(lines, start=1):
         text = line.strip().removeprefix("export ").strip()
         if not text or text.startswith("#"):

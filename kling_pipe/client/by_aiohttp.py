@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +16,8 @@ from kling_pipe.client.wire import CONNECT_SECONDS, READ_SECONDS, NoAnswerError,
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 _TOLD = (aiohttp.ClientOSError, aiohttp.ServerConnectionError, aiohttp.ClientPayloadError)
 """Errors whose text names no URL: a media URL carries its signature."""
+_CONTEXT = re.compile(r" ssl:(?:<[^>]*>|\w+)")
+"""What they tell of our TLS settings: an object and its address."""
 
 _LONGEST_LINE = 64 * 1024
 """Bytes of a header: a redirect to signed media is longer than the library's own limit."""
@@ -95,5 +98,5 @@ def _quoted(url: str) -> URL:
 
 
 def _no_answer(error: Exception, url: str) -> NoAnswerError:
-    text = str(error) if isinstance(error, _TOLD) else ""
+    text = _CONTEXT.sub("", str(error)) if isinstance(error, _TOLD) else ""
     return NoAnswerError(reason(error, url, text), sent=not isinstance(error, _UNSENT))

@@ -56,7 +56,7 @@ def _text(file: Path, refuse: Refuse) -> str | None:
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        names = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
+        names = [one.name for one in file.parent.iterdir() if one.is_file()] if file.parent.is_dir() else []
         refuse(
             f"cannot read `{file.name}`: {reason}",
             near=nearest(file.name, names),
@@ -99,9 +99,11 @@ def _csv(text: str, name: str, trouble: Trouble) -> list[Row]:
                     trouble,
                     name,
                     line,
-                    f"this row has {len(values)} values for {len(header)} columns",
+                    f"this row has {len(values)} value{'s' * (len(values) > 1)} for {len(header)} columns",
                     text,
-                    "Quote a value that holds a comma.",
+                    "Quote a value that holds a comma."
+                    if len(values) > len(header)
+                    else "Write a comma for each column, also for one that is empty.",
                 )
             rows.append(Row(dict(zip(header, values, strict=True)), f"{name}:{line}"))
     except csv.Error as error:

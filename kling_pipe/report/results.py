@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kling_pipe.report.plans import units_text
+from kling_pipe.report.plans import amount, units_text
 
 _DIFFERENCE = 0.005
 """Units are told to two places."""
@@ -107,7 +107,7 @@ def accounts_text(result: Result) -> str:
 
 
 def _account(name: str, form: Mapping[str, Any]) -> str:
-    left = ", ".join(f"{number:g} {pack}" for pack, number in form["left"].items())
+    left = ", ".join(f"{amount(number)} {pack}" for pack, number in form["left"].items())
     before = f" ({left} units were left before)" if left else ""
     line = f"account {name}: {form['made']} made, {units_text(form['units'])}{before}"
     return f"{line}; {click.style('stopped', fg='red')}: {form['stopped']}" if form["stopped"] else line

@@ -194,7 +194,8 @@ def test_an_account_without_units_gets_no_more(kling, tmp_path):
         whole(stage, JOBS)
         text = accounts_text(stage.write(many(JOBS + 2)).run())
         assert (
-            "account second: 0 made, 0 video units, 0 image units (1e+06 video, 0 image units were left before)" in text
+            "account second: 0 made, 0 video units, 0 image units (1000000 video, 0 image units were left before)"
+            in text
         )
         assert "the image pack of the account `second` is empty" in text
         whole(stage, JOBS + 2)
