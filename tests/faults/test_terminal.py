@@ -13,6 +13,9 @@ from stage import many
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 MOVES = re.compile(rb"\x1b\[\d*[A-HJK]")
 SEQUENCE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+UP = re.compile(rb"\x1b\[(\d+)A")
+CLIMB = re.compile(rb"(?:\x1b\[\d+A(?:\x1b\[2K)?)+")
+"""Up over one picture of the live view, to draw the next in its place."""
 
 
 def on_terminal(stage, *words, columns=80, rows=24, **environ):
@@ -64,12 +67,5 @@ def test_the_live_view_fits_its_terminal(picture, columns, rows):
     bars = [line for line in lines if " of 60 " in line]
     assert bars
     assert max(map(len, bars)) <= columns
-    ups = [int(one) for one in re.findall(rb"\x1b\[(\d+)A", written)]
-    drawn = max([written.count(b"\x1b[1A", start, end) for start, end in _frames(written)] + ups + [0])
-    assert 0 < drawn < rows
-
-
-def _frames(written):
-    """From one picture of the live view to the next: each begins by going up over the one before."""
-    starts = [found.start() for found in re.finditer(rb"\r(?:\x1b\[2K)?(?:\x1b\[1A)", written)]
-    return list(zip(starts, [*starts[1:], len(written)], strict=True))
+    climbs = [sum(map(int, UP.findall(one))) for one in CLIMB.findall(written)]
+    assert 0 < max(climbs, default=0) < rows
