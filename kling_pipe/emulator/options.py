@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -63,13 +64,35 @@ def from_json(text: str) -> Options:
     return Options(**json.loads(text))
 
 
-def _pairs(text: str) -> dict[str, float]:
-    """`video=5,image=9`."""
-    return {name: float(number) for name, _, number in (part.partition("=") for part in text.split(","))}
+def _pairs(text: str, kind: type[int] | type[float] = float) -> dict[str, float]:
+    """`video=5,image=9`, and `second/video=2` for one account."""
+    found = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        if name.rpartition("/")[2] not in _PACKS:
+            raise argparse.ArgumentTypeError(f"`{part}` names no pack; write video=5,image=9")
+        found[name] = _number(kind)(number)
+    return found
 
 
-def _slots(text: str) -> dict[str, int]:
-    return {name: int(number) for name, number in _pairs(text).items()}
+def _slots(text: str) -> dict[str, float]:
+    return _pairs(text, int)
+
+
+def _number(kind: type[int] | type[float], least: float = 0, most: float = math.inf) -> Callable[[str], float]:
+    """Reads a number within bounds."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and least <= value <= most):
+            bounds = f"of {least:g} or more" if math.isinf(most) else f"from {least:g} to {most:g}"
+            raise argparse.ArgumentTypeError(f"`{text}` is no {_WORDS[kind]} {bounds}")
+        return value
+
+    return read
 
 
 _HELP: Mapping[str, str] = {
@@ -97,7 +120,18 @@ _HELP: Mapping[str, str] = {
     "keys": "a further account as ACCESS:SECRET; may be repeated",
     "idle_exit": "stop after so many seconds without work",
 }
-_READERS: Mapping[str, Any] = {"slots": _slots, "packs": _pairs}
+_PACKS = ("video", "image")
+_WORDS: Mapping[type, str] = {int: "whole number", float: "number"}
+_READERS: Mapping[str, Any] = {
+    "slots": _slots,
+    "packs": _pairs,
+    "port": _number(int, most=65535),
+    "speed": _number(float, least=0.001),
+    "spread": _number(float, most=1),
+    "int": _number(int),
+    "float": _number(float),
+}
+_CHOICES: Mapping[str, Sequence[Any]] = {"media": ("real", "tiny"), "over_limit_http": (429, 200)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,8 +143,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         elif option.name == "keys":
             parser.add_argument(flag, action="append", help=text)
         else:
-            read = _READERS.get(option.name) or {"int": int, "float": float}.get(str(option.type), str)
-            parser.add_argument(flag, type=read, help=text)
+            read = _READERS.get(option.name) or _READERS.get(str(option.type), str)
+            parser.add_argument(flag, type=read, choices=_CHOICES.get(option.name), help=text)
 
 
 def from_arguments(given: argparse.Namespace) -> Options:
