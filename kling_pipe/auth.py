@@ -106,6 +106,10 @@ def account_id(base_url: str, key_id: str) -> str:
     return hashlib.sha256(f"{host}\n{key_id}".encode()).hexdigest()[:16]
 
 
+_TELLING = 8
+"""A secret of fewer letters is one of a test, and may be a word of any text."""
+
+
 class Signer:
     """Gives the Authorization header: signed when first needed, kept until shortly before its end."""
 
@@ -133,6 +137,14 @@ class Signer:
         """Forget the token, so that the next header is signed anew. False when there is nothing to sign."""
         self._until = 0.0
         return isinstance(self._credentials, AccessKey)
+
+    def hidden(self, text: str) -> str:
+        """The text without our key, secret and token: who refuses a request may quote what came with it."""
+        key = self._credentials
+        secrets = (key.api_key, key.secret_key if isinstance(key, AccessKey) else "", self._token)
+        for secret in secrets:
+            text = text.replace(secret, "***") if len(secret) >= _TELLING else text
+        return text
 
     def _sign(self, key: AccessKey, now: float) -> None:
         import warnings

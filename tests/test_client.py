@@ -190,6 +190,19 @@ def test_notes_hold_no_secret():
     assert "Bearer" not in json.dumps(notes)
 
 
+def test_a_refusal_that_quotes_our_credentials_is_told_without_them():
+    """Gateways do that; the message goes into errors, logs and the lock."""
+
+    class Quoting(Server):
+        async def handle(self, request):
+            self.answers = [(401, {"code": 1002, "message": f"{request.headers['authorization']}, {KEY.secret_key}?"})]
+            return await super().handle(request)
+
+    answer, _ = asked(Quoting(), create)
+    assert isinstance(answer, Refused)
+    assert answer.message == "Bearer ***, ***?"
+
+
 def test_local_files_are_streamed_as_base64(tmp_path):
     """The body is one valid JSON, its length known before."""
     content = bytes(range(256)) * 2000

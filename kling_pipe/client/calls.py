@@ -290,7 +290,7 @@ class Client:
             # Lists stand in no queue behind creates: each moment that an ended task is not seen, a slot is idle.
             http = self._lists if asked.kind == "list" else self._http
             raw = await http.send(method, self.base_url + path, headers, body)
-            answer, status = _opened(raw), raw.status
+            answer, status = _opened(raw, self._signer.hidden), raw.status
         except NoAnswerError as failure:
             answer = InDoubt(failure.reason, failure.sent)
         self._effects.sent(effect)
@@ -345,7 +345,7 @@ def _named(answer: _Envelope | Refused | InDoubt) -> str:
     return TaskState.read(data if "task_id" in data else row(data)).external_task_id
 
 
-def _opened(raw: RawAnswer) -> _Envelope | Refused | InDoubt:
+def _opened(raw: RawAnswer, hidden: Callable[[str], str]) -> _Envelope | Refused | InDoubt:
     """Read the envelope. The body's `code` decides, not the HTTP status."""
     after = _retry_after(raw.headers)
     try:
@@ -357,7 +357,7 @@ def _opened(raw: RawAnswer) -> _Envelope | Refused | InDoubt:
     if form["code"] == 0:
         return _Envelope(form.get("data"))
     row = code_row(form["code"])
-    message = unsigned(str(form.get("message") or row.meaning))
+    message = hidden(unsigned(str(form.get("message") or row.meaning)))
     return Refused(form["code"], message, row, str(form.get("request_id") or ""), after)
 
 
