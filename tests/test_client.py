@@ -190,6 +190,34 @@ def test_notes_hold_no_secret():
     assert "Bearer" not in json.dumps(notes)
 
 
+STRANGE = {
+    "created_at": "yesterday",
+    "updated_at": float("nan"),
+    "task_info": ["x"],
+    "task_result": "none",
+    "task_status_msg": "cut in half: \ud83d",
+}
+
+
+def test_a_task_that_looks_strange_is_still_the_task_that_was_paid():
+    """Its id and its state count; nothing of the rest ends a run, and its message can be written down."""
+    strange = {**TASK, **STRANGE}
+    made, _ = asked(Server(ok(strange)), create)
+    assert (made.task.task_id, made.task.status) == (TASK["task_id"], "submitted")
+    assert (made.task.created_at, made.task.updated_at, made.task.result) == (0, 0, {})
+    assert made.task.message == "cut in half: ?"
+    listed, _ = asked(Server(ok([strange, None, 1])), lambda client: client.list(IMAGE, 1, 3))
+    assert [task.task_id for task in listed.tasks] == [TASK["task_id"]]
+    assert listed.full
+    assert asked(Server(ok([strange])), lambda client: client.get(IMAGE, "x"))[0] == NotFound()
+
+
+def test_an_answer_nested_too_deep_is_no_answer():
+    """The create is in doubt then, as after any other answer that nobody can read."""
+    answer, _ = asked(Server((200, b'{"code": 0, "data": ' + b"[" * 100_000)), create)
+    assert isinstance(answer, InDoubt)
+
+
 def test_a_refusal_that_quotes_our_credentials_is_told_without_them():
     """Gateways do that; the message goes into errors, logs and the lock."""
 

@@ -28,18 +28,37 @@ class TaskState:
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> TaskState:
-        """From one `data` object. Fields that Kling leaves out or sends as null are empty."""
-        info = data.get("task_info") or {}
+        """From one `data` object. Fields that Kling leaves out, sends as null or as something else are empty.
+
+        A task that was paid is not given up because its times or its message look strange.
+        """
+        info = _mapping(data.get("task_info"))
         return cls(
             task_id=str(data.get("task_id") or ""),
             status=str(data.get("task_status") or ""),
-            message=unsigned(str(data.get("task_status_msg") or "")),
+            message=unsigned(written(data.get("task_status_msg") or "")),
             external_task_id=str(info.get("external_task_id") or data.get("external_task_id") or ""),
-            result=data.get("task_result") or {},
+            result=_mapping(data.get("task_result")),
             units=str(data.get("final_unit_deduction") or ""),
-            created_at=int(data.get("created_at") or 0),
-            updated_at=int(data.get("updated_at") or 0),
+            created_at=_ms(data.get("created_at")),
+            updated_at=_ms(data.get("updated_at")),
         )
+
+
+def written(text: object) -> str:
+    """A text that can be written down: who cuts one in the middle of an emoji sends half of it."""
+    return str(text).encode("utf-8", "replace").decode("utf-8")
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _ms(value: Any) -> int:
+    try:
+        return int(value or 0)
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 @dataclass(frozen=True, slots=True)

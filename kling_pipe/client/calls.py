@@ -23,6 +23,7 @@ from kling_pipe.client.answers import (
     Prepared,
     Refused,
     TaskState,
+    written,
 )
 from kling_pipe.client.body import Body, body_of
 from kling_pipe.client.codes import code_row
@@ -350,14 +351,14 @@ def _opened(raw: RawAnswer, hidden: Callable[[str], str]) -> _Envelope | Refused
     after = _retry_after(raw.headers)
     try:
         form = json.loads(raw.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return InDoubt(f"HTTP {raw.status} with a body that is not JSON", retry_after=after)
     if not isinstance(form, dict) or not isinstance(form.get("code"), int):
         return InDoubt(f"HTTP {raw.status} with a body that is not Kling's envelope", retry_after=after)
     if form["code"] == 0:
         return _Envelope(form.get("data"))
     row = code_row(form["code"])
-    message = hidden(unsigned(str(form.get("message") or row.meaning)))
+    message = hidden(unsigned(written(form.get("message") or row.meaning)))
     return Refused(form["code"], message, row, str(form.get("request_id") or ""), after)
 
 

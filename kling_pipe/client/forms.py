@@ -74,19 +74,23 @@ class First:
 
     def questions(self, operation: Operation, name: str) -> Iterator[Question]:
         """See Form."""
-        yield Question(Call("GET", f"{operation.path}/{quote(name, safe='')}"), lambda data: data or None)
+        yield Question(Call("GET", f"{operation.path}/{quote(name, safe='')}"), _task)
 
     def page(self, operation: Operation, number: int, size: int) -> Page:
         """See Form."""
         return first_page(operation.path, number, size)
 
 
+def _task(data: Any) -> Row | None:
+    return data if isinstance(data, Mapping) and data else None
+
+
 def first_page(path: str, number: int, size: int) -> Page:
     """One page of any of the first standard's lists."""
 
     def read(data: Any) -> tuple[tuple[Row, ...], bool]:
-        rows = tuple(data or ())
-        return rows, len(rows) >= size
+        rows = data if isinstance(data, list) else []
+        return tuple(one for one in rows if isinstance(one, Mapping)), len(rows) >= size
 
     return Page(Call("GET", f"{path}?{urlencode({'pageNum': number, 'pageSize': size})}"), read)
 
