@@ -127,9 +127,26 @@ def _is_variable(value: str) -> bool:
     return bool(_VARIABLE.fullmatch(value)) and ("_" in value or len(value) < _LONGEST_WITHOUT_BREAK)
 
 
+def host_from(environ: Mapping[str, str], names: Sequence[str]) -> str:
+    """The base URL under the first of these names that is set, or "". Raises UsageError for what is none."""
+    name = next((name for name in names if environ.get(name)), "")
+    value = environ.get(name, "")
+    if value and not _is_host(value):
+        shown = "" if "@" in value else f" (`{value[:80]}`)"  # there may be a password before it
+        hint = f"Write {name}=https://api-singapore.klingai.com; what comes after the host is added."
+        raise UsageError(f"`{name}` is no URL of a host{shown}", hint=hint)
+    return value
+
+
 def _is_host(value: str) -> bool:
-    parts = urlsplit(value)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+    """Whether this can be a base URL: scheme and host, no password, and no `/v1`, with which each path begins."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises for what is no number
+    except ValueError:
+        return False
+    begun = parts.path.rstrip("/").endswith("/v1")
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and not begun
 
 
 def _limits(name: str, written: Any) -> Iterator[tuple[str, int]]:

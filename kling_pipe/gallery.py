@@ -125,5 +125,6 @@ def _git(folder: Path, *words: str) -> bytes:
         raise UsageError(f"git cannot be run: {error.strerror or error}", hint="install git") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise UsageError(f"git says: {said[-1] if said else 'nothing'}", hint="name a commit, a branch or a tag")
+        hint = "name a commit, a branch, a tag, or a lock file that is there"
+        raise UsageError(f"git says: {said[-1] if said else 'nothing'}", hint=hint)
     return done.stdout

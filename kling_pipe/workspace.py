@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.accounts import AccountSpec, must_differ
+from kling_pipe.accounts import AccountSpec, host_from, must_differ
 from kling_pipe.auth import (
     AccessKey,
     ApiKey,
@@ -343,7 +343,7 @@ def open_workspace(
             emulator_state=server_state,
             emulator_options=emulator_options,
         )
-    url = base_url or environ.get("KLING_BASE_URL") or environ.get("KLINGAI_BASE_URL") or DEFAULT_BASE_URL
+    url = base_url or host_from(environ, _HOSTS) or DEFAULT_BASE_URL
     found = credentials_from(environ)
     workspace = Workspace(
         root=root,

@@ -47,7 +47,7 @@ def levels_from(manifest: Path, ignored: Iterable[str], only: Iterable[str], str
 
     for flag, ids in (("--ignore", ignored), ("--select-rules", only)):
         for id in ids:
-            _check_id(id, f"{flag} {id}")
+            _check_id(id, f"`{flag} {id}`")
     return Levels(tuple(ignored), tuple(only), _rules(manifest.parent), strict)
 
 
@@ -61,7 +61,7 @@ def _rules(root: Path) -> Mapping[str, str]:
 
     rules: Mapping[str, str] = settings_for(root).get("rules", {})
     for id, level in rules.items():
-        _check_id(id, f"{id} in {FILE}")
+        _check_id(id, f"`{id}` in `{FILE}`")
         if level not in LEVELS:
             raise UsageError(f"`{id} = {level!r}` in `{FILE}` is no level", hint=f"Levels are {', '.join(LEVELS)}.")
     return rules
@@ -77,4 +77,4 @@ def _check_id(id: str, said: str) -> None:
     if not any(fnmatchcase(one.upper(), id.upper()) for one in known):
         near = nearest(id.upper(), known)
         hint = f"Did you mean `{near}`?" if near else "`kling-pipe explain` lists all ids."
-        raise UsageError(f"`{said}`: there is no problem of this id", hint=hint)
+        raise UsageError(f"{said}: there is no problem of this id", hint=hint)

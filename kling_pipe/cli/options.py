@@ -171,6 +171,6 @@ def environment(env_file: Path | None) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals:
             # The line itself may hold a secret: only its number is named.
-            raise UsageError(f"`{env_file}`, line {number}: not NAME=VALUE")
+            raise UsageError(f"`{env_file}`, line {number}: not NAME=VALUE", hint="write it like KLING_API_KEY=...")
         found[name.strip()] = value.strip().strip("'\"")
     return found

@@ -86,7 +86,7 @@ def refusal(environ: Mapping[str, str]) -> str:
 def endpoint(environ: Mapping[str, str]) -> str:
     """Host and port of where traces go, for messages."""
     url = environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return urlsplit(url or _DEFAULT_ENDPOINT).netloc.rpartition("@")[2]
+    return urlsplit(url or _DEFAULT_ENDPOINT).netloc.rpartition("@")[2] or "an endpoint that is no URL"
 
 
 def _resource(environ: Mapping[str, str], version: str) -> dict[str, str]:

@@ -77,3 +77,23 @@ def test_a_ledger_that_only_the_rehearsal_has(folder: Path) -> None:
     done = call("ledger", "export", "moved.jsonl", folder=folder / "tea")
     assert done.code == 74
     assert "next: The rehearsal has one: --emulator." in done.err
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("api-singapore.klingai.com", " (`api-singapore.klingai.com`)"),
+        ("https://api-singapore.klingai.com/v1/", " (`https://api-singapore.klingai.com/v1/`)"),
+        ("http://[::1", " (`http://[::1`)"),
+        ("http://127.0.0.1:port", " (`http://127.0.0.1:port`)"),
+        ("https://me:secret@gate.example", ""),
+    ],
+)
+def test_a_base_url_that_is_none_is_told_before_anything_is_asked(folder: Path, url: str, shown: str) -> None:
+    """With the variable's name, and never with a password."""
+    (folder / "e").write_text(f"KLING_API_KEY=x\nKLING_BASE_URL={url}\n", encoding="utf-8")
+    (folder / "tea" / "kling-pipe.toml").unlink()
+    done = call("run", "tea/kling-pipe.yaml", "-s", "image.field", "--env-file", "e", folder=folder)
+    assert done.code == 64
+    assert f"error: `KLING_BASE_URL` is no URL of a host{shown}\n" in done.err
+    assert "secret" not in done.out + done.err
