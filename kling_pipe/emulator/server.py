@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 import uvicorn
 
 from kling_pipe import catalog
 from kling_pipe.emulator.accounts import Account
 from kling_pipe.emulator.asgi import build_app
+from kling_pipe.emulator.callbacks import is_loopback
 from kling_pipe.emulator.options import Options
 from kling_pipe.emulator.running import Running
 from kling_pipe.emulator.world import World, open_world
@@ -49,6 +51,7 @@ def bind(state: Path, options: Options) -> Bound:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104  a wildcard is no address
     host = f"[{host}]" if ":" in host else host
     base_url = f"http://{host}:{listener.getsockname()[1]}"
+    _move(world, base_url)
     stopping: list[uvicorn.Server] = []
     app = build_app(world, on_idle=lambda: _stop(stopping))
     config = uvicorn.Config(
@@ -64,6 +67,13 @@ def bind(state: Path, options: Options) -> Bound:
     server = uvicorn.Server(config)
     stopping.append(server)
     return Bound(world, listener, server, Running.of(base_url, world.accounts[0], os.getpid()))
+
+
+def _move(world: World, base_url: str) -> None:
+    """Tasks that came to an earlier server on this machine: its port is gone, so their links lead to this one."""
+    for task in world.index.by_task_id.values():
+        if is_loopback(urlsplit(task.host).hostname):
+            task.host = base_url
 
 
 def _stop(servers: list[uvicorn.Server]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -150,6 +151,18 @@ def test_time_and_counts_go_on_after_a_clean_stop(tmp_path):
         assert 3_600_000 > after["now"] - before["now"] >= 0
         assert after["duplicates_refused"] == {"one": 1}
         assert after["units"] == before["units"] == {"video": 1.8}
+
+
+def test_a_result_can_be_fetched_after_a_restart_on_another_port(tmp_path):
+    """Its link leads to the server that runs now."""
+    with started(tmp_path, media="tiny") as kling:
+        kling.post(VIDEO, clip("one"))
+        kling.advance(10)
+        port = int(kling.running.base_url.rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)), started(tmp_path, media="tiny") as kling:
+        url = kling.get(f"{VIDEO}/one")["task_result"]["videos"][0]["url"]
+        assert url.startswith(f"{kling.running.base_url}/media/")
+        assert kling.http.get(url).status_code == 200
 
 
 def test_a_running_task_still_holds_its_slot_after_a_restart(tmp_path):
