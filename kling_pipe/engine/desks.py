@@ -190,12 +190,17 @@ class Desks:
             return await self._wherever(step, desk, want, last, again)
 
     async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Callable[[int], str]) -> Record:
-        job, attempt = step.job, step.attempt
+        job, attempt, asked = step.job, step.attempt, desk
         while True:
             context = replace(desk.context, elsewhere=functools.partial(self._ask_others, step, desk))
             context.turn = desk.context.turn  # what its jobs write at once is still one transaction
             try:
                 return await run_job(job, attempt, context, want, last=last, again=again)
+            except CredentialsError as error:
+                if desk is asked:
+                    raise
+                # The refusal is that of the account which has the job, and does not stop the one that was given it.
+                raise SilentError(error.message, error) from error
             except FoundElsewhereError as found:
                 desk, attempt = self.at(found.record.account), found.record.attempt
                 if desk.context.store.get(found.record.external_task_id) is None:
@@ -284,6 +289,15 @@ class Desks:
         if len(self.all) == 1 and not self.first.name:
             return {}
         return {desk.name: _form(desk, counters["slots"]) for desk in self.all}
+
+
+def as_it_stands(step: Step, attempts: Mapping[str, int]) -> Step:
+    """A step, by now at a later attempt (`attempts` by address): another account begins with that one."""
+    job, attempt = step.job, attempts.get(step.job.address, step.attempt)
+    if attempt == step.attempt:
+        return step
+    name = external_id(job.project, job.key, job.take, attempt)
+    return replace(step, action="retry", attempt=attempt, external_task_id=name)
 
 
 def _form(desk: Desk, slots: Mapping[str, Any]) -> dict[str, object]:

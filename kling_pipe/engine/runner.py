@@ -14,7 +14,7 @@ from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota, weight
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.desks import Desk, Desks
+from kling_pipe.engine.desks import Desk, Desks, as_it_stands
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
@@ -231,7 +231,7 @@ class LocalRunner:
         """Give a job that an account does not take to another one, unless a task may exist. Why that cannot be."""
         if len(self.desks.all) > 1 and step.action != "resume" and self._known(step) is None:
             self.context.meter.ready(step.job.address, self.context.clock())
-            if (stop_elsewhere := self._queue(step, want)) is None:
+            if (stop_elsewhere := self._queue(as_it_stands(step, self.attempts), want)) is None:
                 return None
             stop = stop_elsewhere
         self.error = graver(self.error, desk.context.stops.first() or stop)

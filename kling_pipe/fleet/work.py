@@ -16,7 +16,7 @@ from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.publish import Publisher
-from kling_pipe.engine.reasons import JobError, NoRoomError
+from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
 from kling_pipe.engine.slots import Want
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.fleet import board
@@ -112,6 +112,10 @@ class Bench:
         while True:
             try:
                 return await desks.run(step, desk, want, last=last, again=again)
+            except SilentError as error:
+                if isinstance(error.error, CredentialsError):  # somebody has to act: not again in two seconds
+                    raise error.error from error
+                raise
             except CredentialsError as error:
                 if len(desks.all) == 1:
                     raise

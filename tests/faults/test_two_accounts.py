@@ -201,6 +201,31 @@ def test_an_account_without_units_gets_no_more(kling, tmp_path):
         whole(stage, JOBS + 2)
 
 
+def test_a_new_attempt_goes_on_in_the_other_account_when_the_first_is_empty(pair):
+    """With the number that it has, paid for once by the budget; the other account does not count as stopped."""
+    pair.write(many(1).replace("picture 0", "picture 0, retries: 1")).faults(
+        {"fault": "task_failure", "message": "Service busy, please try again later", "times": 1},
+        {"fault": "error", "code": 1102, "match": {"method": "POST", "external_id": "*-a2"}, "times": 1},
+    )
+    result = pair.run(settings=replace(pair.settings, budget={"image": 16}))
+    assert (tally(result), result.exit_code) == ((1, 0, 0, 0), 0), result.outcomes
+    assert sorted(bool(form["stopped"]) for form in result.accounts.values()) == [False, True]
+    pair.assert_paid_once(2)
+    pair.assert_whole(1)
+
+
+def test_a_refusal_counts_for_the_account_that_has_the_job(pair, tmp_path):
+    """Another machine made it in `second` since the plan, it failed there in passing, and `second` is empty."""
+    pinned = HEAD + "images:\n  one: { prompt: a kite, retries: 1, account: main }\n"
+    plan = pair.write(pinned).plan()
+    pair.faults({"fault": "task_failure", "message": "Service busy, please try again later", "times": 1})
+    pair.elsewhere(tmp_path / "machine").write(pinned.replace("retries: 1, account: main", "account: second")).run()
+    pair.faults({"fault": "error", "code": 1102, "match": {"method": "POST"}, "times": 1})
+    result = api.run(plan, pair.workspace, settings=pair.settings, seams=pair.seams)
+    assert (tally(result), result.exit_code) == ((0, 0, 0, 1), 4)
+    assert not result.accounts["main"]["stopped"]
+
+
 @pytest.mark.parametrize("code", [1102, 1002])
 def test_what_an_account_may_have_made_unseen_goes_to_no_other(pair, code):
     """The answer is lost, the task not to be seen, and then the account refuses: it may have taken the last units."""
