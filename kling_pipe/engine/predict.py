@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from kling_pipe.engine.settings import Settings
+from kling_pipe.engine.settings import DEFAULT_SLOTS, Settings
 from kling_pipe.engine.sketch import Lessons, Sketch, sketched
 from kling_pipe.model import Plan
 from kling_pipe.simulation import Course, Prediction, Share, course
@@ -35,6 +35,7 @@ class Question:
 
 def predicted(plan: Plan, known: Lessons, settings: Settings, question: Question, now: float) -> Prediction:
     """Foresee a plan. `now` is in seconds since 1970. Downloads and the queues of others are not foreseen."""
+    settings = replace(settings, limits={**_usual(question), **settings.limits})
     sketch = sketched(plan, known, settings, now)
     spread = question.spread
     tasks = sketch.tasks if spread is None else tuple(replace(task, spread=spread) for task in sketch.tasks)
@@ -64,6 +65,12 @@ def predicted(plan: Plan, known: Lessons, settings: Settings, question: Question
         unpriced=tuple(step.job.address for step in sketch.steps if step.pays and step.cost.units is None),
         unseen=sketch.unseen,
     )
+
+
+def _usual(question: Question) -> dict[str, int]:
+    """The usual slots of each pack that one account bounds as a whole: then all do, and their pools have one name."""
+    told = {pack for limits in question.accounts.values() for pack in limits}
+    return {pack: slots for pack, slots in DEFAULT_SLOTS.items() if pack in told}
 
 
 def _slots(

@@ -105,6 +105,23 @@ def test_accounts_of_the_settings_have_slots_of_their_own(told, tmp_path):
     assert list(slots.values()) == [{"main": 20, "second": 4}, {"main": 7, "second": 7}]
 
 
+def test_slots_that_one_account_alone_tells_bind_all(told, tmp_path):
+    """The manifest says nothing of images: the other account has the usual ones, and neither is without bound."""
+    (tmp_path / "kling-pipe.toml").write_text(
+        '[accounts.main]\napi_key_env = "MAIN_KEY"\nlimits = { image = 20 }\n'
+        '[accounts.second]\napi_key_env = "SECOND_KEY"\n',
+        encoding="utf-8",
+    )
+    code, text = told("simulate", "--json", "--scale", "100")
+    assert code == 0, text
+    shares = [one for one in json.loads(text)["shares"] if str(one["pool"]).startswith("image")]
+    assert [(one["account"], one["pool"], one["slots"]) for one in shares] == [
+        ("main", "image", 20),
+        ("second", "image", 9),
+    ]
+    assert all(one["tasks"] for one in shares)
+
+
 def test_prices_of_ones_own_count_everywhere(told, tmp_path):
     """In the plan, at the budget's gate, in the simulation and in the sums; by flag or by the settings."""
     assert "($1.29)" in told("plan")[1]
