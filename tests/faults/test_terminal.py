@@ -22,7 +22,8 @@ def on_terminal(stage, *words, columns=80, rows=24, **environ):
     """Everything that `kling-pipe WORDS` writes to a terminal, and its exit code."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    environ = {"TERM": "xterm-256color", **environ}
+    # What runs the tests may say how large its own terminal is.
+    environ = {"TERM": "xterm-256color", "LINES": "", "COLUMNS": "", **environ}
     process = stage.process(*words, stdin=slave, stdout=slave, stderr=slave, environ=environ)
     os.close(slave)
     written = b""
