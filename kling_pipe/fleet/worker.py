@@ -14,6 +14,7 @@ from kling_pipe.effects import Effects
 from kling_pipe.engine import Seams, Settings
 from kling_pipe.engine.desks import Desks
 from kling_pipe.engine.events import OnEvent, ignore
+from kling_pipe.engine.leftovers import sweep_leftovers
 from kling_pipe.engine.run import at_work
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.fleet import board
@@ -44,6 +45,7 @@ async def work(
     LocalStateError when the database is not there at the start.
     """
     logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)  # what it tells is told here, without tracebacks
+    await asyncio.to_thread(sweep_leftovers, workspace)
     session = Session(workspace.database, Effects())
     try:
         board.install(session)
