@@ -14,6 +14,11 @@ pytest_plugins = ("needs", "pytester")
 import_module("loopback_only")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: most of the time a test waits, for a task of the local Kling, a process or the disk."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """No credentials, no settings, a home that is empty: what a newcomer's machine looks like. Children inherit it."""

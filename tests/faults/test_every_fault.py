@@ -70,20 +70,26 @@ CASES = (
 )  # fmt: skip
 
 
-@pytest.fixture(params=["httpx", "aiohttp"])
-def impatient(picture, request):
-    """A stage whose client gives up after 0.3 s, with each of the libraries that may carry its requests."""
-    import httpx
-
-    # None: the client's own choice, which is aiohttp where it is installed, as it is here.
-    http = httpx if request.param == "httpx" else None
-    picture.seams = replace(picture.seams, read_seconds=0.3, http=http)
-    return picture
+WIRE = {"answer_lost", "reset_before", "reset_during", "timeout", "bad_gateway", "truncated", "expired_url"}
+"""Faults that the HTTP library meets: these are tried with each of them, the others with the client's own choice."""
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: re.sub(r"\W+", "-", case.name))
-def test_a_fault_ends_in_one_task_and_one_file(impatient, case):
+def carriers():
+    """Every case with aiohttp, which is installed here, and those of the wire with httpx too."""
+    for case in CASES:
+        name = re.sub(r"\W+", "-", case.name)
+        yield pytest.param(None, case, id=name)
+        if any(rule["fault"] in WIRE for rule in case.rules):
+            import httpx
+
+            yield pytest.param(httpx, case, id=f"{name}-httpx")
+
+
+@pytest.mark.parametrize(("http", "case"), list(carriers()))
+def test_a_fault_ends_in_one_task_and_one_file(picture, http, case):
     """Made in this very run, created once, billed once, and the file is what Kling gave."""
+    impatient = picture
+    impatient.seams = replace(picture.seams, read_seconds=0.3, http=http)
     impatient.faults(*case.rules)
     result = impatient.run()
     ledger = impatient.ledger()
