@@ -189,16 +189,19 @@ def test_a_locked_ledger_is_waited_for_and_then_named(file_store):
     impatient.close()
 
 
+class Full(Effects):
+    """A disk that is full while `full` is set, as SQLite reports it."""
+
+    full = False
+
+    def commit(self, connection):
+        if self.full:
+            raise sqlite3.OperationalError("database or disk is full")
+        super().commit(connection)
+
+
 def test_a_full_disk_is_named(tmp_path):
     """As SQLite reports it; the transaction is rolled back."""
-
-    class Full(Effects):
-        full = False
-
-        def commit(self, connection):
-            if self.full:
-                raise sqlite3.OperationalError("database or disk is full")
-            super().commit(connection)
 
     effects = Full()
     store = SqliteStore(tmp_path / "ledger.sqlite", "me", effects=effects)
@@ -213,14 +216,6 @@ def test_a_full_disk_is_named(tmp_path):
 
 def test_claims_that_could_not_be_given_back_are_free_for_the_same_process(tmp_path):
     """A long-lived process whose disk was full when a run ended: its next run does not wait for the last one."""
-
-    class Full(Effects):
-        full = False
-
-        def commit(self, connection):
-            if self.full:
-                raise sqlite3.OperationalError("database or disk is full")
-            super().commit(connection)
 
     effects = Full()
     first = SqliteStore(tmp_path / "ledger.sqlite", "me", effects=effects)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kling_pipe.cli.options import store_of_verb
 from kling_pipe.errors import UsageError
 
 _LIKE_AN_ID = re.compile(r"[A-Za-z]{2,3}-?[0-9]+[a-z]?|schema/.*")
@@ -15,14 +16,7 @@ _LIKE_AN_ID = re.compile(r"[A-Za-z]{2,3}-?[0-9]+[a-z]?|schema/.*")
 @click.command()
 @click.argument("what", default="")
 @click.option("--open", "shown", is_flag=True, help="Open the file that was made, too.")
-@click.option(
-    "--store",
-    "database",
-    default="",
-    envvar="KLING_PIPE_STORE",
-    metavar="postgresql://...",
-    help="Look into the ledger in this PostgreSQL instead of this folder's.",
-)
+@store_of_verb("Look into the ledger in this PostgreSQL instead of this folder's.")
 def explain(what: str, shown: bool, database: str) -> None:
     """Explain WHAT: a problem's id (KP101, OV-05), or a file that a run saved, an address, an external id.
 

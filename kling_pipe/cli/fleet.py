@@ -11,7 +11,14 @@ import click
 
 from kling_pipe.cli.accounts import accounts_in
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
-from kling_pipe.cli.options import accounts_option, environment, place_options, standard_of, standard_option
+from kling_pipe.cli.options import (
+    accounts_option,
+    environment,
+    place_options,
+    standard_of,
+    standard_option,
+    store_of_verb,
+)
 from kling_pipe.cli.settings import settings_for
 from kling_pipe.cli.telemetry import telemetry
 from kling_pipe.errors import UsageError
@@ -23,14 +30,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--store",
-    "database",
-    default="",
-    envvar="KLING_PIPE_STORE",
-    metavar="postgresql://...",
-    help="The PostgreSQL that holds queue and ledger.",
-)
+@store_of_verb("The PostgreSQL that holds queue and ledger.")
 @click.option("--concurrency", type=click.IntRange(2), default=50, show_default=True, help="Steps in hand at once.")
 @click.option("--drain", is_flag=True, help="End when the queue is empty, instead of waiting for more.")
 @click.option(

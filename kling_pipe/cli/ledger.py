@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kling_pipe.cli.options import DEFAULT_MANIFEST
+from kling_pipe.cli.options import DEFAULT_MANIFEST, store_of_verb
 from kling_pipe.errors import LocalStateError
 
 if TYPE_CHECKING:
@@ -16,14 +16,7 @@ if TYPE_CHECKING:
     from kling_pipe.ledger.transfer import Brought
     from kling_pipe.workspace import Workspace
 
-_store_option = click.option(
-    "--store",
-    "database",
-    default="",
-    envvar="KLING_PIPE_STORE",
-    metavar="postgresql://...",
-    help="The ledger in this PostgreSQL, instead of the one of this folder.",
-)
+_store_option = store_of_verb("The ledger in this PostgreSQL, instead of the one of this folder.")
 _manifest_option = click.option(
     "--manifest",
     default=DEFAULT_MANIFEST,

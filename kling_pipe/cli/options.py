@@ -83,6 +83,14 @@ account_options = _stacked(
     ),
 )
 
+
+def store_of_verb(text: str) -> Callable[[F], F]:
+    """`--store` of a verb that has no campaign's options; `text` says what the database is to it."""
+    return click.option(
+        "--store", "database", default="", envvar="KLING_PIPE_STORE", metavar="postgresql://...", help=text
+    )
+
+
 store_option = click.option(
     "--store",
     "database",

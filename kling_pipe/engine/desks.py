@@ -17,7 +17,7 @@ from kling_pipe.catalog import Operation, quota
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Found, NotFound, Refused
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.job import run_job
+from kling_pipe.engine.job import is_over, run_job
 from kling_pipe.engine.lookup import find, told_or_waited_for
 from kling_pipe.engine.reasons import FoundElsewhereError, SilentError
 from kling_pipe.engine.settings import Settings
@@ -227,13 +227,7 @@ class Desks:
         """Whether another process has done it: a claim is given back some seconds after."""
         job = step.job
         name = external_id(job.project, job.key, job.take, step.attempt)
-        known = [(desk, desk.context.store.get(name)) for desk in self.all]
-        return any(
-            record is not None
-            and record.failure != "refused"
-            and (record.state == "failed" or (record.state == "succeed" and name in desk.context.store.unlocked()))
-            for desk, record in known
-        )
+        return any(is_over(desk.context.store.get(name)) for desk in self.all)
 
     async def _ask_others(self, step: Step, here: Desk, operation: Operation, name: str) -> None:
         """Before a create: no other account has the id. Raises FoundElsewhereError, SilentError where none can tell.

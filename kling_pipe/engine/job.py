@@ -120,13 +120,13 @@ async def _followed(name: str, context: Context, holding: Holding) -> None:
     while not await context.turn.claim(name, {}):
         await context.sleep(wait)
         wait = min(_FOLLOW_LONGEST, 1.5 * wait)
-        if _is_over(context.store.get(name)):
+        if is_over(context.store.get(name)):
             return
     await holding.again()
     await context.turn.claim(name, dict(holding.want.pools))
 
 
-def _is_over(known: Record | None) -> bool:
+def is_over(known: Record | None) -> bool:
     """Whether there is nothing left to do but to read the record: it failed for good, or its files are saved."""
     if known is None or known.failure == "refused":
         return False

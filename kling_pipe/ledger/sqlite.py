@@ -141,8 +141,7 @@ class SqliteStore:
 
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Become the one process that works on this task, its slots counted. False: another live process does."""
-        with self._transaction():
-            return self._processes.claim(external_task_id, pools)
+        return external_task_id in self.claim_all([(external_task_id, pools)])
 
     def claim_all(self, wanted: Sequence[tuple[str, Mapping[str, int]]]) -> frozenset[str]:
         """Claim several tasks in one transaction. Those that are this process's now."""

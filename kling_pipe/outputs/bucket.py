@@ -13,7 +13,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -195,14 +195,8 @@ class BucketOutputs:
             raise LocalStateError(f"`{relative}` lies outside of `{self.base}`")
         return name
 
-    @contextmanager
-    def _explained(self, key: str) -> Iterator[None]:
-        from obstore.exceptions import BaseError
-
-        try:
-            yield
-        except (BaseError, OSError) as error:
-            raise told(f"{self.base}/{key}", error) from error
+    def _explained(self, key: str) -> AbstractContextManager[None]:
+        return explained(f"{self.base}/{key}")
 
 
 def is_bucket(url: str) -> bool:
@@ -221,6 +215,17 @@ def opened(url: str) -> Any:
         return from_url(url)
     except Exception as error:  # the package raises its own errors and ValueError, by scheme
         raise told(url, error) from error
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """While inside, what a bucket refuses is told as LocalStateError. `where` is the URL of what is asked for."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise told(where, error) from error
 
 
 def told(where: str, error: Exception) -> LocalStateError:

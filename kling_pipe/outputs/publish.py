@@ -6,8 +6,7 @@ A link is a secret: whoever has it may fetch the file. It goes into a request an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef
-from kling_pipe.outputs.bucket import opened, told
+from kling_pipe.outputs.bucket import explained, opened
 from kling_pipe.outputs.names import suffix_of
 
 DAY = 24 * 3600.0
@@ -128,14 +127,8 @@ class BucketShelf:
     def _bucket(self) -> Any:
         return opened(self._place.to)
 
-    @contextmanager
-    def _explained(self, name: str) -> Iterator[None]:
-        from obstore.exceptions import BaseError
-
-        try:
-            yield
-        except (BaseError, OSError) as error:
-            raise told(f"{self._place.to}/{name}", error) from error
+    def _explained(self, name: str) -> AbstractContextManager[None]:
+        return explained(f"{self._place.to}/{name}")
 
 
 def shelf_name(file: FileRef) -> str:
