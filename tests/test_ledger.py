@@ -103,8 +103,8 @@ def test_many_records_are_written_in_one_transaction(store):
 def test_many_claims_are_made_at_once_and_those_of_others_are_left_out(store):
     """Of two that want three tasks each, no task has two owners."""
     second = another(store)
-    assert store.claim_all([("b", {"video": 1}), ("a", {"video": 1})]) == {"a", "b"}
-    assert second.claim_all([("c", {"image": 2}), ("b", {}), ("a", {})]) == {"c"}
+    assert store.claim_all([("b", {"video": 1}), ("a", {"video": 1})]).names == {"a", "b"}
+    assert second.claim_all([("c", {"image": 2}), ("b", {}), ("a", {})]).names == {"c"}
     assert store.slots_of_others() == {"image": 2}
     assert second.slots_of_others() == {"video": 2}
     second.close()

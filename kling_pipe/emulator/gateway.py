@@ -59,8 +59,11 @@ class Gateway:
     async def _call(self, wire: Wire, request: Request) -> None:
         route = self._route(request)
         rule = self.faults.strike(self._subject(REQUEST, request, route)) if self.faults.rules else None
+        era = self.world.era
 
         async def handle() -> Answer:
+            if self.world.era != era:  # a fault held it back; a task would come out of nowhere
+                raise Refusal(5000)
             plain = bool(route.form)
             account = self._gate.account(request.headers.get("authorization", ""), time.time(), plain=plain)
             answer = self._api.answer(request, route, account.name, self._extra(request, route))

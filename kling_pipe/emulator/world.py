@@ -46,6 +46,7 @@ class World:
     changes: deque[tuple[Task, int]] = field(default_factory=deque)
     due: list[tuple[int, int, Task]] = field(default_factory=list)
     version: int = 0
+    era: int = 0
     next_seq: int = 1
     newest: Task = field(init=False)
 
@@ -113,6 +114,7 @@ class World:
         self.links.spoiled.clear()
         self.sessions.clear()
         self.version += 1
+        self.era += 1
 
     def close(self) -> None:
         """Store the counts and free the folder."""

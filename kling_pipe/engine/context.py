@@ -66,7 +66,7 @@ class Context:
     turn: Turn = field(init=False)
 
     def __post_init__(self) -> None:
-        self.turn = Turn(self.store)
+        self.turn = Turn(self.store, self.slots.saw)
 
     def at(self, account: str) -> Context:
         """The parts for what lives in an account: one's own, unless it is another of the run's."""

@@ -88,8 +88,7 @@ def _last_word(record: Record, context: Context) -> Record:
 async def _attempt(job: Job, attempt: int, operation: Operation, context: Context, holding: Holding) -> Record:
     name = external_id(job.project, job.key, job.take, attempt)
     try:
-        if not await context.turn.claim(name, dict(holding.want.pools)):
-            await _followed(name, context, holding)
+        await _claimed(name, context, holding)
         known = context.store.get(name)
         if known is not None and known.state == "succeed":
             context.met.add(name)
@@ -110,8 +109,26 @@ async def _attempt(job: Job, attempt: int, operation: Operation, context: Contex
         context.store.release(name)
 
 
-async def _followed(name: str, context: Context, holding: Holding) -> None:
-    """Another process works on this very task: its record is ours. Until it is done, or gone and the claim is ours.
+async def _claimed(name: str, context: Context, holding: Holding) -> None:
+    """From here on this process works on the task, or another one has done it; its slots are nobody else's.
+
+    Processes that share a ledger look at each other's slots now and then; only a claim says who was first.
+    """
+    while True:
+        if not await context.turn.claim(name, dict(holding.want.pools)):
+            if await _followed(name, context, holding):
+                return
+        elif context.slots.crowded(holding.want) and not _is_at_kling(context.store.get(name)):
+            await context.turn.claim(name, {})  # who waits holds no slots in the eyes of others
+            holding.held = False
+            context.slots.give_back(holding.want)
+            await holding.again()
+        else:
+            return
+
+
+async def _followed(name: str, context: Context, holding: Holding) -> bool:
+    """Another process works on this very task: its record is ours. Whether it is done; else the claim is ours now.
 
     Nothing is sent from here meanwhile, so the slots go to others.
     """
@@ -121,9 +138,13 @@ async def _followed(name: str, context: Context, holding: Holding) -> None:
         await context.sleep(wait)
         wait = min(_FOLLOW_LONGEST, 1.5 * wait)
         if is_over(context.store.get(name)):
-            return
+            return True
     await holding.again()
-    await context.turn.claim(name, dict(holding.want.pools))
+    return False
+
+
+def _is_at_kling(known: Record | None) -> bool:
+    return known is not None and bool(known.task_id)
 
 
 def is_over(known: Record | None) -> bool:

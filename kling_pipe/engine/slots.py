@@ -52,6 +52,11 @@ class Pool:
         used = self.in_use + self.held_by_others
         return now >= self.closed_until and (used + weight <= self.limit or used == 0)
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more is taken than there is, others' tasks included."""
+        return self.held_by_others > 0 and self.in_use + self.held_by_others > self.limit
+
     def refused(self, now: float) -> float:
         """Kling said 1303. What is in use counts what it had accepted. Returns the seconds of the cool-down."""
         used = self.in_use + self.held_by_others
@@ -144,6 +149,22 @@ class Slots:
         for other in self._beside:
             other.grant()
 
+    def give_back(self, want: Want) -> None:
+        """Nothing was sent after all. Says nothing of Kling, so a cool-down goes on."""
+        for name, weight in want.pools:
+            self.pool(name).in_use -= weight
+        self.grant()
+
+    def crowded(self, want: Want) -> bool:
+        """Whether other processes have taken, in the meantime, what was granted here."""
+        return any(self.pool(name).is_crowded for name, _ in want.pools)
+
+    def saw(self, held: Mapping[str, int]) -> None:
+        """What other processes hold now, by pool."""
+        self._looked = self._clock()
+        for name, pool in self._pools.items():
+            pool.held_by_others = held.get(name, 0)
+
     def accepted(self, want: Want) -> None:
         """Kling took a task."""
         for name, _ in want.pools:
@@ -217,12 +238,8 @@ class Slots:
         return min(packs, key=lambda pair: pair[1].limit) if packs else ("jobs", self.pool("jobs"))
 
     def _look_at_others(self, *, at_once: bool = False) -> None:
-        now = self._clock()
-        if at_once or now - self._looked >= _LOOK_AT_OTHERS:
-            self._looked = now
-            held = self._others()
-            for name, pool in self._pools.items():
-                pool.held_by_others = held.get(name, 0)
+        if at_once or self._clock() - self._looked >= _LOOK_AT_OTHERS:
+            self.saw(self._others())
 
     def _wake_later(self) -> None:
         """Somebody still waits: look again when a cool-down ends, or when other processes may have ended a task."""

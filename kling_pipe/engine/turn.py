@@ -16,9 +16,17 @@ Answer = TypeVar("Answer")
 class Turn:
     """Puts and claims, gathered until the loop has asked every job that can go on."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, saw: Callable[[Mapping[str, int]], None] = lambda _: None) -> None:
+        """`saw` is told of the slots that other processes held when this one claimed."""
+
+        def claim_all(wanted: Sequence[tuple[str, Mapping[str, int]]]) -> frozenset[str]:
+            claimed = store.claim_all(wanted)
+            if claimed.others is not None:
+                saw(claimed.others)
+            return claimed.names
+
         self._puts: _Gathered[tuple[Record, bool], None] = _Gathered(store.put_all)
-        self._claims: _Gathered[tuple[str, Mapping[str, int]], frozenset[str]] = _Gathered(store.claim_all)
+        self._claims: _Gathered[tuple[str, Mapping[str, int]], frozenset[str]] = _Gathered(claim_all)
 
     async def put(self, record: Record, *, unlocked: bool = False) -> None:
         """Write a record whatever the present state is. It is written on return. Raises LocalStateError."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from kling_pipe.ledger.peek import peek
 from kling_pipe.ledger.sqlite import SqliteStore
-from kling_pipe.ledger.store import ANY, Learned, RecordIndex, Store
+from kling_pipe.ledger.store import ANY, Claimed, Learned, RecordIndex, Store
 
 if TYPE_CHECKING:
     from kling_pipe.ledger.postgres import PostgresStore
 
-__all__ = ["ANY", "Learned", "PostgresStore", "RecordIndex", "SqliteStore", "Store", "peek"]
+__all__ = ["ANY", "Claimed", "Learned", "PostgresStore", "RecordIndex", "SqliteStore", "Store", "peek"]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ from kling_pipe.errors import LocalStateError
 from kling_pipe.ledger.processes import SILENCE
 from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
 from kling_pipe.ledger.session import PATIENCE, Session
-from kling_pipe.ledger.store import ANY, Learned, RecordIndex, _Any
+from kling_pipe.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
 from kling_pipe.ledger.tables import T, Tables
 from kling_pipe.model import Record, State
 
@@ -136,16 +136,19 @@ class PostgresStore:
 
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Become the one process that works on this task, its slots counted. False: another live process does."""
-        return external_task_id in self.claim_all([(external_task_id, pools)])
+        return external_task_id in self.claim_all([(external_task_id, pools)]).names
 
-    def claim_all(self, wanted: Sequence[tuple[str, Mapping[str, int]]]) -> frozenset[str]:
-        """Claim several tasks in one transaction. Those that are this process's now."""
+    def claim_all(self, wanted: Sequence[tuple[str, Mapping[str, int]]]) -> Claimed:
+        """Claim several tasks in one transaction.
 
-        def action(cursor: Any) -> frozenset[str]:
+        Others' slots are not looked at: their transactions may run beside this one, and there may be thousands.
+        """
+
+        def action(cursor: Any) -> Claimed:
             self._sign(cursor)
             # In one order everywhere: two workers that claim the same tasks must not wait for each other.
             ordered = sorted(wanted, key=itemgetter(0))
-            return frozenset(name for name, pools in ordered if self._claimed(cursor, name, pools))
+            return Claimed(frozenset(name for name, pools in ordered if self._claimed(cursor, name, pools)))
 
         return self._session.step(action, durable=True)
 

@@ -12,7 +12,7 @@ from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.ledger.processes import Processes
 from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
-from kling_pipe.ledger.store import ANY, Learned, RecordIndex, _Any
+from kling_pipe.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
 from kling_pipe.ledger.tables import T, Tables
 from kling_pipe.model import Record, State
 
@@ -141,12 +141,13 @@ class SqliteStore:
 
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Become the one process that works on this task, its slots counted. False: another live process does."""
-        return external_task_id in self.claim_all([(external_task_id, pools)])
+        return external_task_id in self.claim_all([(external_task_id, pools)]).names
 
-    def claim_all(self, wanted: Sequence[tuple[str, Mapping[str, int]]]) -> frozenset[str]:
-        """Claim several tasks in one transaction. Those that are this process's now."""
+    def claim_all(self, wanted: Sequence[tuple[str, Mapping[str, int]]]) -> Claimed:
+        """Claim several tasks in one transaction: of two processes that take slots, the second sees the first's."""
         with self._transaction():
-            return frozenset(name for name, pools in wanted if self._processes.claim(name, pools))
+            names = frozenset(name for name, pools in wanted if self._processes.claim(name, pools))
+            return Claimed(names, self._processes.slots_of_others())
 
     def release(self, external_task_id: str) -> None:
         """Give a claim back, at the latest with the next `beat`."""

@@ -37,6 +37,14 @@ class Learned:
         return Learned(count, mean, min(self.low, seconds), max(self.high, seconds))
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """External ids that are this process's now, and the slots that others held then, by pool; None: not looked at."""
+
+    names: frozenset[str]
+    others: Mapping[str, int] | None = None
+
+
 class Store(Protocol):
     """Records of one account, and what the processes that share them must agree on."""
 
@@ -79,8 +87,8 @@ class Store(Protocol):
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Become the one process that works on this task, its slots counted. False: another live process does."""
 
-    def claim_all(self, wanted: Sequence[tuple[str, Mapping[str, int]]]) -> frozenset[str]:
-        """Claim several tasks in one transaction. Those that are this process's now."""
+    def claim_all(self, wanted: Sequence[tuple[str, Mapping[str, int]]]) -> Claimed:
+        """Claim several tasks in one transaction."""
 
     def release(self, external_task_id: str) -> None:
         """Give a claim back, at the latest with the next `beat`."""

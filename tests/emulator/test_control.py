@@ -25,6 +25,20 @@ def test_reset_forgets_all_but_ids_go_on(kling):
     assert kling.post(VIDEO, clip("one")).json()["data"]["task_id"] > first
 
 
+def test_a_reset_forgets_what_a_fault_still_holds_back(kling):
+    """A request that came before it makes no task after it, though its client has long gone."""
+    kling.faults({"fault": "delay", "seconds": 0.3})
+    late = threading.Thread(target=lambda: answers.append(kling.post(VIDEO, clip("late")).json()["code"]))
+    answers = []
+    late.start()
+    while f"POST {VIDEO}" not in kling.ledger()["requests"]["routes"]:
+        time.sleep(0.01)
+    kling.http.post("/_emulator/reset")
+    late.join()
+    assert answers == [5000]
+    assert kling.ledger()["creates"] == {}
+
+
 def test_the_ledger_counts_requests_by_route_and_kind(kling):
     """As the tests of a client need it."""
     kling.make(VIDEO, clip("one"))

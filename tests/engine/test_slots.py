@@ -44,6 +44,27 @@ def test_the_most_urgent_of_those_that_wait_goes_first():
     inside(check)
 
 
+def test_what_others_took_meanwhile_is_given_back_and_waited_for():
+    """Both processes saw free slots; the claim says that the other one was first. A cool-down goes on."""
+
+    def check():
+        slots = Slots(lambda _: Pool(3, 3), others=lambda: {"video": 2}, clock=Clock())
+        want, granted = Want((("video", 1),)), []
+        slots._looked = Clock.now
+        for number in range(3):
+            slots.ask(want, lambda number=number: granted.append(number))
+        assert granted == [0, 1, 2]
+        slots.saw({"video": 2})
+        slots.pool("video").closed_until = Clock.now + 1
+        crowded = 0
+        while slots.crowded(want):
+            slots.give_back(want)
+            crowded += 1
+        assert (crowded, slots.pool("video").in_use, slots.pool("video").closed_until) == (2, 1, Clock.now + 1)
+
+    inside(check)
+
+
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=40), st.integers(1, 9))
 def test_never_more_than_the_limit_unless_one_is_heavier_than_it(steps, limit):
     """Weighted tasks come and go."""
