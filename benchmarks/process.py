@@ -38,9 +38,10 @@ def kling_pipe(*arguments: str) -> list[str]:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with the checkout importable."""
+    """This process's environment with the checkout importable, and compiled once as after an installation."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    return {**os.environ, "PYTHONPATH": path, **(extra or {})}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "PYTHONPATH": path, **(extra or {})}
 
 
 def start(command: Sequence[str], folder: Path, extra: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

@@ -28,6 +28,8 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
             patch.delenv(name)
         for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
             patch.setenv(name, str(home))
+        # Where this is set every process compiles all modules anew, which takes longer than most of what is tested.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "PYTHONWARNINGS"):
             patch.delenv(name, raising=False)
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(GROUND), os.environ.get("PYTHONPATH", "")))))

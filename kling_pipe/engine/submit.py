@@ -165,8 +165,9 @@ class Submission:
         """Look up after a doubt; when nothing is found, once more after the settle time."""
         task = await self.look_up()
         settle = self.context.settings.settle
-        # Another machine wrote it, or this one's clock was set back: nobody waits for tomorrow.
-        rest = min(settle, doubt_at + settle - self.context.clock())
+        # An intent of another run says when it was written. Its POST may have left any time since, until just now.
+        # A clock that was set back must not make anybody wait for tomorrow.
+        rest = min(settle, max(doubt_at, self.began) + settle - self.context.clock())
         if task is None and rest > 0:
             await self.context.sleep(rest)
             task = await self.look_up()

@@ -58,6 +58,6 @@ class _Gathered(Generic[Item, Answer]):
         waiting, self._waiting, self._done = self._waiting, [], None
         try:
             done.set_result(self._write(waiting))
-        except Exception as error:  # whoever waits is told, and nobody is when all were cancelled
+        except BaseException as error:  # whoever waits is told, or it waits for ever; nobody is when all were cancelled
             done.set_exception(error)
             done.exception()

@@ -110,3 +110,30 @@ def test_everybody_learns_that_nothing_could_be_written(store, tmp_path):
     cancelled, *told = asyncio.run(work())
     assert isinstance(cancelled, asyncio.CancelledError)
     assert all(isinstance(one, LocalStateError) for one in told)
+
+
+def test_nobody_waits_for_ever_whatever_ends_a_transaction(tmp_path):
+    """Not only errors: what ends a process passes through here, too."""
+
+    class Cut(BaseException):
+        pass
+
+    class Cutting(Effects):
+        is_on = False
+
+        def observe(self, name, phase):
+            if self.is_on:
+                raise Cut
+
+    effects = Cutting()
+    store = SqliteStore(tmp_path / "ledger.sqlite", "me", effects=effects)
+    effects.is_on = True
+
+    async def work():
+        turn = Turn(store)
+        await asyncio.wait_for(turn.put(RECORD), 10)
+
+    with pytest.raises(Cut):
+        asyncio.run(work())
+    effects.is_on = False
+    store.close()

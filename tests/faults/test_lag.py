@@ -1,5 +1,6 @@
 """The honest limit: an answer is lost and the task is invisible for k settle times. The docs hold the table."""
 
+import asyncio
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from stage import tally
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
-SETTLE = 0.4
+SETTLE = 2.0
 
 LAGS = (
     # k, the id is refused meanwhile, tasks made, made by the first run
@@ -35,6 +36,14 @@ def test_a_second_task_needs_a_lag_longer_than_the_settle_time_and_a_kling_that_
         {"fault": "invisible", "seconds": k * SETTLE, "refuse_duplicates": refused, "times": 1},
     )
     picture.settings = replace(picture.settings, settle=SETTLE)
+    # What the client waits passes at Kling at once, what this machine is slow in hardly counts there.
+    picture.clock(mode="scaled", rate=0.1)
+
+    async def sleep(seconds):
+        picture.clock(advance=seconds)
+        await asyncio.sleep(0)
+
+    picture.seams = replace(picture.seams, sleep=sleep)
     assert picture.run().made == made
     assert tally(picture.run())[2:] == (0, 0)
     assert list(picture.ledger()["creates"].values()) == [tasks]
