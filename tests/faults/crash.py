@@ -12,7 +12,9 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 HERE = Path(__file__).resolve().parent
 KILLED = -signal.SIGKILL
@@ -62,11 +64,7 @@ class Children:
 
 def serve() -> None:
     """Fork a child for each order."""
-    from kling_pipe import api  # noqa: F401  imported before the fork, so that no child has to
-    from kling_pipe.client import http
-    from kling_pipe.engine import run as engine  # noqa: F401
-
-    http.library()
+    _load_everything()
     for line in sys.stdin:
         order = json.loads(line)
         out = Path(order["folder"], "child.out")
@@ -79,6 +77,16 @@ def serve() -> None:
         record.unlink(missing_ok=True)
         answer = {"code": os.waitstatus_to_exitcode(status), "out": out.read_text(encoding="utf-8"), **told}
         print(json.dumps(answer), flush=True)
+
+
+def _load_everything() -> None:
+    """Before the fork, so that no child has to."""
+    for package in ("api", "cli", "client", "engine", "ledger", "manifest", "plan", "outputs", "report"):
+        found = import_module(f"kling_pipe.{package}")
+        for module in iter_modules(getattr(found, "__path__", ()), f"kling_pipe.{package}."):
+            import_module(module.name)
+    for name in ("jwt", "uvloop", "yaml"):
+        import_module(name)
 
 
 def _child(order: dict, out: Path) -> None:
