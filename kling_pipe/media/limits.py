@@ -113,25 +113,25 @@ def _ratio(facts: Facts, limits: Mapping[str, Any], word: str) -> _Found:
 
 
 def _seconds(facts: Facts, limits: Mapping[str, Any], word: str) -> _Found:
-    low, high = limits.get("min_seconds"), limits.get("max_seconds")
-    if facts.seconds is None:
-        return
-    short = low is not None and facts.seconds < low - _SECONDS_OFF
-    if short or (high is not None and facts.seconds > high + _SECONDS_OFF):
-        allowed = _span(low, high)
-        yield MediaFinding(
-            f"the {word} is too {'short' if short else 'long'}", f"{facts.seconds:.4g} s", f"{allowed} s"
-        )
+    if outside := _outside(facts.seconds, limits, "seconds", _SECONDS_OFF):
+        low, span = outside
+        yield MediaFinding(f"the {word} is too {'short' if low else 'long'}", f"{facts.seconds:.4g} s", f"{span} s")
 
 
 def _fps(facts: Facts, limits: Mapping[str, Any], word: str) -> _Found:
-    low, high = limits.get("min_fps"), limits.get("max_fps")
-    if facts.fps is None:
-        return
-    slow = low is not None and facts.fps < low - _FPS_OFF
-    if slow or (high is not None and facts.fps > high + _FPS_OFF):
-        many = "few" if slow else "many"
-        yield MediaFinding(f"the {word} has too {many} frames a second", f"{facts.fps:g}", _span(low, high))
+    if outside := _outside(facts.fps, limits, "fps", _FPS_OFF):
+        low, span = outside
+        message = f"the {word} has too {'few' if low else 'many'} frames a second"
+        yield MediaFinding(message, f"{facts.fps:g}", span)
+
+
+def _outside(value: float | None, limits: Mapping[str, Any], unit: str, off: float) -> tuple[bool, str] | None:
+    """Whether a value is too low (True) or too high (False), by more than `off`, and what it may be; else None."""
+    low, high = limits.get(f"min_{unit}"), limits.get(f"max_{unit}")
+    if value is None:
+        return None
+    below, above = low is not None and value < low - off, high is not None and value > high + off
+    return (below, _span(low, high)) if below or above else None
 
 
 def _span(low: float | None, high: float | None) -> str:
