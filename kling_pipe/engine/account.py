@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kling_pipe.catalog import table
-from kling_pipe.client import Client, Prepared, Refused
-from kling_pipe.engine.stops import stop_for
-from kling_pipe.errors import KlingPipeError, Unreachable
+from kling_pipe.client import Client, Prepared
+from kling_pipe.engine.stops import trouble
 from kling_pipe.workspace import Workspace
 
 _YEAR_MS = 365 * 24 * 3600 * 1000
@@ -41,7 +40,7 @@ async def packs_at(client: Client, clock: Callable[[], float]) -> tuple[Pack, ..
     form, now = table("account")["packs"], int(clock() * 1000)
     answer = await client.ask(str(form["path"]), {"start_time": now - _YEAR_MS, "end_time": now})
     if not isinstance(answer, Prepared):
-        raise _trouble(answer)
+        raise trouble(answer, "to say what is left")
     return tuple(_pack(row, form) for row in answer.data.get(form["rows"]) or ())
 
 
@@ -59,9 +58,3 @@ def _pack(row: dict[str, Any], form: dict[str, str]) -> Pack:
         status=str(row.get(form["status"], "")),
         ends=int(row.get(form["ends"]) or 0),
     )
-
-
-def _trouble(answer: Any) -> KlingPipeError:
-    if isinstance(answer, Refused):
-        return stop_for(answer) or Unreachable(f"Kling refuses to say what is left: {answer.code} {answer.message}")
-    return Unreachable(f"Kling cannot be reached: {answer.reason}", hint="Check the network and KLING_BASE_URL.")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.client import Client, Found, NotFound, Refused
+from kling_pipe.client import Client, Found, NotFound
 from kling_pipe.engine.answers import of_id, told
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
-from kling_pipe.engine.stops import stop_for
-from kling_pipe.errors import LocalStateError, Unreachable, UsageError
+from kling_pipe.engine.stops import trouble
+from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.model import Job, Record
@@ -60,9 +60,7 @@ async def _bound(
         return told(_blank(job, account, attempt), operation, answer.task, clock())
     if isinstance(answer, NotFound):
         return None
-    if isinstance(answer, Refused):
-        raise stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
-    raise Unreachable(f"Kling cannot be reached: {answer.reason}")
+    raise trouble(answer)
 
 
 def _blank(job: Job, account: str, attempt: int) -> Record:

@@ -15,15 +15,15 @@ from typing import Any
 
 from kling_pipe.catalog import Operation, quota
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.client import Found, NotFound, Refused
+from kling_pipe.client import Found, NotFound
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.job import is_over, run_job
 from kling_pipe.engine.lookup import find, told_or_waited_for
 from kling_pipe.engine.reasons import FoundElsewhereError, SilentError
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Want
-from kling_pipe.engine.stops import stop_for
-from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
+from kling_pipe.engine.stops import trouble
+from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.model import Record, Step
@@ -255,7 +255,7 @@ class Desks:
                 raise FoundElsewhereError(self._found(desk, step, operation, name, answer))
             if isinstance(answer, NotFound):
                 return
-            error = _trouble(answer)
+            error = trouble(answer)
             if isinstance(error, CredentialsError):
                 desk.context.stops.add(error, "", "")
         # All were asked when the run was planned; that counts for an account that has locked us out since.
@@ -304,9 +304,3 @@ def _form(desk: Desk, slots: Mapping[str, Any]) -> dict[str, object]:
         "slots": {pool.removeprefix(mine): used for pool, used in slots.items() if pool.startswith(mine)},
         "stopped": stop.message if stop else "",
     }
-
-
-def _trouble(answer: object) -> KlingPipeError:
-    if isinstance(answer, Refused):
-        return stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
-    return Unreachable(f"Kling cannot be reached: {getattr(answer, 'reason', '')}")

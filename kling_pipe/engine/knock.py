@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from kling_pipe.catalog import operations
-from kling_pipe.client import Client, Listed, Refused
-from kling_pipe.engine.stops import stop_for
-from kling_pipe.errors import Unreachable
+from kling_pipe.client import Client, Listed
+from kling_pipe.engine.stops import trouble
 from kling_pipe.workspace import Workspace
 
 
@@ -20,6 +19,4 @@ async def knock(workspace: Workspace) -> int:
         answer = await client.list(free, 1, 1)
     if isinstance(answer, Listed):
         return len(answer.rows)
-    if isinstance(answer, Refused):
-        raise stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
-    raise Unreachable(f"Kling cannot be reached: {answer.reason}", hint="Check the network and KLING_BASE_URL.")
+    raise trouble(answer)

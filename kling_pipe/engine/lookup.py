@@ -15,8 +15,8 @@ from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.reasons import UnknownStatusError
-from kling_pipe.engine.stops import stop_for
-from kling_pipe.errors import KlingPipeError, Unreachable
+from kling_pipe.engine.stops import trouble
+from kling_pipe.errors import KlingPipeError
 from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Record
 
@@ -115,7 +115,7 @@ async def _listed(operation: Operation, jobs: list[Job], client: Client) -> _See
     for page in range(1, 1 + most):
         answer = await client.list(operation, page, size, everything=True)
         if not isinstance(answer, Listed):
-            raise _trouble(answer)
+            raise trouble(answer)
         for task in answer.tasks:
             if task.external_task_id:
                 seen.tasks.setdefault(task.external_task_id, task)
@@ -139,7 +139,7 @@ async def _named(operation: Operation, jobs: list[Job], client: Client) -> _Seen
         for start in range(0, len(names), most):
             answer = await client.by_names(names[start : start + most])
             if not isinstance(answer, Listed):
-                raise _trouble(answer)
+                raise trouble(answer)
             seen.tasks.update({task.external_task_id: task for task in answer.tasks})
         asked = [job for job, name in zip(asked, names, strict=True) if name in seen.tasks]
         attempt += 1
@@ -175,7 +175,7 @@ class _Source:
         if isinstance(answer, Found):
             return answer.task
         if not isinstance(answer, NotFound):
-            self.silent = self.silent or _trouble(answer)
+            self.silent = self.silent or trouble(answer)
         return None
 
 
@@ -237,9 +237,3 @@ def _deleted(operation: Operation, task: TaskState) -> set[int]:
         return set()
     forms = task.result.get(result["key"]) or ()
     return {int(form[result["id"]]) for form in forms if form.get(result["status_key"]) == result["deleted"]}
-
-
-def _trouble(answer: Refused | InDoubt) -> KlingPipeError:
-    if isinstance(answer, Refused):
-        return stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
-    return Unreachable(f"Kling cannot be reached: {answer.reason}", hint="check the network and KLING_BASE_URL")

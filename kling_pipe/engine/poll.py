@@ -12,7 +12,7 @@ from kling_pipe.catalog import Operation
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState
 from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.reasons import LostError
-from kling_pipe.engine.stops import stop_for
+from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import Unreachable
 from kling_pipe.model import Json
 
@@ -235,7 +235,7 @@ class Poller:
 
     def _failed(self, answer: Refused | InDoubt) -> bool:
         if isinstance(answer, Refused) and answer.row.read != "retry":
-            raise stop_for(answer) or Unreachable(f"Kling refuses to say how tasks are: {answer.code} {answer.message}")
+            raise trouble(answer, "to say how tasks are")
         return False
 
     def _note_reach(self, group: _Group, *, answered: bool) -> None:

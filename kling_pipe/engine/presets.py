@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from kling_pipe.catalog import Operation, operations
-from kling_pipe.client import Client, Listed, Refused
+from kling_pipe.client import Client, Listed
 from kling_pipe.engine.reasons import UnusableInputError
-from kling_pipe.engine.stops import stop_for
-from kling_pipe.errors import Unreachable
+from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.model import PresetRef
 from kling_pipe.nearest import nearest
 
@@ -26,10 +25,8 @@ async def _known(client: Client, operation: Operation) -> dict[str, int | str]:
     result, pages, found = operation.kling["result"], operation.kling["list"], dict[str, int | str]()
     for page in range(1, 1 + int(pages["pageNum"]["max"])):
         answer = await client.presets(operation, page, int(pages["pageSize"]["max"]))
-        if isinstance(answer, Refused):
-            raise stop_for(answer) or Unreachable(f"Kling refuses to list presets: {answer.code} {answer.message}")
         if not isinstance(answer, Listed):
-            raise Unreachable(f"Kling does not answer ({answer.reason})", hint="Run again to go on.")
+            raise trouble(answer, "to list presets", silent=UNANSWERED, hint="Run again to go on.")
         for form in (form for task in answer.tasks for form in task.result.get(result["key"]) or ()):
             found.setdefault(str(form.get(f"{operation.kind}_name", "")), form[result["id"]])
         if not answer.full:

@@ -16,10 +16,11 @@ from kling_pipe.client import Client, Created, Found, Refused
 from kling_pipe.client.http import Http, NoAnswerError
 from kling_pipe.engine.answers import state_of
 from kling_pipe.engine.prune import Leftover, delete
-from kling_pipe.engine.stops import stop_for
-from kling_pipe.errors import KlingPipeError, Unreachable
+from kling_pipe.engine.stops import trouble
+from kling_pipe.errors import Unreachable
 from kling_pipe.workspace import Workspace
 
+_BY_HAND = "look for `kp1-probe-` among the elements, and delete it by hand"
 _LOOKS = 40
 """So often a thing that is being made is looked at before it is left to a person."""
 
@@ -57,7 +58,7 @@ async def probe(
     async with Client(base_url, credentials) as client:
         first = await client.create(operation, body, name)
         if not isinstance(first, Created):
-            raise _trouble(first)
+            raise trouble(first, "a free request", silent="Kling does not answer a create", hint=_BY_HAND)
         again = await client.create(operation, body, name)
         found = await client.get(operation, name)
         findings = [_unique(again), _findable(found, first.task.task_id)]
@@ -95,11 +96,3 @@ async def _removed(
             return Finding(True, "what was made for this is deleted again")
         await sleep(1.0)
     return Finding(False, f"task {task} is still being made: delete {name} by hand when it is done")
-
-
-def _trouble(answer: object) -> KlingPipeError:
-    if isinstance(answer, Refused):
-        return stop_for(answer) or Unreachable(f"Kling refuses a free request: {answer.code} {answer.message}")
-    return Unreachable(
-        "Kling does not answer a create", hint="look for `kp1-probe-` among the elements, and delete it by hand"
-    )

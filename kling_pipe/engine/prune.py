@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from kling_pipe.catalog import Operation, operations
 from kling_pipe.client import Client, Listed, Prepared, Refused, TaskState
 from kling_pipe.engine.answers import outputs, state_of
-from kling_pipe.engine.stops import stop_for
-from kling_pipe.errors import KlingPipeError, Unreachable
+from kling_pipe.engine.stops import UNANSWERED, stop_for, trouble
 from kling_pipe.keys import PREFIX, external_id
 from kling_pipe.model import Job, Json
 
 _DIGEST = 20
+_AGAIN = "Run again: what is deleted stays deleted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def _tasks(client: Client, operation: Operation) -> AsyncIterator[TaskStat
     for page in range(1, 1 + int(pages["pageNum"]["max"])):
         answer = await client.list(operation, page, int(pages["pageSize"]["max"]))
         if not isinstance(answer, Listed):
-            raise _trouble(answer)
+            raise trouble(answer, "to list what is there", silent=UNANSWERED, hint=_AGAIN)
         for task in answer.tasks:
             yield task
         if not answer.full:
@@ -122,10 +122,4 @@ async def delete(client: Client, leftover: Leftover) -> str:
         return ""
     if isinstance(answer, Refused) and stop_for(answer) is None:
         return answer.message
-    raise _trouble(answer)
-
-
-def _trouble(answer: object) -> KlingPipeError:
-    if isinstance(answer, Refused):
-        return stop_for(answer) or Unreachable(f"Kling refuses: {answer.code} {answer.message}")
-    return Unreachable("Kling does not answer", hint="Run again: what is deleted stays deleted.")
+    raise trouble(answer, silent=UNANSWERED, hint=_AGAIN)

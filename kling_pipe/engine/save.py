@@ -6,11 +6,11 @@ import json
 from dataclasses import replace
 
 from kling_pipe.catalog import Operation
-from kling_pipe.client import Downloaded, Found, Gone, InDoubt, NotFound, Refused
+from kling_pipe.client import Downloaded, Found, Gone, InDoubt, NotFound
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.reasons import LostError
-from kling_pipe.engine.stops import stop_for
+from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.errors import Unreachable
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.outputs import Incoming, Stored, output_path, sidecar_form
@@ -45,9 +45,7 @@ async def renewed(context: Context, operation: Operation, record: Record) -> Rec
         return fresh
     if isinstance(answer, NotFound):
         return None
-    if isinstance(answer, Refused):
-        raise stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
-    raise Unreachable(f"Kling does not answer ({answer.reason})", hint="run again to go on")
+    raise trouble(answer, silent=UNANSWERED, hint="run again to go on")
 
 
 async def _one(

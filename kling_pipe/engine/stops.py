@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kling_pipe.client import Refused
+from kling_pipe.client import InDoubt, Refused
 from kling_pipe.client.codes import Scope
-from kling_pipe.errors import AccountError, CredentialsError
+from kling_pipe.errors import AccountError, CredentialsError, KlingPipeError, Unreachable
+
+UNANSWERED = "Kling does not answer ({reason})"
+"""What to say of no answer in the midst of something; `_UNREACHED` is for who asks first."""
+
+_UNREACHED = "Kling cannot be reached: {reason}"
+_NETWORK = "Check the network and KLING_BASE_URL."
 
 
 class StoppedError(AccountError):
@@ -58,3 +64,15 @@ def stop_for(answer: Refused) -> CredentialsError | None:
     if answer.row.family == "auth":
         return CredentialsError(text, hint=answer.row.hint)
     return StoppedError(text, answer.row.stops, hint=answer.row.hint)
+
+
+def trouble(
+    answer: Refused | InDoubt, asked: str = "a look-up", *, silent: str = _UNREACHED, hint: str = _NETWORK
+) -> KlingPipeError:
+    """The error for an answer that does not say what was asked: a stop where the refusal is one, else Unreachable.
+
+    `asked` is what Kling refuses; `silent` and `hint` are said where no answer came that can be believed.
+    """
+    if isinstance(answer, Refused):
+        return stop_for(answer) or Unreachable(f"Kling refuses {asked}: {answer.code} {answer.message}")
+    return Unreachable(silent.format(reason=answer.reason), hint=hint)

@@ -22,7 +22,7 @@ from kling_pipe.engine.prepare import prepared
 from kling_pipe.engine.publish import linked
 from kling_pipe.engine.reasons import NoRoomError, UnseenError
 from kling_pipe.engine.slots import Want
-from kling_pipe.engine.stops import stop_for
+from kling_pipe.engine.stops import stop_for, trouble
 from kling_pipe.errors import Unreachable
 from kling_pipe.model import Failure, Record
 
@@ -189,7 +189,7 @@ class Submission:
             if isinstance(answer, NotFound):
                 return None
             if isinstance(answer, Refused) and answer.row.read != "retry":
-                raise stop_for(answer) or Unreachable(f"Kling refuses a look-up: {answer.code} {answer.message}")
+                raise trouble(answer)
             if self.context.clock() - began > self.context.settings.patience:
                 raise Unreachable(f"Kling does not answer ({_reason(answer)})", hint="run again to go on")
             await self.context.sleep(answer.retry_after or wait)
