@@ -74,7 +74,7 @@ HOMES = {
 
 MAIN = "from kling_pipe.cli import main; main"
 
-HEAVY = {*HOMES, "asyncio"} - {"click"}
+HEAVY = {*HOMES, "asyncio", "dataclasses", "pathlib", "tempfile"} - {"click"}
 """What `import kling_pipe`, `--version` and `--help` must not wait for."""
 
 EFFECTS = {

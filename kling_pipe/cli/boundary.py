@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -15,7 +12,6 @@ from kling_pipe.cli.colour import from_environment
 from kling_pipe.cli.streams import patient_streams
 from kling_pipe.errors import Interrupted, KlingPipeError, ManifestInvalid
 from kling_pipe.report.facts import sentence
-from kling_pipe.unsigned import unsigned
 
 USAGE = 64
 BUG = 70
@@ -84,7 +80,10 @@ def _expected(error: KlingPipeError) -> int:
 
 def _bug(error: Exception) -> int:
     """Write a report that is ready to paste, without the environment's secrets, and name it."""
+    import platform
+    import tempfile
     import traceback
+    from pathlib import Path
 
     from kling_pipe import __version__
 
@@ -106,6 +105,8 @@ def _bug(error: Exception) -> int:
 
 
 def _without_secrets(text: str) -> str:
+    from kling_pipe.unsigned import unsigned
+
     for name, value in os.environ.items():
         if name.startswith("KLING") and ("KEY" in name or "SECRET" in name) and len(value) > 3:
             text = text.replace(value, "***")

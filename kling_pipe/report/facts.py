@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from kling_pipe.model import Problem
+if TYPE_CHECKING:
+    from kling_pipe.model import Problem
 
 _UNTOLD = ("a mapping", "a list of")
 """What the source line shows better than a word could."""
