@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ def load(
     links: LookAtLinks | None = None,
     publishes: bool | None = None,
     unrecorded: list[str] | None = None,
+    accounts: Collection[str] | None = None,
 ) -> Manifest:
     """Compile a manifest and all it includes. Offline, unless `links` looks at links over the network.
 
@@ -44,8 +45,8 @@ def load(
     unless given, it may where the workspace can publish it, or where there is none. `standard` is the form in which
     requests will go out, that of the workspace unless it is given. `levels` says which problems count; remarks in the
     files (`# kp: ignore OV-05`) are heeded in any case. With a list as `unrecorded`, frozen jobs that no lock records
-    are no problem: they stand for what they ask for now, and their addresses are put into the list. Raises
-    `ManifestInvalid` with every problem found.
+    are no problem: they stand for what they ask for now, and their addresses are put into the list. `accounts` are the
+    names that jobs may ask for, those of the workspace unless given. Raises `ManifestInvalid` with every problem found.
     """
     path = Path(path)
     wanted = Levels() if levels is None else levels
@@ -60,6 +61,7 @@ def load(
             publishes=(workspace is None or workspace.publishes) if publishes is None else publishes,
             standard=standard or (workspace.standard if workspace else FIRST),
             eyes=seen.eyes(links, _unmade(workspace) if links else lambda _: True),
+            accounts=_names(workspace) if accounts is None else accounts,
         )
 
 
@@ -90,6 +92,11 @@ def read(
             standard=standard,
             eyes=seen.eyes(),
         )
+
+
+def _names(workspace: Workspace | None) -> Collection[str] | None:
+    """The accounts of a workspace, also those that this command may not talk to."""
+    return None if workspace is None else [one.name for one in (*workspace.each, *workspace.left_out) if one.name]
 
 
 def _unmade(workspace: Workspace | None) -> Callable[[Job], bool]:

@@ -15,7 +15,6 @@ from kling_pipe.keys import ExistingId
 from kling_pipe.lock import Lock
 from kling_pipe.model import Job, OutputRef, Record
 from kling_pipe.plan import Place, Places, Snapshot, Together, make_plan
-from kling_pipe.plan.allot import unknown_accounts
 from kling_pipe.plan.places import FREE, ranked
 from kling_pipe.workspace import open_workspace
 
@@ -297,14 +296,6 @@ def test_of_two_blocks_of_a_job_the_one_made_last_counts() -> None:
     lock = Lock({"image.one": block("aaaa", "old"), "image.one!bbbb": block("bbbb", "new", 2)})
     assert (lock.latest("image.one", "", ["aaaa", "bbbb"]) or {})["key"] == "new"
     assert (lock.latest("image.one", "", ["aaaa"]) or {})["key"] == "old"
-
-
-def test_an_unknown_account_is_told_at_its_place() -> None:
-    """Once for all cells of a recipe, with the nearest name."""
-    jobs = [job("image.one", account="secnd"), job("image.two", account="main")]
-    (problem,) = unknown_accounts([*jobs, *jobs], ["main", "second"])
-    assert (problem.id, problem.level, problem.message) == ("KP408", "error", "there is no account `secnd`")
-    assert (problem.near, problem.allowed) == ("second", "main, second")
 
 
 pins = st.sampled_from(["", "main", "second"])

@@ -97,7 +97,6 @@ def _checked(
 ) -> _Checked:
     from kling_pipe import api
     from kling_pipe.eyes import read_links
-    from kling_pipe.plan.allot import unknown_accounts
 
     name = manifest.as_posix()
     try:
@@ -110,12 +109,11 @@ def _checked(
             standard=standard,
             links=links,
             publishes=publishes(manifest),
+            accounts=settings_for(manifest.parent).get("accounts", ()),
         )
     except ManifestInvalid as error:
         return _Checked(name, error.problems, error.addresses, sound=False)
-    problems = (*loaded.problems, *unknown_accounts(loaded.jobs, settings_for(manifest.parent).get("accounts") or ()))
-    sound = all(one.level != "error" for one in problems)
-    return _Checked(name, problems, tuple(job.address for job in loaded.jobs), sound=sound)
+    return _Checked(name, loaded.problems, tuple(job.address for job in loaded.jobs), sound=True)
 
 
 def _tell_lines(checked: _Checked, form: str) -> None:

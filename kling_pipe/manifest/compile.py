@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from kling_pipe.catalog import load
 from kling_pipe.contracts import Known
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.graph import ancestors
+from kling_pipe.manifest.accounts import check_accounts
 from kling_pipe.manifest.contracts import check_contracts
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.inputs import Eyes, check_inputs
@@ -82,6 +83,7 @@ def compile_manifest(
     publishes: bool = False,
     standard: str = FIRST,
     eyes: Eyes = BLIND,
+    accounts: Collection[str] | None = None,
 ) -> Manifest:
     """Compile one manifest file and all it includes. Raises `ManifestInvalid` with every problem found.
 
@@ -89,6 +91,7 @@ def compile_manifest(
     `settle` has the last word on problems and their levels; it gets them with the texts of all files by name.
     `publishes`: a run can hand out links to local files, so that a film may be one. `eyes` look at files and links.
     `standard` is the form in which requests will go out: not all of the first standard has a place in the second.
+    `accounts` are the names that jobs may ask for; None where nobody knows them.
     """
     reading = read_manifest(
         path,
@@ -101,6 +104,7 @@ def compile_manifest(
         publishes=publishes,
         standard=standard,
         eyes=eyes,
+        accounts=accounts,
     )
     if any(problem.level == "error" for problem in reading.problems):
         raise ManifestInvalid(reading.problems, addresses=tuple(reading.drafts))
@@ -131,6 +135,7 @@ def read_manifest(
     publishes: bool = False,
     standard: str = FIRST,
     eyes: Eyes = BLIND,
+    accounts: Collection[str] | None = None,
 ) -> Reading:
     """Read one manifest file and all it includes. What is wrong is in `problems`, all of it.
 
@@ -145,6 +150,8 @@ def read_manifest(
             check_surroundings(scope, profile, trouble)
     drafter = Drafter(media, trouble)
     made, drafts, known = _made(root, scopes, drafter, recorded, standard, eyes)
+    if accounts is not None:
+        check_accounts(drafts.values(), accounts, drafter)
     problems = settle(trouble.problems, {scope.document.name: scope.document.text for scope in scopes})
     return Reading(tuple(scopes), drafts, tuple(made), tuple(problems), drafter, known)
 

@@ -9,14 +9,14 @@ none of these           -> its steady home, or (`spread = "free"`) where a slot 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota
 from kling_pipe.graph import order
 from kling_pipe.keys import external_id
-from kling_pipe.model import Job, Problem, Record
+from kling_pipe.model import Job, Record
 from kling_pipe.nearest import nearest
 from kling_pipe.plan.bonds import Bond, bonds, is_free, moved
 from kling_pipe.plan.places import FREE, Place
@@ -49,24 +49,6 @@ def allot(jobs: Sequence[Job], snapshot: Together, replaced: Iterable[tuple[str,
     for job in jobs:
         allotter.take(job)
     return allotter.found
-
-
-def unknown_accounts(jobs: Iterable[Job], names: Collection[str]) -> Iterator[Problem]:
-    """Every account that a job asks for and that is not among the names of the settings; each once."""
-    told: set[tuple[str, object]] = set()
-    for job in jobs:
-        if job.account and job.account not in names and (job.account, job.position) not in told:
-            told.add((job.account, job.position))
-            yield Problem(
-                "KP408",
-                "error",
-                f"there is no account `{job.account}`",
-                position=job.position,
-                address=job.base,
-                near=nearest(job.account, names),
-                allowed=", ".join(names),
-                hint="Name one that stands under [accounts] in kling-pipe.toml, or add it there.",
-            )
 
 
 def original(address: str) -> str:

@@ -14,7 +14,7 @@ from kling_pipe.keys import external_id
 from kling_pipe.made import Made, made
 from kling_pipe.model import PAYING, Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
 from kling_pipe.plan.ages import Source, expired, soon, sources
-from kling_pipe.plan.allot import Allotment, allot, original, unknown_accounts
+from kling_pipe.plan.allot import Allotment, allot, original
 from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
 from kling_pipe.plan.together import Together
 from kling_pipe.plan.why import why
@@ -59,15 +59,12 @@ def make_plan(
     project = jobs[0].project if jobs else ""
     silent: tuple[Exception, ...] = ()
     accounts: dict[str, str] = {}
-    names: list[str] = []
     if isinstance(snapshot, Together):
         blocked = any(step.action == "blocked" for step in steps)
         silent = tuple(_silent(snapshot)) if blocked else ()
         places = snapshot.places
         accounts = {place.account: place.name for place in (*places.all, *places.left_out)}
-        # Not those of `accounts`: without credentials all ids are "".
-        names = [place.name for place in (*places.all, *places.left_out) if place.name]
-    warnings = (*_same_key_elsewhere(jobs), *unknown_accounts(jobs, names), *planner.warnings)
+    warnings = (*_same_key_elsewhere(jobs), *planner.warnings)
     return Plan(project, steps, warnings, others, silent, accounts)
 
 

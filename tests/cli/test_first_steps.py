@@ -59,14 +59,35 @@ def test_accounts_without_credentials_are_no_strangers(folder: Path) -> None:
     assert "KP408" not in done.err
 
 
-def test_validate_ends_with_3_for_an_account_that_nobody_named(folder: Path) -> None:
-    """An error that is shown is an error at the end, too."""
+@pytest.mark.parametrize("verb", ["validate", "plan", "run", "status"])
+def test_an_account_that_nobody_named_is_an_error_to_every_verb(folder: Path, verb: str) -> None:
+    """At its place, once for both takes; nothing is sent, not even what could be."""
     manifest = folder / "tea" / "kling-pipe.yaml"
-    manifest.write_text(MANIFEST.replace("account: main", "account: mian"), encoding="utf-8")
-    done = call("validate", folder=folder / "tea")
+    manifest.write_text(MANIFEST.replace("account: main", "account: mian, takes: 2"), encoding="utf-8")
+    done = call(verb, folder=folder / "tea")
     assert done.code == 3
-    assert "allowed: main, second" in done.out
-    assert done.err == "kling-pipe.yaml: 1 error, 0 warnings\n"
+    assert (
+        done.out + done.err
+        == f"""\
+kling-pipe.yaml:6:41: error[KP408] image.cup: there is no account `mian` (and so in 1 more)
+    6 |   cup: {{ prompt: a cup of tea, account: mian, takes: 2 }}
+      |                                         ^^^^
+    did you mean: `main`?
+    allowed: main, second
+    next: Name one that stands under [accounts] in kling-pipe.toml, or add it there.
+{"kling-pipe.yaml: 1 error, 0 warnings" if verb == "validate" else "error: 1 problem; nothing was sent"}
+"""
+    )
+
+
+def test_an_account_of_a_campaign_whose_settings_name_none(folder: Path) -> None:
+    """Also where `defaults:` ask for it, whose line is told."""
+    (folder / "tea" / "kling-pipe.toml").unlink()
+    text = MANIFEST.replace(", account: main", "").replace('"1:1" }', '"1:1", account: main }')
+    (folder / "tea" / "kling-pipe.yaml").write_text(text, encoding="utf-8")
+    done = call("plan", folder=folder / "tea")
+    assert done.code == 3
+    assert "kling-pipe.yaml:4:86: error[KP408] image.cup: there is no account `main` (and so in 1 more)" in done.err
 
 
 def test_a_ledger_that_only_the_rehearsal_has(folder: Path) -> None:
