@@ -37,6 +37,7 @@ class Size:
     minutes: float = 0.0
     accounts: int = 1
     look: float = 2.0
+    takeover: float = 10.0
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ class Size:
         return tuple(f"access{one}:secret{one}" for one in range(self.accounts)) if self.accounts > 1 else ()
 
 
-QUICK = Size(jobs=16, workers=2, slots=8, seconds=0.3, concurrency=8, kill_every=2.0, kills=1, look=0.5)
+QUICK = Size(jobs=16, workers=2, slots=8, seconds=0.3, concurrency=8, kill_every=2.0, kills=1, look=0.5, takeover=2.0)
 
 
 @dataclass
@@ -80,7 +81,7 @@ def scale(folder: Path, size: Size) -> Iterator[Figure]:
         posted = measured(kling_pipe("run", "-y", "-q", "--detach"), home, environ, code=75)
         rate = f"{number(size.jobs / posted.wall)} a second with the plan, {number(posted.megabytes)} MB"
         yield Figure("SCALE", "into the queue", posted.wall, " s", beside=rate)
-        crew = Crew(folder, environ, ("--concurrency", str(size.concurrency), "--takeover", "10"), _settings(home))
+        crew = Crew(folder, environ, ("--concurrency", str(size.concurrency), "--takeover", str(size.takeover)), _settings(home))
         try:
             seen = _worked_off(crew, store, kling, size)
         finally:

@@ -44,6 +44,28 @@ def test_a_restart_of_the_database_is_waited_for(postgres, url) -> None:
     two.close()
 
 
+def test_a_claim_that_a_fallen_server_brings_back_is_given_back_again(postgres, url) -> None:
+    """A crash forgets the last commits: a task that is over must not hold slots as long as its process lives."""
+    one, two = PostgresStore(url, "me"), PostgresStore(url, "me")
+    assert one.claim_all([("over", {"video": 1}), ("going on", {"video": 2})]).names == {"over", "going on"}
+    with psycopg.connect(url) as connection:
+        before = connection.execute("SELECT * FROM kling_pipe.claims WHERE external_task_id = 'over'").fetchone()
+    one.release("over")
+    one.beat()
+    postgres.stop()
+    postgres.start()
+    with psycopg.connect(url) as connection:  # what was not yet on the disk
+        connection.execute("DELETE FROM kling_pipe.claims WHERE external_task_id = 'over'")
+        values = (*before[:3], '{"video": 1}')
+        connection.execute("INSERT INTO kling_pipe.claims VALUES (%s, %s, %s, %s)", values)
+    one.beat()
+    assert two.slots_of_others() == {"video": 2}
+    assert not two.claim("going on", {})
+    assert two.claim("over", {})
+    one.close()
+    two.close()
+
+
 def test_a_commit_whose_answer_was_lost_counts_once(url) -> None:
     """The step is done again, and says what the first one would have said."""
 

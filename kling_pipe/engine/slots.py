@@ -63,7 +63,10 @@ class Pool:
         # Others may have taken the room while we asked: then the limit is no smaller than was thought.
         lower = used if used < self.limit else self.limit if self.held_by_others else self.limit * 3 // 4
         self.limit = max(1, lower)
-        self.refusals, self.accepted, self.was_refused = self.refusals + 1, 0, True
+        self.accepted, self.was_refused = 0, True
+        if now < self.closed_until:  # sent together with the one that was refused first: one lesson, not many
+            return self.closed_until - now
+        self.refusals += 1
         seconds: float = min(_LONGEST_COOLDOWN, _FIRST_COOLDOWN * 2.0 ** min(self.refusals - 1, 10))
         self.closed_until = now + seconds
         return seconds
@@ -75,6 +78,12 @@ class Pool:
         patience = _GROWTH_AFTER_REFUSAL if self.was_refused else _GROWTH
         if self.accepted >= self.limit * patience and (self.ceiling is None or self.limit < self.ceiling):
             self.limit, self.accepted = self.limit + 1, 0
+
+    def others_hold(self, weight: int) -> None:
+        """What other processes hold now. When it is less than before, Kling has room again."""
+        if weight < self.held_by_others:
+            self.closed_until = 0.0
+        self.held_by_others = weight
 
     def freed(self, weight: int) -> None:
         """A task of ours ended: there is room again, whatever the cool-down says."""
@@ -163,7 +172,7 @@ class Slots:
         """What other processes hold now, by pool."""
         self._looked = self._clock()
         for name, pool in self._pools.items():
-            pool.held_by_others = held.get(name, 0)
+            pool.others_hold(held.get(name, 0))
 
     def accepted(self, want: Want) -> None:
         """Kling took a task."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger.processes import SILENCE
+from kling_pipe.ledger.processes import BEAT, SILENCE
 from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
 from kling_pipe.ledger.session import PATIENCE, Session
 from kling_pipe.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
@@ -29,12 +29,14 @@ _REPLACE = (
 )
 _BYTES = ' COLLATE "C"'
 _ONE = "WHERE account = %s AND external_task_id = %s"
-# A process lives as long as it gives signs of life and its session stands. Only a server that started after the last
-# sign of life says nothing by a session's absence: it has just thrown everybody out.
+# A process lives as long as it gives signs of life and its session stands. Only a server that has just started says
+# nothing by a session's absence: it has thrown everybody out, and they need a moment to come back.
 _LIVING = """
 SELECT token FROM processes p WHERE seen >= %s AND (
   EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid = p.backend AND a.backend_start = p.started)
-  OR extract(epoch FROM pg_postmaster_start_time()) > p.seen)"""
+  OR extract(epoch FROM pg_postmaster_start_time()) > greatest(p.seen, %s))"""
+_COMES_BACK = 2 * BEAT + 2.0
+"""Seconds after which a process that lives has called a server again that has started anew."""
 
 
 class PostgresStore:
@@ -60,6 +62,8 @@ class PostgresStore:
         self._token = secrets.token_hex(8)
         self._known: tuple[int, str] | None = None
         self._given_back: list[str] = []
+        self._held: set[str] = set()
+        self._tidied: tuple[int, str] | None = None
         self._session.step(lambda _: None)
 
     def close(self) -> None:
@@ -150,26 +154,29 @@ class PostgresStore:
             ordered = sorted(wanted, key=itemgetter(0))
             return Claimed(frozenset(name for name, pools in ordered if self._claimed(cursor, name, pools)))
 
-        return self._session.step(action, durable=True)
+        claimed = self._session.step(action, durable=True)
+        self._held |= claimed.names
+        return claimed
 
     def _claimed(self, cursor: Any, external_task_id: str, pools: Mapping[str, int]) -> bool:
         cursor.execute(
             f"INSERT INTO claims VALUES (%s, %s, %s, %s) ON CONFLICT (account, external_task_id) DO UPDATE SET"
             f" token = EXCLUDED.token, pools = EXCLUDED.pools"
             f" WHERE claims.token = EXCLUDED.token OR claims.token NOT IN ({_LIVING})",
-            (self.account, external_task_id, self._token, json.dumps(dict(pools)), self._clock() - SILENCE),
+            (self.account, external_task_id, self._token, json.dumps(dict(pools)), *self._since()),
         )
         return bool(cursor.rowcount)
 
     def release(self, external_task_id: str) -> None:
         """Give a claim back, at the latest with the next `beat`."""
+        self._held.discard(external_task_id)
         self._given_back.append(external_task_id)
 
     def slots_of_others(self) -> Mapping[str, int]:
         """Slots that other live processes hold, by pool."""
         query = f"SELECT pools FROM claims WHERE account = %s AND token <> %s AND token IN ({_LIVING})"
         found: Counter[str] = Counter()
-        for (pools,) in self._rows(query, (self.account, self._token, self._clock() - SILENCE)):
+        for (pools,) in self._rows(query, (self.account, self._token, *self._since())):
             found.update(pools)
         return found
 
@@ -259,6 +266,11 @@ class PostgresStore:
             query = f"DELETE FROM claims {_ONE} AND token = %s"
             cursor.executemany(query, [(self.account, name, self._token) for name in self._given_back])
             self._given_back.clear()
+        if self._tidied != self._session.backend:
+            # A server that fell has forgotten what it was told last: what was given back would be held for ever.
+            query = "DELETE FROM claims WHERE account = %s AND token = %s AND NOT external_task_id = ANY(%s)"
+            cursor.execute(query, (self.account, self._token, list(self._held)))
+            self._tidied = self._session.backend
         if self._known != self._session.backend:
             cursor.execute(
                 "INSERT INTO processes VALUES (%s, %s, %s, %s) ON CONFLICT (token) DO UPDATE SET"
@@ -266,6 +278,11 @@ class PostgresStore:
                 (self._token, *self._session.backend, self._clock()),
             )
             self._known = self._session.backend
+
+    def _since(self) -> tuple[float, float]:
+        """The values of `_LIVING`."""
+        now = self._clock()
+        return now - SILENCE, now - _COMES_BACK
 
     def _leave(self, cursor: Any) -> None:
         cursor.execute("DELETE FROM claims WHERE token = %s", (self._token,))

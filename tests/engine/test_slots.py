@@ -8,7 +8,7 @@ from campaigns import image
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.engine import run
+from kling_pipe.engine.run import run
 from kling_pipe.engine.reasons import NoRoomError
 from kling_pipe.engine.slots import Pool, Slots, Want
 
@@ -63,6 +63,25 @@ def test_what_others_took_meanwhile_is_given_back_and_waited_for():
         assert (crowded, slots.pool("video").in_use, slots.pool("video").closed_until) == (2, 1, Clock.now + 1)
 
     inside(check)
+
+
+def test_refusals_of_what_was_sent_together_are_one_lesson():
+    """Eight at once cool down as long as one; the next burst twice as long."""
+    pool = Pool(8)
+    pool.in_use = 8
+    assert [pool.refused(100.0 + number / 100) for number in range(8)] == [pytest.approx(1 - n / 100) for n in range(8)]
+    assert pool.refused(102.0) == 2.0
+
+
+def test_a_task_that_ended_elsewhere_ends_the_cool_down():
+    """Kling has room as soon as another process says so."""
+    pool = Pool(8)
+    pool.others_hold(8)
+    pool.refused(100.0)
+    pool.others_hold(8)
+    assert not pool.has_room(1, 100.5)
+    pool.others_hold(7)
+    assert pool.has_room(1, 100.5)
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=40), st.integers(1, 9))
