@@ -81,7 +81,9 @@ def scale(folder: Path, size: Size) -> Iterator[Figure]:
         posted = measured(kling_pipe("run", "-y", "-q", "--detach"), home, environ, code=75)
         rate = f"{number(size.jobs / posted.wall)} a second with the plan, {number(posted.megabytes)} MB"
         yield Figure("SCALE", "into the queue", posted.wall, " s", beside=rate)
-        crew = Crew(folder, environ, ("--concurrency", str(size.concurrency), "--takeover", str(size.takeover)), _settings(home))
+        crew = Crew(
+            folder, environ, ("--concurrency", str(size.concurrency), "--takeover", str(size.takeover)), _settings(home)
+        )
         try:
             seen = _worked_off(crew, store, kling, size)
         finally:

@@ -8,8 +8,8 @@ from campaigns import image
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.engine.run import run
 from kling_pipe.engine.reasons import NoRoomError
+from kling_pipe.engine.run import run
 from kling_pipe.engine.slots import Pool, Slots, Want
 
 
