@@ -92,11 +92,12 @@ def missing_credentials() -> CredentialsError:
     )
 
 
-def missing_key() -> CredentialsError:
-    """The error for an access key where only an API key is taken."""
+def missing_key(account: str = "") -> CredentialsError:
+    """The error for an access key where only an API key is taken; `account` is its name in the settings."""
+    step = f"give [accounts.{account}] an `api_key_env`" if account else "set KLING_API_KEY"
     return CredentialsError(
         "the second standard takes an API key and no signed token",
-        hint="set KLING_API_KEY, or go by the first one with --standard v1",
+        hint=f"{step}, or go by the first one with --standard v1",
     )
 
 

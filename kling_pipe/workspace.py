@@ -128,7 +128,7 @@ class Workspace:
         if self.credentials is None:
             raise self.refusal or missing_credentials()
         if self.standard != FIRST and isinstance(self.credentials, AccessKey):
-            raise missing_key()
+            raise missing_key(self.name)
         return self.base_url, self.credentials
 
     def store(self, effects: Effects | None = None) -> Store:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kling_pipe.errors import KlingPipeError
+from kling_pipe.standards import FIRST
 
 if TYPE_CHECKING:
     from kling_pipe.engine.account import Pack
@@ -31,16 +32,18 @@ def findings(
     state: Path | None,
     probe: bool = False,
     named: Mapping[str, Any] | None = None,
+    standard: str = FIRST,
 ) -> Iterator[Line]:
     """One line per thing that was looked at. With `probe` a free element is made on the account, and deleted again.
 
-    `named` are the accounts that the settings name, as `open_workspace` takes them.
+    `named` are the accounts that the settings name, as `open_workspace` takes them; `standard` is the form in which
+    requests are to go out: not all credentials are good for both.
     """
     version = platform.python_version()
     yield sys.version_info >= _OLDEST, f"Python {version}, kling-pipe {_own_version()}", 70
     yield from _folder(root)
     yield from _extras(environ)
-    yield from _accounts(root, environ, emulator, state, probe, named or {})
+    yield from _accounts(root, environ, emulator, state, probe, named or {}, standard)
 
 
 def _folder(root: Path) -> Iterator[Line]:
@@ -93,11 +96,13 @@ def _accounts(
     state: Path | None,
     probe: bool,
     named: Mapping[str, Any],
+    standard: str,
 ) -> Iterator[Line]:
     from kling_pipe.workspace import open_workspace
 
     try:
         workspace = open_workspace(root, environ=environ, emulator=emulator, emulator_state=state, **named)
+        workspace = workspace.spoken_in(standard)
     except KlingPipeError as error:
         yield False, _told(error), error.exit_code
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kling_pipe.cli.options import DEFAULT_MANIFEST, account_options, environment
+from kling_pipe.cli.options import DEFAULT_MANIFEST, account_options, environment, standard_of, standard_option
 from kling_pipe.cli.starts import NAMES
 from kling_pipe.errors import LocalStateError, UsageError
 
@@ -73,19 +73,33 @@ def completion(shell: str) -> None:
 
 @click.command()
 @account_options
+@standard_option
 @click.option(
     "--probe",
     is_flag=True,
     help="Also make one free element on the account, try whether its id is unique and found, and delete it again.",
 )
-def doctor(accounts: tuple[str, ...], emulator: bool, state: Path | None, env_file: Path | None, probe: bool) -> None:
+def doctor(
+    accounts: tuple[str, ...], emulator: bool, state: Path | None, env_file: Path | None, standard: str, probe: bool
+) -> None:
     """Check this machine, the credentials and the accounts; spends nothing."""
-    from kling_pipe.cli.accounts import accounts_in
+    from kling_pipe.cli.accounts import accounts_of
     from kling_pipe.cli.doctor import findings
+    from kling_pipe.cli.settings import settings_for
 
-    environ, worst = environment(env_file), 0
-    named = accounts_in(Path.cwd(), accounts)
-    for ok, line, code in findings(Path.cwd(), environ, emulator=emulator, state=state, probe=probe, named=named):
+    environ, worst, settings = environment(env_file), 0, settings_for(Path.cwd())
+    if "base_url" in settings:
+        environ.setdefault("KLING_BASE_URL", settings["base_url"])
+    found = findings(
+        Path.cwd(),
+        environ,
+        emulator=emulator,
+        state=state,
+        probe=probe,
+        named=accounts_of(settings, accounts),
+        standard=standard_of(standard, settings),
+    )
+    for ok, line, code in found:
         click.echo(f"{click.style('ok  ', fg='green') if ok else click.style('FAIL', fg='red')} {line}")
         worst = worst or (0 if ok else code)
     click.get_current_context().exit(worst)
