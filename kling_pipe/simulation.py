@@ -21,8 +21,9 @@ _NOBODY = -1
 class Task:
     """One task of the pattern. Seconds vary by `spread` (0.3: within 30 %); a higher `urgency` goes first.
 
-    `pool` ("" for none) is what it holds `weight` slots of. `needs` are places in the pattern; `follows` is the one
-    whose account it must be made in, or -1. `tries` is how often it is sent when it fails.
+    `pool` ("" for none) is what it holds `weight` slots of. `needs` are places in the pattern; `account` is the
+    place of the one account that takes it, `follows` that of the task in whose account it must be made, or -1. `tries`
+    is how often it is sent when it fails.
     """
 
     seconds: float
@@ -33,6 +34,7 @@ class Task:
     spread: float = 0.0
     follows: int = _NOBODY
     tries: int = 1
+    account: int = _NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +113,49 @@ def course(
     return _Course(tuple(pattern), tuple(slots), copies, failures, luck).run()
 
 
+_Entry = tuple[float, int, int]
+"""Less urgent is more, then the order, then the task's number."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """Those who wait. `first` is the next of those that could begin at once, taken from `rest`."""
+
+    rest: Iterator[_Entry]
+    ready: list[_Entry] = field(default_factory=list)
+    first: _Entry | None = None
+
+    def __post_init__(self) -> None:
+        self.first = next(self.rest, None)
+
+    def head(self) -> _Entry | None:
+        """The most urgent one."""
+        if self.first is None or (self.ready and self.ready[0] < self.first):
+            return self.ready[0] if self.ready else None
+        return self.first
+
+    def pop(self) -> None:
+        """Without its head."""
+        if self.head() is self.first:
+            self.first = next(self.rest, None)
+        else:
+            heapq.heappop(self.ready)
+
+
 @dataclass(slots=True)
 class _Queue:
-    """Who waits for one pool. `first` is the next of those that could begin at once, taken from `rest`."""
+    """Who waits for one pool: `free` for any account, `bound` for one of them each."""
 
-    rest: Iterator[tuple[float, int, int]]
-    bound: tuple[list[tuple[float, int, int]], ...]
-    ready: list[tuple[float, int, int]] = field(default_factory=list)
-    first: tuple[float, int, int] | None = None
+    free: _Line
+    bound: tuple[_Line, ...]
 
     def take(self, account: int, fits: Callable[[int], bool]) -> int:
         """The most urgent that may go to this account, if it fits; -1 when none does."""
-        bound = self.bound[account]
-        heads = [head for head in (self.first, *self.ready[:1], *bound[:1]) if head is not None]
-        best = min(heads, default=None)
+        free, own = self.free.head(), self.bound[account].head()
+        line, best = (self.free, free) if own is None or (free and free < own) else (self.bound[account], own)
         if best is None or not fits(best[2]):
             return _NOBODY
-        if best is self.first:
-            self.first = next(self.rest, None)
-        else:
-            heapq.heappop(self.ready if self.ready and best is self.ready[0] else bound)
+        line.pop()
         return best[2]
 
 
@@ -175,12 +200,16 @@ class _Course:
     def _queue(self, pool: str, copies: int) -> _Queue:
         roots = [place for place, task in enumerate(self.pattern) if task.pool == pool and not task.needs]
         roots.sort(key=lambda place: -self.pattern[place].urgency)
-        rest = (
-            (-self.pattern[place].urgency, place + copy * self.size, place + copy * self.size)
-            for place in roots
-            for copy in range(copies)
-        )
-        return _Queue(rest, tuple([] for _ in self.accounts), first=next(rest, None))
+
+        def line(account: int) -> _Line:
+            return _Line(
+                (-self.pattern[place].urgency, place + copy * self.size, place + copy * self.size)
+                for place in roots
+                if self.pattern[place].account == account
+                for copy in range(copies)
+            )
+
+        return _Queue(line(_NOBODY), tuple(map(line, self.accounts)))
 
     def _fill_all(self, pool: str) -> None:
         """The account with most room first; where there is room for all, each gets its part."""
@@ -192,7 +221,7 @@ class _Course:
     def _deal(self, pool: str) -> None:
         """In proportion to the slots that the accounts have for what follows."""
         queue = self.queues[pool]
-        while queue.first or queue.ready:
+        while queue.free.head():
             account = min(self.accounts, key=lambda one: self.dealt[one])
             self.dealt[account] += self.stride[account]
             self._begin(queue.take(account, lambda _: True), account)
@@ -251,9 +280,9 @@ class _Course:
     def _queued(self, number: int, task: Task) -> set[str]:
         queue = self.queues[task.pool]
         entry = (-task.urgency, next(self.numbers), number)
-        if task.follows == _NOBODY:
-            heapq.heappush(queue.ready, entry)
-        else:
-            made_in = self.where[number - number % self.size + task.follows]
-            heapq.heappush(queue.bound[made_in], entry)
+        account = task.account
+        if account == _NOBODY and task.follows != _NOBODY:
+            account = self.where[number - number % self.size + task.follows]
+        line = queue.free if account == _NOBODY else queue.bound[account]
+        heapq.heappush(line.ready, entry)
         return {task.pool}

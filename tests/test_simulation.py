@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -50,6 +51,26 @@ def test_every_task_is_made_or_told_of(tasks, copies, accounts, failures, seed):
     assert sum(held["video"] for held in found.held if "video" in held) <= found.seconds * 2 * accounts + 1e-6
     if not failures:
         assert made == len(tasks) * copies
+
+
+def test_what_one_account_alone_takes_waits_for_its_slots():
+    """What follows it stays there with it; without slots to wait for, who has least gets what any account takes."""
+    pinned = [Task(3, "video", urgency=4, account=1), Task(1, "video", (0,), urgency=1, follows=0)]
+    found = course([*pinned, Task(1, "video", urgency=1)], [{"video": 1}, {"video": 1}], copies=10)
+    assert [list(made) for made in found.made] == [[0, 0, 10], [10, 10, 0]]
+    assert found.seconds == 40
+    free = [Task(3, "", account=2), Task(3, "", account=0), Task(3, "")]
+    assert [list(made) for made in course(free, [{}] * 3, copies=9).made] == [[0, 9, 0], [0, 0, 9], [9, 0, 0]]
+
+
+@given(patterns(), st.integers(1, 3), st.integers(0, 2))
+def test_a_whole_campaign_in_one_of_several_accounts_takes_as_long_as_there_alone(tasks, video, home):
+    """A pin is a pin, whatever needs what."""
+    slots = {"video": video, "image": 4}
+    pinned = [replace(task, account=home) for task in tasks]
+    found = course(pinned, [slots] * 3)
+    assert found.seconds == course(tasks, [slots]).seconds
+    assert [sum(made) for made in found.made] == [len(tasks) if place == home else 0 for place in range(3)]
 
 
 def test_the_most_urgent_goes_first_and_the_account_with_most_room_gets_more():

@@ -37,8 +37,11 @@ def predicted(plan: Plan, known: Lessons, settings: Settings, question: Question
     """Foresee a plan. `now` is in seconds since 1970. Downloads and the queues of others are not foreseen."""
     settings = replace(settings, limits={**_usual(question), **settings.limits})
     sketch = sketched(plan, known, settings, now)
-    spread = question.spread
-    tasks = sketch.tasks if spread is None else tuple(replace(task, spread=spread) for task in sketch.tasks)
+    places = {name: place for place, name in enumerate(question.accounts)}
+    tasks = tuple(
+        replace(task, account=places.get(home, -1), spread=task.spread if question.spread is None else question.spread)
+        for task, home in zip(sketch.tasks, sketch.homes, strict=True)
+    )
     slots = _slots(plan, known, settings, question, now) or {"": sketch.slots}
     many = question.runs or max(1, min(_MOST_RUNS, _TASKS_IN_ALL // max(1, len(tasks) * question.copies)))
     courses = [

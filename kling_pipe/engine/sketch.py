@@ -13,7 +13,7 @@ from kling_pipe.engine.pools import pools
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import UNBOUNDED, Pool
 from kling_pipe.ledger import Learned
-from kling_pipe.model import Job, Plan, Step
+from kling_pipe.model import Job, Plan, Record, Step
 from kling_pipe.plan.bonds import bonds
 from kling_pipe.simulation import Task
 from kling_pipe.workspace import Workspace
@@ -42,13 +42,15 @@ class Lessons:
 class Sketch:
     """The steps of a plan that wait for Kling, the most urgent first, and beside each its task.
 
-    `slots` are those of the pools that are bounded. `unseen` are the sorts whose times were never seen here.
+    `slots` are those of the pools that are bounded. `unseen` are the sorts whose times were never seen here. `homes`
+    are the names of the accounts that alone can take the tasks, "" for any of them.
     """
 
     steps: tuple[Step, ...]
     tasks: tuple[Task, ...]
     slots: Mapping[str, float]
     unseen: tuple[str, ...]
+    homes: tuple[str, ...] = ()
 
 
 def lessons(workspace: Workspace) -> Lessons:
@@ -80,7 +82,10 @@ def sketched(plan: Plan, known: Lessons, settings: Settings, now: float) -> Sket
         tasks.append(replace(_held(step.job, task, limits), needs=below, follows=_followed(step.job, places)))
     slots = {task.pool: float(limits(task.pool).limit) for task in tasks if task.pool}
     sorts = {sort_of(operation_named(step.job.operation), step.job) for step in working}
-    return Sketch(tuple(working), tuple(tasks), slots, tuple(sorted(sorts - set(known.durations))))
+    others = (step for step in (*plan.steps, *plan.others) if step.job.address not in within)
+    made = {step.job.address: step.record for step in others if step.record and step.record.state == "succeed"}
+    homes = tuple(_home(step, made, plan.accounts) for step in working)
+    return Sketch(tuple(working), tuple(tasks), slots, tuple(sorted(sorts - set(known.durations))), homes)
 
 
 def _seconds(step: Step, known: Lessons, now: float) -> float:
@@ -104,6 +109,14 @@ def _held(job: Job, task: Task, limits: Callable[[str], Pool]) -> Task:
     # A pack that is not bounded as a whole is bounded model by model.
     pool = pack if limits(pack).limit < UNBOUNDED else f"{pack}/{model}"
     return replace(task, pool=pool, weight=weight(operation, job.request), tries=1 + job.retries)
+
+
+def _home(step: Step, made: Mapping[str, Record], names: Mapping[str, str]) -> str:
+    """The account that a task is in already, that its job asks for, or that has what it uses; "" for any."""
+    if step.action == "resume" and step.record is not None:
+        return names.get(step.record.account, "")
+    there = (made[bond.address].account for bond in bonds(step.job) if bond.address in made)
+    return step.job.account or next((names[account] for account in there if account in names), "")
 
 
 def _followed(job: Job, places: Mapping[str, int]) -> int:

@@ -105,6 +105,32 @@ def test_accounts_of_the_settings_have_slots_of_their_own(told, tmp_path):
     assert list(slots.values()) == [{"main": 20, "second": 4}, {"main": 7, "second": 7}]
 
 
+def test_a_job_that_asks_for_an_account_is_made_there(told, tmp_path):
+    """And what it uses with it; accounts alike are nobody's in particular."""
+    (tmp_path / "kling-pipe.toml").write_text(
+        '[accounts.main]\napi_key_env = "MAIN_KEY"\n[accounts.second]\napi_key_env = "SECOND_KEY"\n', encoding="utf-8"
+    )
+    pinned = MANIFEST.replace("takes: 2, retries: 1,", "account: second, takes: 2, retries: 1,")
+    (tmp_path / "kling-pipe.yaml").write_text(pinned, encoding="utf-8")
+    made = {}
+    for words in ((), ("--accounts", "2")):
+        code, text = told("simulate", "-s", "video.clouds*", "--scale", "50", "--json", *words)
+        assert code == 0, text
+        made[words] = {one["account"]: one["tasks"] for one in json.loads(text)["shares"]}
+    assert list(made.values()) == [{"main": 0, "second": 100}, {"1": 50, "2": 50}]
+
+
+def test_what_uses_what_is_made_goes_where_that_is(told, tmp_path):
+    """An element lives in one account: so does what is made of it, also on paper."""
+    (tmp_path / "kling-pipe.toml").write_text(
+        '[accounts.main]\napi_key_env = "MAIN_KEY"\n[accounts.second]\napi_key_env = "SECOND_KEY"\n', encoding="utf-8"
+    )
+    code, text = told("run", "--emulator", "-y", "-q", "--account", "second", "-s", "element.hana")
+    assert code == 0, text
+    found = json.loads(told("simulate", "--emulator", "-s", "image.key", "--scale", "9", "--json")[1])
+    assert {one["account"]: one["tasks"] for one in found["shares"]} == {"main": 0, "second": 9}
+
+
 def test_slots_that_one_account_alone_tells_bind_all(told, tmp_path):
     """The manifest says nothing of images: the other account has the usual ones, and neither is without bound."""
     (tmp_path / "kling-pipe.toml").write_text(
