@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.catalog import Operation, as_read, load, table
 from kling_pipe.made import NOTHING, Made, made, narrowed
@@ -18,8 +18,7 @@ _OFF = 0.02
 """Ratios that differ by less are the same: Kling's frames are rounded to even pixels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+class Misfit(NamedTuple):
     """A result that the job which uses it would refuse. `pointer` is where `user` takes it."""
 
     user: Job

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +19,7 @@ _MOST_INDEX = 64 << 20
 _MOST_BOXES = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class FilmFacts:
+class FilmFacts(NamedTuple):
     """What a film is; 0 where the file does not say. `seconds` of the whole, pixels as it is shown, frames a second."""
 
     seconds: float

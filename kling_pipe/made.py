@@ -6,9 +6,8 @@ Plans check it against the limits of whatever uses the result, prices count its 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.bodies import Body
 from kling_pipe.catalog import Operation, as_read, table
@@ -16,8 +15,7 @@ from kling_pipe.conditions import compiled
 from kling_pipe.pointers import walk
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """Facts about a film, sound or picture; None and `""` where nothing fixes them.
 
     `seconds` as they were asked for, `short_side` in pixels, `ratio` is width by height, `model` made it.
@@ -75,8 +73,7 @@ def _cases(form: Any) -> Any:
     return tuple((compiled(one.get("when", {})), one["value"]) for one in form if "value" in one)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(NamedTuple):
     body: Body
     given: Given
     guess: bool

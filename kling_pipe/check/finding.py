@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.pointers import Pointer
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing in a request body that is wrong or doubtful; the caller knows where the body stands in a file.
 
     `rule` is the API rule's id (`OV-05`) or `schema/<keyword>`. `pointer` leads to the very value at fault;

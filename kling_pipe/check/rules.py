@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.catalog import Operation
 from kling_pipe.check.finding import Finding
@@ -15,8 +14,7 @@ from kling_pipe.conditions import Condition, compiled, reads
 from kling_pipe.pointers import Pointer, touches
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule of an operation, ready to run. `reads` are the patterns of all places that it depends on."""
 
     data: Mapping[str, Any]

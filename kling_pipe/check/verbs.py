@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from kling_pipe.bodies import Body
@@ -26,8 +25,7 @@ from kling_pipe.pointers import Pointer, fixed, parts, walk
 _ROUNDING = 1e-6  # the vendor's own example comes to 2.99991 of 3
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A place where a rule is broken, with what the rule's sentence may quote."""
 
     pointer: Pointer
@@ -264,7 +262,7 @@ def _known(_: bool, operation: Operation) -> Verb:
 
     def hits(view: View) -> Iterator[Hit]:
         for hit in _unknown(operation.schema, view.written, ()):
-            yield replace(hit, near=old[hit.found]) if len(hit.pointer) == 1 and hit.found in old else hit
+            yield hit._replace(near=old[hit.found]) if len(hit.pointer) == 1 and hit.found in old else hit
 
     return Verb(hits, ())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.client.codes import Code
 from kling_pipe.unsigned import unsigned
@@ -61,15 +61,13 @@ def _ms(value: Any) -> int:
         return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(NamedTuple):
     """A create that was accepted: the task exists."""
 
     task: TaskState
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A task that was asked for."""
 
     task: TaskState
@@ -80,15 +78,13 @@ class NotFound:
     """Kling answered that it knows no such task (now)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A call that makes no task was carried out; `data` is what it gives."""
 
     data: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """One page of a list. `full` when it holds as many as were asked for, so that there may be more.
 
     `rows` are the tasks as Kling sent them: who looks for a few among hundreds reads those alone.
@@ -103,8 +99,7 @@ class Listed:
         return map(TaskState.read, self.rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """Kling answered with an error code: nothing was created by this call."""
 
     code: int
@@ -114,8 +109,7 @@ class Refused:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InDoubt:
+class InDoubt(NamedTuple):
     """No answer that can be believed. `sent` is False when surely no byte of the request reached Kling."""
 
     reason: str
@@ -123,15 +117,13 @@ class InDoubt:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Downloaded:
+class Downloaded(NamedTuple):
     """A file came whole."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(NamedTuple):
     """The URL does not give the file any more (403, 404, 410): ask for a fresh one."""
 
     status: int

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.media import base64_length, base64_pieces, hashed
 from kling_pipe.model import FileRef, Json
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """Pieces of JSON text and the files between them. May be sent more than once."""
 
     texts: tuple[bytes, ...]

@@ -6,8 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from kling_pipe.auth import Credentials, Signer
@@ -41,13 +40,11 @@ _READ_TRIES = 4
 _FIRST_WAIT = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class _Envelope:
+class _Envelope(NamedTuple):
     data: Any
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """What a request is for, as the log says it. `again`: why it is sent once more."""
 
     kind: str
@@ -268,7 +265,7 @@ class Client:
             if isinstance(answer, _Envelope) or (isinstance(answer, Refused) and answer.row.read != "retry"):
                 return answer
             await self._sleep(answer.retry_after or wait)
-            wait, asked = wait * 2, replace(asked, again=_why(answer))
+            wait, asked = wait * 2, asked._replace(again=_why(answer))
         return await self._signed(asked, call.method, call.path, body)
 
     async def _signed(
@@ -277,7 +274,7 @@ class Client:
         answer = await self._once(asked, method, path, body)
         expired = isinstance(answer, Refused) and answer.row.create == "resign"
         if expired and self._signer.renew():
-            return await self._once(replace(asked, again=_why(answer)), method, path, body)
+            return await self._once(asked._replace(again=_why(answer)), method, path, body)
         return answer
 
     async def _once(self, asked: _Asked, method: str, path: str, body: Body | None) -> _Envelope | Refused | InDoubt:
@@ -296,7 +293,7 @@ class Client:
             answer = InDoubt(failure.reason, failure.sent)
         self._effects.sent(effect)
         code = 0 if isinstance(answer, _Envelope) else answer.code if isinstance(answer, Refused) else None
-        known = replace(asked, external_task_id=asked.external_task_id or _named(answer))
+        known = asked._replace(external_task_id=asked.external_task_id or _named(answer))
         self._tell(known, method, path, status, code, self._clock() - started, _why(answer))
         return answer
 

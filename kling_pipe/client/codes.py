@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from kling_pipe.catalog import error, failure_class
 from kling_pipe.model import Failure
@@ -14,8 +13,7 @@ OnRead = Literal["accept", "fail", "resign", "retry", "not_found"]
 Scope = Literal["nothing", "job", "pack", "model", "run"]
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """One error code: what to do with a create and with a read that met it, and what it stops."""
 
     code: int

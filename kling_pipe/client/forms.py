@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, urlencode
 
 from kling_pipe.catalog import Operation
@@ -16,8 +16,7 @@ _BAD_VALUE, _BAD_KEY = 1201, 1002
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request: method, path with its query, and the fields of its body."""
 
     method: str
@@ -25,16 +24,14 @@ class Call:
     fields: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A call, and what finds the task in its answer."""
 
     call: Call
     found: Callable[[Any], Row | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """A call for one page of a list, and what reads its answer: the tasks, and whether there may be more."""
 
     call: Call

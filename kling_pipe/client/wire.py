@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kling_pipe.client.body import Body
 
@@ -13,8 +12,7 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class RawAnswer:
+class RawAnswer(NamedTuple):
     """Status, headers (lower-case names) and body."""
 
     status: int

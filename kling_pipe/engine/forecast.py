@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.sketch import Lessons, lessons, sketched
 from kling_pipe.model import Plan
-from kling_pipe.simulation import course
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(NamedTuple):
     """`seconds` for the whole plan; `learned` says whether each of its tasks is of a sort that was seen here."""
 
     seconds: float
@@ -23,6 +22,10 @@ class Forecast:
 def forecast(plan: Plan, known: Lessons, settings: Settings, clock: Callable[[], float] = time.time) -> Forecast:
     """How long a run of `plan` will take. Queues that others stand in, retries and downloads are not foreseen."""
     sketch = sketched(plan, known, settings, clock())
+    if not sketch.tasks:
+        return Forecast(0.0, learned=True)
+    from kling_pipe.simulation import course
+
     even = [replace(task, spread=0.0) for task in sketch.tasks]
     return Forecast(course(even, [sketch.slots]).seconds, not sketch.unseen)
 

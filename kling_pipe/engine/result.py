@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from kling_pipe.cost import unit_price
 from kling_pipe.errors import CredentialsError, KlingPipeError, LocalStateError, Unreachable
@@ -14,8 +14,7 @@ Ending = Literal["made", "reused", "failed", "waiting"]
 _GRAVITY = (CredentialsError.exit_code, LocalStateError.exit_code, Unreachable.exit_code)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How one step ended. `message` says why it failed or waits, `record` what is known of its task.
 
     `waiting`: under way at Kling (`record` says so), or not begun when the run stopped.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
@@ -15,14 +16,15 @@ from kling_pipe.engine.slots import UNBOUNDED, Pool
 from kling_pipe.ledger import Learned
 from kling_pipe.model import Job, Plan, Record, Step
 from kling_pipe.plan.bonds import bonds
-from kling_pipe.simulation import Task
 from kling_pipe.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kling_pipe.simulation import Task
 
 _WORKING = ("create", "retry", "resume")
 
 
-@dataclass(frozen=True, slots=True)
-class Lessons:
+class Lessons(NamedTuple):
     """What a ledger has learned: durations by sort, slot limits by pool with the time of the lesson."""
 
     durations: Mapping[str, Learned]
@@ -38,8 +40,7 @@ class Lessons:
         return known.mean if known else None
 
 
-@dataclass(frozen=True, slots=True)
-class Sketch:
+class Sketch(NamedTuple):
     """The steps of a plan that wait for Kling, the most urgent first, and beside each its task.
 
     `slots` are those of the pools that are bounded. `unseen` are the sorts whose times were never seen here. `homes`
@@ -66,6 +67,8 @@ def lessons(workspace: Workspace) -> Lessons:
 
 def sketched(plan: Plan, known: Lessons, settings: Settings, now: float) -> Sketch:
     """The tasks of a plan, with slots as `settings` and lessons have them. `now` is in seconds since 1970."""
+    from kling_pipe.simulation import Task
+
     limits = pools(settings, known.limits, now)
     working = [step for step in plan.steps if step.action in _WORKING and not step.shared_with]
     within = {step.job.address for step in working}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 from kling_pipe.engine.reasons import NoRoomError
 
@@ -26,8 +27,7 @@ def _never() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(NamedTuple):
     """What a job takes from each pool while its task lives. A higher `priority` goes first."""
 
     pools: tuple[tuple[str, int], ...] = ()

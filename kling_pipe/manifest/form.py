@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.catalog import Operation
 from kling_pipe.pointers import parts
@@ -13,8 +12,7 @@ from kling_pipe.pointers import parts
 Pattern = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Opener:
+class Opener(NamedTuple):
     """A form of input that makes some defaults pointless, however it is written.
 
     For a list, `marks` tell its items from others of the list, and `defaults` are the API's own values of the marks.
@@ -27,8 +25,7 @@ class Opener:
     defaults: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """Where prompts, media and named ids stand (as patterns), and the sugar with its places.
 
     `prompt_fields` are the top-level fields with prompts, in the operation's order; `special` are all fields that

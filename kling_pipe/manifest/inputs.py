@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kling_pipe.catalog import as_read, load, table
@@ -23,8 +22,7 @@ LookAtLinks = Callable[[Sequence[tuple[str, str]]], Sequence[Remote]]
 """Links, each with the kind of file that it should lead to -> what is known of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Eyes:
+class Eyes(NamedTuple):
     """How files are looked at. `file` looks at a local one, as the kind that it should be; None for what it skips.
 
     `links` is None unless somebody asked for links to be looked at; those of jobs that are not `wanted` are left alone.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.catalog import Operation, find
 from kling_pipe.manifest.scope import Scope
@@ -15,8 +14,7 @@ _FIELDS_BESIDE_API = ("references", "shots", "raw")
 _NOTHING: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
+class Layers(NamedTuple):
     """What a recipe holds once its layers lie on each other; see `Recipe` for the words."""
 
     fields: dict[str, Any]

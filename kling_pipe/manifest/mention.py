@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from kling_pipe.manifest.names import Reference
 from kling_pipe.manifest.scope import Scope
@@ -42,11 +41,11 @@ class Mention(Lookup):
 
     def output(self, number: int) -> Mention:
         """The same reference, its nth output, from 1."""
-        return Mention(replace(self._reference, output=_count(number, "output")), self._write, self._scope)
+        return Mention(self._reference._replace(output=_count(number, "output")), self._write, self._scope)
 
     def take(self, number: int) -> Mention:
         """The same reference, its nth take, from 1."""
-        return Mention(replace(self._reference, take=_count(number, "take")), self._write, self._scope)
+        return Mention(self._reference._replace(take=_count(number, "take")), self._write, self._scope)
 
 
 def _count(number: object, word: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 ACCOUNT = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
@@ -17,8 +17,7 @@ _OUTPUT = re.compile(r":([0-9]+)")
 _VALUE = re.compile(r"'([^']*)'|\"([^\"]*)\"|([0-9.]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A name as written. `path` is `(name,)` or `(alias, name)`; picks, cell, take and output as far as given."""
 
     kind: str
@@ -43,7 +42,7 @@ class Reference:
     def with_pick(self, value: object) -> Reference:
         """The same reference narrowed to the cell that has this axis value."""
         values = value if isinstance(value, tuple | list) else (value,)
-        return replace(self, picks=(*self.picks, *map(str, values)))
+        return self._replace(picks=(*self.picks, *map(str, values)))
 
 
 def beside(file: str, target: str) -> str:
@@ -70,11 +69,11 @@ def parse_reference(text: str) -> Reference | None:
         picks = tuple(
             next(part for part in groups if part) if any(groups) else "" for groups in _VALUE.findall(match[1])
         )
-        reference, rest = replace(reference, picks=reference.picks + picks), match.end()
+        reference, rest = reference._replace(picks=reference.picks + picks), match.end()
     if match := _CELL.match(text, rest):
-        reference, rest = replace(reference, cell=match[1]), match.end()
+        reference, rest = reference._replace(cell=match[1]), match.end()
     if match := _TAKE.match(text, rest):
-        reference, rest = replace(reference, take=int(match[1])), match.end()
+        reference, rest = reference._replace(take=int(match[1])), match.end()
     if match := _OUTPUT.match(text, rest):
-        reference, rest = replace(reference, output=int(match[1])), match.end()
+        reference, rest = reference._replace(output=int(match[1])), match.end()
     return reference if rest == len(text) else None

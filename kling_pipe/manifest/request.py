@@ -7,8 +7,7 @@ mention in the prompt, then in the shots.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.hole import Hole
 from kling_pipe.keys import pruned
@@ -24,8 +23,7 @@ from kling_pipe.manifest.values import Values
 from kling_pipe.prompts import has_template
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(NamedTuple):
     """A request in normal form. `counted` are references that name an output other than the first, as written."""
 
     request: dict[str, Any]

@@ -6,9 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.manifest.trouble import Trouble
 from kling_pipe.model import Position, Problem
@@ -19,8 +18,7 @@ from kling_pipe.source.document import parse
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row: its values by column, and where it stands (`teas.csv:14`)."""
 
     values: dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kling_pipe.bodies import written
@@ -195,7 +195,7 @@ def _is_sum(case: Case, finding: Finding, path: Path_) -> bool:
 def _added_up(finding: Finding, path: Path_) -> Finding:
     word = next(str(step) for step in reversed(path) if isinstance(step, str))
     hint = finding.hint or f"Make some of `{word}` longer, shorter, more or fewer."
-    return replace(finding, message=f"{finding.message}; this is the sum of `{word}`", hint=hint)
+    return finding._replace(message=f"{finding.message}; this is the sum of `{word}`", hint=hint)
 
 
 def _sweetened(case: Case, finding: Finding) -> Finding:
@@ -209,7 +209,7 @@ def _sweetened(case: Case, finding: Finding) -> Finding:
 
 def _renamed(finding: Finding, field: str, word: str) -> Finding:
     old, new = f"`{field}`", f"`{word}`"
-    return replace(finding, message=finding.message.replace(old, new), hint=finding.hint.replace(old, new))
+    return finding._replace(message=finding.message.replace(old, new), hint=finding.hint.replace(old, new))
 
 
 def origin(case: Case, origins: Origins, pointer: Pointer) -> tuple[Path_, bool]:

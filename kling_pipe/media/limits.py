@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.media.facts import WORDS, Facts
 
@@ -16,8 +15,7 @@ _RATIO_OFF = 0.02
 _ALIKE = {"jpeg": "jpg", "m4b": "m4a", "adts": "aac", "mpo": "jpg"}
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFinding:
+class MediaFinding(NamedTuple):
     """One limit that a file breaks."""
 
     message: str

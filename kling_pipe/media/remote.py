@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from kling_pipe.media.facts import WORDS, Facts, container
@@ -24,8 +25,7 @@ _REFUSALS = {
 _PAGES = ("text/", "application/json", "application/xml", "application/xhtml")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A part of a file as a server gave it. `total` is the whole file's size, None where it does not tell.
 
     `start` is where `content` stands in the file: 0 from a server that knows no ranges, which sends the whole.
@@ -50,8 +50,7 @@ Get = Callable[[str, int, int], Awaitable[Part]]
 """Link, first byte, how many at most -> a part. Raises NoPartError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(NamedTuple):
     """What is known of a link: `facts`; or `missing`, why Kling could not fetch it either; or `unknown`, why not."""
 
     facts: Facts | None = None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from kling_pipe.catalog import load as operation_named
@@ -25,8 +24,7 @@ _STAMP = re.compile(r"\d{8}T\d{6}Z")
 _EPOCH = re.compile(r"\d{10}(\d{3})?")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A result or link that a job takes in, and until when (ms) Kling takes it. `days` is 0 for a link."""
 
     text: str

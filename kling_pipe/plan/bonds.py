@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.model import FileRef, Job, Json, OutputRef, PresetRef
@@ -13,8 +13,7 @@ from kling_pipe.pointers import parts
 _LIBRARY = ("element", "voice")
 
 
-@dataclass(frozen=True, slots=True)
-class Bond:
+class Bond(NamedTuple):
     """One value that means something in one account only. `address` is the job that makes it, "" for an id by hand."""
 
     address: str

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kling_pipe.model import Cost, Plan, Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """Units by pack type and USD of what a plan sends; `unknown` are the addresses without a price."""
 
     video: float = 0.0

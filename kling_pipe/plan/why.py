@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from kling_pipe.keys import fields_digest
 from kling_pipe.lock import Block
 from kling_pipe.model import Job, OutputRef
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(NamedTuple):
     """One API field, then and now. `upstream` are the addresses that it refers to."""
 
     field: str

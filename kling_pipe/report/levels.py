@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import cast
+from typing import NamedTuple, cast
 
 from kling_pipe.model import Level, Position, Problem
 from kling_pipe.source.atoms import comments
@@ -53,8 +53,7 @@ def may_be_ignored(problem: Problem) -> bool:
     return problem.level != "error" or bool(problem.rule)
 
 
-@dataclass(frozen=True, slots=True)
-class _Remark:
+class _Remark(NamedTuple):
     """`# kp: ignore ...` in a file: the ids that it names and the lines that it speaks about."""
 
     ids: tuple[str, ...]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from statistics import fmean
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from kling_pipe.catalog import load, quota, table, weight
 from kling_pipe.model import Job, Plan, Step
@@ -54,8 +53,7 @@ class Running:
     slots: tuple[str, int] = ("", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A job that ended: how, after how many seconds at Kling, and what it used or why it failed."""
 
     step: Step
@@ -170,7 +168,7 @@ class Board:
     def _expected(self, step: Step) -> float | None:
         """What was learned before, else what this run's tasks of the same operation took."""
         seen = self._seen.get(step.job.operation)
-        return self.expected(step.job) or (fmean(seen) if seen else None)
+        return self.expected(step.job) or (sum(seen) / len(seen) if seen else None)
 
 
 def _since(step: Step, at: float) -> float:

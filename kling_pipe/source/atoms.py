@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import yaml
 
@@ -18,8 +18,7 @@ _HEADER = re.compile(r"([|>][-+0-9]*)[ \t]*(#[^\n]*)?\n?")
 _BLOCK = ("|", ">")
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(NamedTuple):
     """A token or a comment. `kind` is PyYAML's name of the token without `Token`, or `Comment`.
 
     `start` and `end` count characters, `line` and `column` count from 0. Tokens of structure have no width.
@@ -81,8 +80,7 @@ def _comments(text: str, start: int, end: int) -> Iterator[Atom]:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(NamedTuple):
     """A comment and the lines (from 1) that it speaks about: its own, the next if it stands alone, or a whole block."""
 
     text: str

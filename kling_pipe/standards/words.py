@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TOKEN = re.compile(r"<<<([a-z]+)_([0-9]{1,9})>>>")
 _HEAD = re.compile(r"\bshot\s*[0-9]+\s*,\s*[0-9.]+\s*,", re.IGNORECASE)
@@ -20,8 +20,7 @@ Named = tuple[str, int]
 """An input as tokens name it: `("image", 1)`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """The ids by which a prompt names inputs, without the @."""
 
     ids: Mapping[Named, str]
