@@ -227,8 +227,8 @@ def plan(
         return made[-1][1]
 
     if refresh:
-        from kling_pipe.engine import refresh as asked
         from kling_pipe.engine.loop import carried_out
+        from kling_pipe.engine.run import refresh as asked
 
         snapshot = carried_out(
             asked(manifest.jobs, workspace, planner, everything=everything, snapshot=snapshot, seams=seams)
@@ -296,9 +296,9 @@ async def arun(
     """`run` inside a running event loop. `stop` is an `asyncio.Event` that ends the run early, all state saved."""
     import asyncio
 
-    from kling_pipe.engine import run as carried_out
     from kling_pipe.engine.events import ignore
     from kling_pipe.engine.leftovers import sweep_leftovers
+    from kling_pipe.engine.run import run as carried_out
 
     await asyncio.to_thread(sweep_leftovers, workspace, found)
     return await carried_out(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kling_pipe.accounts import AccountSpec, host_from, must_differ
 from kling_pipe.auth import (
@@ -23,13 +23,16 @@ from kling_pipe.auth import (
 )
 from kling_pipe.effects import Effects
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
-from kling_pipe.ledger import RecordIndex, SqliteStore, Store, peek
+from kling_pipe.ledger import RecordIndex, SqliteStore, Store
 from kling_pipe.lock import Lock, LockFile, parse
-from kling_pipe.outputs import BucketOutputs, BucketShelf, LocalOutputs, OutputStore, Publish, Shelf
+from kling_pipe.outputs import BucketOutputs, LocalOutputs
 from kling_pipe.outputs.bucket import is_bucket
 from kling_pipe.plan import Place, Places, Snapshot, Together
 from kling_pipe.plan.places import FREE, STEADY
 from kling_pipe.standards import FIRST, named
+
+if TYPE_CHECKING:
+    from kling_pipe.outputs import OutputStore, Publish, Shelf
 
 DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
 """The host outside mainland China (vendor pages, 2026-03); accounts made there use https://api-beijing.klingai.com."""
@@ -175,6 +178,8 @@ class Workspace:
             from kling_pipe.emulator import EmulatorShelf
 
             return EmulatorShelf(base_url)
+        from kling_pipe.outputs import BucketShelf
+
         return BucketShelf(self.publish, effects or Effects()) if self.publish else None
 
     def read_lock(self) -> Lock:
@@ -263,6 +268,8 @@ class Workspace:
         if not (self.database or self.ledger_path.exists()):
             return RecordIndex((), lambda row: row[0]), frozenset()
         if self.is_read_only:
+            from kling_pipe.ledger.peek import peek
+
             return peek(self.ledger_path, self.account)
         opened = self.store()
         try:

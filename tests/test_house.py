@@ -20,7 +20,7 @@ from house import Source, circle, effect, sources
 ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
-    ("model", "nearest", "pointers", "slug", "hole", "unsigned", "parts"),
+    ("model", "nearest", "pointers", "slug", "hole", "unsigned", "parts", "demand"),
     ("errors", "effects", "conditions", "bodies", "keys", "film"),
     ("graph", "ledger", "lock", "outputs", "auth"),
     ("media", "catalog", "posters", "provenance", "shard", "accounts"),

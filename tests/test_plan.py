@@ -16,7 +16,8 @@ from kling_pipe.keys import external_id
 from kling_pipe.ledger import RecordIndex
 from kling_pipe.lock import Lock, failed_block, made_block
 from kling_pipe.model import Cost, FileRef, Output, Record
-from kling_pipe.plan import Snapshot, check_budget, field_digests, make_plan, totals, why
+from kling_pipe.plan import Snapshot, check_budget, field_digests, make_plan, totals
+from kling_pipe.plan.why import why
 
 NOW = 1_795_000_000_000
 

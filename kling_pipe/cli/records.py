@@ -45,7 +45,7 @@ def pull(campaign: Campaign, expiring: str) -> None:
         _save_expiring(campaign, _days(expiring))
         return
 
-    from kling_pipe.engine import pull as fetch
+    from kling_pipe.engine.run import pull as fetch
     from kling_pipe.select import chosen
 
     manifest, workspace = opened(campaign)
@@ -102,7 +102,7 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
     """Bind the job at ADDRESS to TASK, which exists already: a task id, an external task id, or an element's id."""
     import asyncio
 
-    from kling_pipe.engine import adopt as bind
+    from kling_pipe.engine.run import adopt as bind
     from kling_pipe.nearest import nearest
 
     manifest, workspace = opened(campaign, unrecorded=[])
@@ -126,7 +126,7 @@ def sync(campaign: Campaign) -> None:
 
     from kling_pipe import api
     from kling_pipe.engine import Settings
-    from kling_pipe.engine import sync as rebuild
+    from kling_pipe.engine.run import sync as rebuild
 
     unrecorded: list[str] = []
     manifest, workspace = opened(campaign, unrecorded=unrecorded)

@@ -5,10 +5,32 @@ Light to import: the server, Pillow and PyAV come in only where they run.
 
 from __future__ import annotations
 
-from kling_pipe.emulator.accounts import Account, credentials
-from kling_pipe.emulator.daemon import ensure
-from kling_pipe.emulator.options import Options
-from kling_pipe.emulator.running import Running
-from kling_pipe.emulator.shelf import EmulatorShelf
+from typing import TYPE_CHECKING
 
-__all__ = ["Account", "EmulatorShelf", "Options", "Running", "credentials", "ensure"]
+from kling_pipe.demand import on_demand
+
+if TYPE_CHECKING:
+    from kling_pipe.emulator.accounts import Account, credentials
+    from kling_pipe.emulator.daemon import ensure
+    from kling_pipe.emulator.options import Options
+    from kling_pipe.emulator.running import Running
+    from kling_pipe.emulator.shelf import EmulatorShelf
+
+__all__ = [
+    "Account",
+    "EmulatorShelf",
+    "Options",
+    "Running",
+    "credentials",
+    "ensure",
+]
+__getattr__ = on_demand(
+    __name__,
+    {
+        "accounts": "Account credentials",
+        "daemon": "ensure",
+        "options": "Options",
+        "running": "Running",
+        "shelf": "EmulatorShelf",
+    },
+)

@@ -1,11 +1,18 @@
-"""Carries out plans: submit, wait, save. Clock, sleep, effects and transport are passed in."""
+"""Carries out plans: submit, wait, save. Clock, sleep, effects and transport are passed in. Its verbs: `engine.run`."""
 
-from kling_pipe.engine.events import Event, OnEvent
-from kling_pipe.engine.pull import Pulled
-from kling_pipe.engine.result import Outcome, Result
-from kling_pipe.engine.run import Seams, adopt, pull, refresh, run, sync
-from kling_pipe.engine.settings import Settings
-from kling_pipe.engine.signals import stop_on_signals
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kling_pipe.demand import on_demand
+
+if TYPE_CHECKING:
+    from kling_pipe.engine.events import Event, OnEvent
+    from kling_pipe.engine.opening import Seams
+    from kling_pipe.engine.pull import Pulled
+    from kling_pipe.engine.result import Outcome, Result
+    from kling_pipe.engine.settings import Settings
+    from kling_pipe.engine.signals import stop_on_signals
 
 __all__ = [
     "Event",
@@ -15,10 +22,16 @@ __all__ = [
     "Result",
     "Seams",
     "Settings",
-    "adopt",
-    "pull",
-    "refresh",
-    "run",
     "stop_on_signals",
-    "sync",
 ]
+__getattr__ = on_demand(
+    __name__,
+    {
+        "events": "Event OnEvent",
+        "opening": "Seams",
+        "pull": "Pulled",
+        "result": "Outcome Result",
+        "settings": "Settings",
+        "signals": "stop_on_signals",
+    },
+)

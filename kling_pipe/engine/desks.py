@@ -11,24 +11,23 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kling_pipe.catalog import Operation, quota
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.client import Found, NotFound
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.job import is_over, run_job
-from kling_pipe.engine.lookup import find, told_or_waited_for
 from kling_pipe.engine.reasons import FoundElsewhereError, SilentError
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Want
-from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.model import Record, Step
 from kling_pipe.plan.allot import MARK
 from kling_pipe.plan.places import Places, ranked
+
+if TYPE_CHECKING:
+    from kling_pipe.client import Found
 
 _FOLLOW_SECONDS = 0.2
 _KNOWN = ("intent", "submitted", "processing", "succeed")
@@ -184,12 +183,16 @@ class Desks:
 
     async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Callable[[int], str]) -> Record:
         """`run_job` at a desk that holds the slots, or where the task turns out to be."""
+        from kling_pipe.engine.job import run_job  # a run that finds nothing to do needs none of it
+
         if self.guard is None or MARK in step.job.address:
             return await run_job(step.job, step.attempt, desk.context, want, last=last, again=again)
         async with self._alone(step, desk, want):
             return await self._wherever(step, desk, want, last, again)
 
     async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Callable[[int], str]) -> Record:
+        from kling_pipe.engine.job import run_job
+
         job, attempt, asked = step.job, step.attempt, desk
         while True:
             context = replace(desk.context, elsewhere=functools.partial(self._ask_others, step, desk))
@@ -225,6 +228,8 @@ class Desks:
 
     def _is_over(self, step: Step) -> bool:
         """Whether another process has done it: a claim is given back some seconds after."""
+        from kling_pipe.engine.job import is_over
+
         job = step.job
         name = external_id(job.project, job.key, job.take, step.attempt)
         return any(is_over(desk.context.store.get(name)) for desk in self.all)
@@ -248,6 +253,10 @@ class Desks:
         await asyncio.gather(*(self._ask(desk, step, operation, name, at_home=at_home) for desk in others))
 
     async def _ask(self, desk: Desk, step: Step, operation: Operation, name: str, *, at_home: bool) -> None:
+        from kling_pipe.client import Found, NotFound
+        from kling_pipe.engine.lookup import find
+        from kling_pipe.engine.stops import trouble
+
         error: KlingPipeError | None = desk.context.stops.run
         if error is None:
             answer = await find(desk.context.client, operation, name, step.job)
@@ -263,6 +272,8 @@ class Desks:
             raise SilentError(f"the account `{desk.name}` cannot be asked whether it has it: {error.message}", error)
 
     def _found(self, desk: Desk, step: Step, operation: Operation, name: str, answer: Found) -> Record:
+        from kling_pipe.engine.lookup import told_or_waited_for
+
         job = step.job
         stem = external_id(job.project, job.key, job.take)
         blank = Record(

@@ -6,25 +6,24 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
-from kling_pipe.engine.adopt import adopt as adopt_task
-from kling_pipe.engine.adopt import sync as sync_ledger
-from kling_pipe.engine.around import Planner, looked_around
 from kling_pipe.engine.callbacks import receiving
 from kling_pipe.engine.desks import Desks
 from kling_pipe.engine.events import OnEvent, ignore
 from kling_pipe.engine.journal import LockJournal
-from kling_pipe.engine.lookup import Findings
 from kling_pipe.engine.opening import Seams, clients_of, desks_of, stores_of
-from kling_pipe.engine.packs import look_into_packs
-from kling_pipe.engine.pull import Pulled
-from kling_pipe.engine.pull import pull as pull_files
 from kling_pipe.engine.result import Result
 from kling_pipe.engine.runner import LocalRunner
 from kling_pipe.engine.settings import Settings
 from kling_pipe.model import Job, Plan, Record
 from kling_pipe.plan import Snapshot, Together
 from kling_pipe.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kling_pipe.engine.around import Planner
+    from kling_pipe.engine.lookup import Findings
+    from kling_pipe.engine.pull import Pulled
 
 
 async def refresh(
@@ -41,6 +40,8 @@ async def refresh(
     known = snapshot or workspace.snapshot()
     if not everything and not _in_doubt(planner(known)):
         return known
+    from kling_pipe.engine.around import looked_around
+
     async with clients_of(workspace, seams) as (clients, silent):
         if isinstance(known, Together):
             known = known.asked(known.parts, silent)
@@ -69,6 +70,8 @@ async def run(
     settings, seams = settings or Settings(), seams or Seams()
     async with desks_of(workspace, settings, seams, on_event) as desks:
         if create and any(step.pays for step in plan.steps):
+            from kling_pipe.engine.packs import look_into_packs
+
             await look_into_packs(desks)
         runner = _runner(plan, workspace, desks, seams)
         runner.create = create
@@ -81,6 +84,8 @@ async def at_work(
     workspace: Workspace, *, settings: Settings | None = None, seams: Seams | None = None, on_event: OnEvent = ignore
 ) -> AsyncIterator[Desks]:
     """What `run_job` needs, for whoever brings the jobs one by one: a worker of a fleet. The caller beats them."""
+    from kling_pipe.engine.packs import look_into_packs
+
     async with desks_of(workspace, settings or Settings(), seams or Seams(), on_event) as desks:
         await look_into_packs(desks)
         yield desks
@@ -94,6 +99,8 @@ async def pull(
     seams: Seams | None = None,
 ) -> list[Pulled]:
     """Fetch every file that the lock records for these accounts and that is missing here; `wanted` by address."""
+    from kling_pipe.engine.pull import pull as pull_files
+
     async with desks_of(workspace, settings or Settings(), seams or Seams()) as desks:
         lock = workspace.read_lock()
         found = [
@@ -108,6 +115,8 @@ async def adopt(job: Job, task: str, workspace: Workspace, *, attempt: int = 1, 
 
     Of several accounts the first one that knows it.
     """
+    from kling_pipe.engine.adopt import adopt as adopt_task
+
     seams = seams or Seams()
     async with AsyncExitStack() as stack:
         clients, _ = await stack.enter_async_context(clients_of(workspace, seams))
@@ -117,6 +126,8 @@ async def adopt(job: Job, task: str, workspace: Workspace, *, attempt: int = 1, 
 
 async def sync(jobs: Sequence[Job], workspace: Workspace, *, seams: Seams | None = None) -> dict[str, Findings]:
     """Rebuild the ledger from the accounts; run with `create=False` afterwards writes files and lock. By account."""
+    from kling_pipe.engine.adopt import sync as sync_ledger
+
     seams = seams or Seams()
     async with AsyncExitStack() as stack:
         clients, silent = await stack.enter_async_context(clients_of(workspace, seams))

@@ -19,7 +19,6 @@ from kling_pipe.engine.events import Event
 from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
 from kling_pipe.engine.result import Ending, Outcome, Result, graver
-from kling_pipe.engine.save import saved
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.spending import Spending
 from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
@@ -279,6 +278,8 @@ class LocalRunner:
 
     async def _fetch(self, step: Step) -> None:
         """A made result whose files are not in place here."""
+        from kling_pipe.engine.save import saved
+
         record = self.records[step.shared_with] if step.shared_with else step.record
         assert record is not None
         try:
@@ -315,8 +316,7 @@ class LocalRunner:
     def _note(self, outcome: Outcome) -> None:
         step, record = outcome.step, outcome.record
         self.outcomes[outcome.address] = outcome
-        now = self.context.clock()
-        self.context.meter.ended(outcome.address, outcome.ending, record, outcome.message, now)
+        self.context.meter.ended(outcome.address, outcome.ending, record, outcome.message, self.context.clock())
         if outcome.ending in ("made", "reused") and record is not None:
             self.records[outcome.address] = record
             if not (record.source == "lock" and record.address == outcome.address):

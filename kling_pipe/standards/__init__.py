@@ -6,9 +6,16 @@ Keys, ledger, lock and manifests know the first standard alone: which form carri
 the client's.
 """
 
-from kling_pipe.standards.answers import heard, row
-from kling_pipe.standards.encode import Sent, encoded, findings, sent_in
-from kling_pipe.standards.table import FIRST, NAMES, Endpoint, endpoint, exists_in, form, named, speaks, table_of
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kling_pipe.demand import on_demand
+
+if TYPE_CHECKING:
+    from kling_pipe.standards.answers import heard, row
+    from kling_pipe.standards.encode import Sent, encoded, findings, sent_in
+    from kling_pipe.standards.table import FIRST, NAMES, Endpoint, endpoint, exists_in, form, named, speaks, table_of
 
 __all__ = [
     "FIRST",
@@ -27,3 +34,11 @@ __all__ = [
     "speaks",
     "table_of",
 ]
+__getattr__ = on_demand(
+    __name__,
+    {
+        "answers": "heard row",
+        "encode": "Sent encoded findings sent_in",
+        "table": "FIRST NAMES Endpoint endpoint exists_in form named speaks table_of",
+    },
+)

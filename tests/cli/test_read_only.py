@@ -7,7 +7,8 @@ import pytest
 from program import call
 
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger import SqliteStore, peek
+from kling_pipe.ledger import SqliteStore
+from kling_pipe.ledger.peek import peek
 from kling_pipe.model import Record
 
 

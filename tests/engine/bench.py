@@ -8,7 +8,8 @@ import urllib.request
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kling_pipe.engine import Seams, Settings, refresh, run
+from kling_pipe.engine import Seams, Settings
+from kling_pipe.engine.run import refresh, run
 from kling_pipe.plan import make_plan
 from kling_pipe.workspace import open_workspace
 
