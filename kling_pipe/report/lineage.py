@@ -40,8 +40,9 @@ def lineage_text(form: Sidecar, find: Find, facts: Sequence[tuple[str, str]] = (
     """Everything about a made thing as lines. `facts` are what only the caller knows: the file, the commit."""
     rows = [*facts, *_facts(form)]
     width = max(len(name) for name, _ in rows)
-    lines = [_title(form), *(f"  {name:<{width}}  {value}" for name, value in rows), "", "  request"]
-    lines += [f"    {line}" for line in _request(form["request"])]
+    lines = [_title(form), *(f"  {name:<{width}}  {value}" for name, value in rows)]
+    if form["request"]:
+        lines += ["", "  request", *(f"    {line}" for line in _request(form["request"]))]
     made_from = origins(form, find)
     if made_from:
         lines += ["", "  made from", *(f"    {line}" for one in made_from for line in _tree(one))]
@@ -68,6 +69,8 @@ def _facts(form: Sidecar) -> Iterator[tuple[str, str]]:
     yield "units", form["units"] or "unknown"
     if form.get("source"):
         yield "manifest", form["source"]
+    if not form["request"]:
+        yield "request", "not known: no manifest here asks for it"
 
 
 def _request(request: Mapping[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from program import call
 
 from kling_pipe.cli.explain_file import explanation
 from kling_pipe.errors import LocalStateError, UsageError
@@ -43,6 +44,86 @@ def test_a_renamed_file_is_known_by_its_bytes(campaign):
     shutil.copy(film(campaign), renamed)
 
     assert "video.teaser@jp-16x9" in explanation(renamed)
+
+
+def moved(campaign, folder, *suffixes):
+    """The film, or what stands beside it, in another folder."""
+    folder.mkdir(exist_ok=True)
+    for suffix in suffixes:
+        shutil.copy(f"{film(campaign)}{suffix}", folder / f"film.mp4{suffix}")
+    return folder / "film.mp4"
+
+
+def test_a_moved_file_is_told_from_its_sidecar_alone(campaign, tmp_path, monkeypatch):
+    """No manifest, no lock, no ledger; nor does it matter that what lies around cannot be read."""
+    told = explanation(film(campaign)).partition("  operation")[2].partition("  made from")[0]
+    monkeypatch.chdir(tmp_path)
+    alone = moved(campaign, tmp_path / "usb", "", ".json")
+    for name, text in (
+        ("", ""),
+        ("kling-pipe.toml", "accounts = 3\n"),
+        ("kling-pipe.lock", "<<<<<<< HEAD\n"),
+        ("kling-pipe.yaml", "project: other\n"),
+    ):
+        if name:
+            (alone.parent / name).write_text(text, encoding="utf-8")
+        found = explanation(alone)
+        assert found.startswith("video.teaser@jp-16x9 (emulated)\n  file       ")
+        assert found.partition("  operation")[2].partition("  made from")[0] == told
+        assert "  made from\n    image.keyframe@16x9#2  kp1-looks-" in found
+
+
+def test_a_moved_file_without_a_sidecar_is_known_where_one_stands(campaign, tmp_path, monkeypatch):
+    """By the words in it, in the campaign that made it; elsewhere they say whom to ask."""
+    alone = moved(campaign, tmp_path / "usb", "")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as refused:
+        explanation(alone)
+    assert refused.value.hint.startswith("it is of task `kp1-looks-")
+    monkeypatch.chdir(campaign.path.parent)
+    text = explanation(alone)
+    assert text.startswith("video.teaser@jp-16x9 (emulated)")
+    assert "hana.png" in text.partition("made from")[2]
+
+
+def test_where_the_manifest_is_gone_lock_and_ledger_tell(campaign, tmp_path, monkeypatch):
+    """All but the request: by address, id, or the file's bytes. Either of the two will do."""
+    there, here = campaign.path.parent / ".kling-pipe" / "emulator", tmp_path / ".kling-pipe" / "emulator"
+    shutil.copytree(there, here, ignore=shutil.ignore_patterns("gateway*"))
+    monkeypatch.chdir(tmp_path)
+    take = next(take for take in campaign.sheet.takes if take.address == "video.teaser@jp-16x9")
+    alone = moved(campaign, tmp_path, "")
+    told = explanation(type(alone)(take.address))
+    assert told.splitlines() == [
+        "video.teaser@jp-16x9 (emulated)",
+        "  operation  omni-video",
+        f"  task       {take.task_id} ({take.external_task_id})",
+        told.splitlines()[3],
+        f"  units      {take.charged:g}",
+        "  request    not known: no manifest here asks for it",
+    ]
+    assert explanation(type(alone)(take.task_id)) == told
+    assert explanation(alone).replace(f"  file       {alone}, as it was saved\n", "") == told
+    assert explanation(type(alone)("image.keyframe@9x16#2:1")).startswith("image.keyframe@9x16#2 (emulated)")
+    (here / "kling-pipe.lock").unlink()
+    assert explanation(type(alone)(take.external_task_id)).startswith("video.teaser@jp-16x9 (emulated)")
+
+
+def test_of_several_accounts_the_one_that_has_it_is_named(tmp_path):
+    """As `status` does: all are looked at."""
+    (tmp_path / "kling-pipe.yaml").write_text(
+        "version: 1\nproject: pair\nelements:\n  hana: { element_name: Hana, element_description: A farmer,\n"
+        "    reference_type: image_refer, frontal: https://example.com/a.png, views: [https://example.com/b.png],\n"
+        "    account: second }\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "kling-pipe.toml").write_text(
+        '[accounts.main]\napi_key_env = "MAIN_KEY"\n[accounts.second]\napi_key_env = "SECOND_KEY"\n', encoding="utf-8"
+    )
+    done = call("run", "--emulator", "-y", "-q", folder=tmp_path)
+    assert done.code == 0, done
+    assert "  in second" in call("status", "--emulator", folder=tmp_path).out
+    assert "\n  account    second\n" in call("explain", "element.hana", folder=tmp_path).out
 
 
 def test_a_changed_file_says_so(campaign, tmp_path):
