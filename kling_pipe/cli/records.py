@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kling_pipe.cli.boundary import tell
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened, seams
 from kling_pipe.cli.options import json_option, place_options, store_option
+from kling_pipe.cli.telemetry import traced
 from kling_pipe.errors import UsageError
+
+if TYPE_CHECKING:
+    from kling_pipe.engine import Result, Settings
+    from kling_pipe.telemetry.watch import Watch
+    from kling_pipe.workspace import Workspace
 
 
 @click.command()
@@ -41,8 +47,9 @@ def pull(campaign: Campaign, expiring: str) -> None:
     """Fetch every file that the lock records and that is not here. Creates nothing: a teammate's first command."""
     import asyncio
 
+    watch = traced("pull", campaign.manifest)
     if expiring:
-        _save_expiring(campaign, _days(expiring))
+        _save_expiring(campaign, _days(expiring), watch)
         return
 
     from kling_pipe.engine.run import pull as fetch
@@ -51,11 +58,15 @@ def pull(campaign: Campaign, expiring: str) -> None:
     manifest, workspace = opened(campaign)
     addresses = chosen(manifest.jobs, campaign.select, campaign.exclude)
     everything = not (campaign.select or campaign.exclude)
-    pulled = asyncio.run(fetch(workspace, wanted=lambda address: everything or address in addresses, seams=seams()))
+    pulled = asyncio.run(
+        fetch(workspace, wanted=lambda address: everything or address in addresses, seams=seams(meter=watch))
+    )
     for one in pulled:
         if one.state == "failed":
             click.echo(f"{click.style('failed', fg='red')} {one.path}: {one.message}", err=True)
     counts = {state: sum(1 for one in pulled if one.state == state) for state in ("fetched", "there", "failed")}
+    if watch:
+        watch.told({f"kling_pipe.pull.{state}": count for state, count in counts.items()}, counts["failed"])
     click.echo(f"{counts['fetched']} fetched, {counts['there']} here already, {counts['failed']} failed")
     click.get_current_context().exit(1 if counts["failed"] else 0)
 
@@ -70,7 +81,7 @@ def _days(text: str) -> float:
     return days
 
 
-def _save_expiring(campaign: Campaign, days: float) -> None:
+def _save_expiring(campaign: Campaign, days: float, watch: Watch | None) -> None:
     """What is made and not saved here, whoever knows of it, and will soon be gone."""
     from kling_pipe import api
     from kling_pipe.report.states import days_left
@@ -85,7 +96,7 @@ def _save_expiring(campaign: Campaign, days: float) -> None:
         for step in plan.steps
         if step.action in ("download", "resume") and known.get(step.job.address, days + 1) <= days
     ]
-    result = api.run(_only(plan, soon), workspace, create=False, signals=True, seams=seams())
+    result = _carried_out(_only(plan, soon), workspace, watch)
     for one in result.outcomes:
         if one.ending == "failed":
             click.echo(f"{click.style('failed', fg='red')} {one.address}: {one.message}", err=True)
@@ -105,6 +116,7 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
     from kling_pipe.engine.run import adopt as bind
     from kling_pipe.nearest import nearest
 
+    watch = traced("adopt", campaign.manifest)
     manifest, workspace = opened(campaign, unrecorded=[])
     jobs = {job.address: job for job in manifest.jobs}
     if address not in jobs:
@@ -113,7 +125,11 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
             f"there is no job `{address}`",
             hint=f"did you mean `{near}`?" if near else "`kling-pipe status` lists them.",
         )
-    record = asyncio.run(bind(jobs[address], task, workspace, seams=seams()))
+    record = asyncio.run(bind(jobs[address], task, workspace, seams=seams(note=watch and watch.asked)))
+    if watch:
+        from kling_pipe.telemetry.names import job_facts, record_facts
+
+        watch.told({**job_facts(jobs[address]), **record_facts(record)})
     click.echo(f"{address} is bound to {record.task_id or task}, which is `{record.state}`; `kling-pipe run` saves it")
 
 
@@ -129,12 +145,15 @@ def sync(campaign: Campaign) -> None:
     from kling_pipe.engine.run import sync as rebuild
 
     unrecorded: list[str] = []
+    watch = traced("sync", campaign.manifest)
     manifest, workspace = opened(campaign, unrecorded=unrecorded)
-    found = asyncio.run(rebuild(manifest.jobs, workspace, seams=seams()))
+    found = asyncio.run(rebuild(manifest.jobs, workspace, seams=seams(note=watch and watch.asked)))
     plan = api.plan(manifest, workspace, refresh=False, select=campaign.select, exclude=campaign.exclude)
     known: Any = sum(len(records) for one in found.values() for records in one.records.values())
     settings = Settings(provenance=campaign.settings.get("provenance", True))
-    made = api.run(_made_only(plan), workspace, create=False, signals=True, settings=settings, seams=seams())
+    made = _carried_out(_made_only(plan), workspace, watch, settings)
+    if watch:
+        watch.told({"kling_pipe.sync.found": known})
     click.echo(
         f"{known} tasks found for {len(manifest.jobs)} jobs; {made.reused + made.made} in the lock, "
         f"{made.failed} failed"
@@ -151,6 +170,20 @@ def sync(campaign: Campaign) -> None:
             f"`kling-pipe adopt {address} TASK_ID`",
         )
     click.get_current_context().exit(1 if lost else 0)
+
+
+def _carried_out(plan: Any, workspace: Workspace, watch: Watch | None, settings: Settings | None = None) -> Result:
+    """What is there already, fetched and written down; nothing is created."""
+    from kling_pipe import api
+
+    if watch:
+        watch.expect(plan)
+    result = api.run(plan, workspace, create=False, signals=True, settings=settings, seams=seams(meter=watch))
+    if watch:
+        from kling_pipe.report.results import result_form
+
+        watch.last(result.outcomes, result_form(result))
+    return result
 
 
 def _made_only(plan: Any) -> Any:

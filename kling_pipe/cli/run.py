@@ -17,7 +17,7 @@ from kling_pipe.cli.logfile import Log, log_file
 from kling_pipe.cli.options import place_options, probe_option
 from kling_pipe.cli.prices import price_option, prices_of
 from kling_pipe.cli.reviewed import refuse_changes, reviewed
-from kling_pipe.cli.telemetry import telemetry
+from kling_pipe.cli.telemetry import traced
 from kling_pipe.errors import BudgetExceeded, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -237,8 +237,7 @@ def _settle(flags: dict[str, Any], campaign: Campaign) -> None:
     flags["timeout"] = seconds(flags["timeout"] or settings.get("timeout", ""))
     context = click.get_current_context()
     flags["log"] = context.with_resource(log_file(flags["log_file"], aloud=flags["verbose"]))
-    facts = {"kling_pipe.verb": context.info_name or "", "kling_pipe.manifest": campaign.manifest.name}
-    flags["watch"] = context.with_resource(telemetry("run", facts))
+    flags["watch"] = traced("run", campaign.manifest)
 
 
 def _on_request(flags: dict[str, Any]) -> Callable[[Mapping[str, Any]], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,13 @@ _LAST_SECONDS = 2.0
 
 _LAST_SECONDS_STOPPED = 0.3
 """The same after SIGINT or SIGTERM: somebody wants the process to be gone."""
+
+
+def traced(name: str, manifest: Path) -> Watch | None:
+    """The `telemetry` of a verb that works on a manifest, from now to its end; `name` is what its trace is called."""
+    context = click.get_current_context()
+    facts = {"kling_pipe.verb": context.info_name or "", "kling_pipe.manifest": manifest.name}
+    return context.with_resource(telemetry(name, facts))
 
 
 @contextmanager
@@ -47,6 +55,7 @@ def telemetry(name: str, facts: Mapping[str, Any], environ: Mapping[str, str] = 
         raise
     except BaseException as failure:
         error = f"{type(failure).__name__}: {failure}"
+        watch.hurried |= isinstance(failure, KeyboardInterrupt)
         raise
     finally:
         watch.close(error)

@@ -143,6 +143,13 @@ class Watch(Meter):
             if summary["failed"]:
                 self._run.set_status(Status(StatusCode.ERROR, f"{summary['failed']} failed"))
 
+    def told(self, facts: Mapping[str, Any], failed: int = 0) -> None:
+        """What a verb that is no run came to; `failed` of its parts did not go well."""
+        if self._run is not None:
+            self._run.set_attributes(dict(facts))
+            if failed:
+                self._run.set_status(Status(StatusCode.ERROR, f"{failed} failed"))
+
     def close(self, error: str = "") -> None:
         """End every span that is still open; `error` is what ended the run before its summary."""
         now = time.time()

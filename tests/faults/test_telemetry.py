@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from collections import Counter
@@ -132,6 +133,41 @@ def test_failures_and_repeated_requests_are_told_and_the_names_are_ours_to_choos
         outcomes[one["kling_pipe.outcome"]] += value
     assert outcomes == {"made": 2, "failed": 1}
     assert collector.resource().items() >= {"service.name": "tea", "team": "green"}.items()
+
+
+def test_what_only_fetches_is_traced_too(chain, tmp_path):
+    """`sync`, `pull` and `adopt` are a trace each: every request below it, what it came to on it; nothing is made."""
+    assert chain.cli("run", "-y", "-q").returncode == 0
+    other = chain.elsewhere(tmp_path / "laptop")
+    spans = {}
+    for verb in (("sync",), ("pull",), ("pull", "--expiring", "40d"), ("adopt", "image.key", "kp1-none")):
+        before = chain.ledger()["requests"]["kinds"]
+        with collecting() as collector:
+            done = other.cli(*verb, environ=collector.environ)
+        assert done.returncode == (64 if verb[0] == "adopt" else 0), done
+        spans[verb] = collector.spans()
+        root = by_name(spans[verb])[verb[0]]
+        assert {span.trace for span in spans[verb]} == {root.trace}
+        assert (root.parent, root.facts["kling_pipe.verb"], root.failed) == ("", verb[0], verb[0] == "adopt")
+        kinds = Counter(span.facts["kling_pipe.request.kind"] for span in spans[verb] if span.kind == CLIENT)
+        assert kinds == Counter(chain.ledger()["requests"]["kinds"]) - Counter(before)
+        if verb == ("sync",):
+            films = [by_name(spans[verb])[name] for name in ("image.key", "video.film")]
+            assert [(film.parent, film.facts["kling_pipe.outcome"]) for film in films] == [(root.id, "reused")] * 2
+            assert (root.facts["kling_pipe.sync.found"], root.facts["kling_pipe.run.reused"]) == (3, 3)
+            shutil.rmtree(other.root / "out")
+            shutil.rmtree(other.root / ".kling-pipe" / "objects")
+        elif verb == ("pull",):
+            assert [span.facts["kling_pipe.request.kind"] for span in below(spans[verb], root)].count("download") == 2
+            told = {name: root.facts[f"kling_pipe.pull.{name}"] for name in ("fetched", "there", "failed")}
+            assert told == {"fetched": 2, "there": 0, "failed": 0}
+    key = chain.blocks()["image.key"]
+    with collecting() as collector:
+        done = other.cli("adopt", "image.key", key["task_id"], environ=collector.environ)
+    assert done.returncode == 0, done
+    facts = by_name(collector.spans())["adopt"].facts
+    assert (facts["kling_pipe.job.address"], facts["kling_pipe.task_id"]) == ("image.key", key["task_id"])
+    assert chain.posts == 3
 
 
 def test_a_collector_that_hangs_holds_no_run_up(picture):
