@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
+from forks import shared
 
 from kling_pipe.emulator import ensure
 
 ROOT = Path(__file__).resolve().parents[2]
+OPTIONS = {"media": "tiny", "task_seconds": 0.05, "idle_exit": 60}
 
 SMALL = """\
 version: 1
@@ -60,25 +60,15 @@ class Kling:
 
     def __init__(self, folder: Path, server: Path) -> None:
         self.folder, self.server = folder, server
-        self.running = ensure(server, media="tiny", task_seconds=0.05, idle_exit=20)
+        self.running = ensure(server, **OPTIONS)
 
     def __call__(self, *args: str, emulator: bool = True, stdin: str = "", env: dict[str, str] | None = None):
         """Run the command line; `--emulator --state` are added for verbs that talk to the API."""
         extra = ["--emulator", "--state", str(self.server)] if emulator else []
-        command = [sys.executable, "-m", "kling_pipe", *args, *extra]
+        words = (*args, *extra)
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
         environ = {**os.environ, "PYTHONPATH": paths, **(env or {})}
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environ,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
+        return shared().run(*words, cwd=self.folder, environ=environ, stdin=stdin)
 
     def manifest(self, text: str) -> None:
         (self.folder / "kling-pipe.yaml").write_text(text, encoding="utf-8")
@@ -87,17 +77,18 @@ class Kling:
         return (self.folder / name).read_text(encoding="utf-8")
 
     def ledger(self) -> dict:
-        with urllib.request.urlopen(f"{self.running.base_url}/_emulator/ledger", timeout=10) as answer:
-            return json.load(answer)
+        return self.call("ledger")
 
     def faults(self, *rules: dict) -> None:
-        request = urllib.request.Request(
-            f"{self.running.base_url}/_emulator/faults",
-            json.dumps(list(rules)).encode(),
-            method="PUT",
-            headers={"Content-Type": "application/json"},
-        )
-        urllib.request.urlopen(request, timeout=10).close()
+        self.call("faults", "PUT", list(rules))
+
+    def call(self, name: str, method: str = "GET", form=None):
+        """One of the emulator's own endpoints."""
+        url, data = f"{self.running.base_url}/_emulator/{name}", json.dumps(form).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, None if method == "GET" else data, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
 
     @property
     def created(self) -> int:
@@ -109,15 +100,23 @@ class Kling:
         (self.folder / "kling-pipe.lock").unlink(missing_ok=True)
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The state folder of a local Kling that all these tests share, one after the other."""
+    folder = tmp_path_factory.mktemp("server")
+    yield folder
+    os.kill(ensure(folder, **OPTIONS).pid, 15)
+
+
 @pytest.fixture
-def kling(tmp_path):
+def kling(tmp_path, server):
     """A small campaign: an element, two takes of a key frame, a sheet of three, two videos."""
     from PIL import Image
 
     folder = tmp_path / "campaign"
     folder.mkdir()
     Image.new("RGB", (320, 320), "teal").save(folder / "hana.png")
-    found = Kling(folder, tmp_path / "server")
+    found = Kling(folder, server)
+    found.call("reset", "POST")
     found.manifest(SMALL)
-    yield found
-    os.kill(found.running.pid, 15)
+    return found

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from forks import shared
 
 from kling_pipe import api
 from kling_pipe.cli.main import cli
@@ -31,15 +30,7 @@ def test_every_template_runs_on_the_emulator_without_a_warning(tmp_path, templat
 
     running = ensure(tmp_path / "server", media="tiny", task_seconds=0.05, idle_exit=20)
     words = ["run", "-y", "--emulator", "--state", str(tmp_path / "server")]
-    done = subprocess.run(
-        [sys.executable, "-m", "kling_pipe", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
+    done = shared().run(*words, cwd=folder, environ={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{len(manifest.jobs)} made")
     assert running.pid

@@ -11,6 +11,8 @@ import urllib.request
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from forks import shared
+
 from kling_pipe import api
 from kling_pipe.engine import Seams, Settings
 from kling_pipe.outputs.local import file_sha256
@@ -106,8 +108,7 @@ class Stage:
 
     def process(self, *words: str, environ: dict[str, str] | None = None, **streams) -> subprocess.Popen:
         """`kling-pipe WORDS` in a process of its own, not waited for."""
-        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-        env = {**os.environ, **self.environ, "PYTHONPATH": paths, **(environ or {})}
+        env = self._environ_with(environ)
         wanted = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams}
         command = [sys.executable, "-m", "kling_pipe", *words]
         self.started.append(subprocess.Popen(command, cwd=self.root, env=env, **wanted))
@@ -121,10 +122,17 @@ class Stage:
                 process.communicate()
 
     def cli(self, *words: str, **more) -> subprocess.CompletedProcess:
-        """The same, waited for."""
+        """The same, waited for; forked where nothing asks for another interpreter."""
+        environ = more.get("environ") or {}
+        if not (more.keys() - {"environ"} or any(name.startswith("PYTHON") for name in environ)):
+            return shared().run(*words, cwd=self.root, environ=self._environ_with(environ))
         process = self.process(*words, **more)
         out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def _environ_with(self, more: dict[str, str] | None) -> dict[str, str]:
+        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+        return {**os.environ, **self.environ, "PYTHONPATH": paths, **(more or {})}
 
     def ledger(self) -> dict:
         """What the emulator counted: nobody else is believed."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forks import shared
 
 ROOT = Path(__file__).resolve().parents[2]
 WHO = {f"GIT_{who}_{what}": "tester@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -27,17 +27,7 @@ def folder(campaign, tmp_path):
 
 def report(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    command = [sys.executable, "-m", "kling_pipe", "report", "--emulator", *words]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
+    return shared().run("report", "--emulator", *words, cwd=folder, environ={**os.environ, "PYTHONPATH": path})
 
 
 def test_the_sheet_says_which_commit_it_shows(folder):
