@@ -16,8 +16,27 @@ Kind = Literal["element", "image", "video", "voice", "audio"]
 Level = Literal["error", "warn", "note"]
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class _Value:
+    """Equality, hash and text as `dataclass` has them, once for all: written anew for each they are a third of it."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def _values(self) -> tuple[object, ...]:
+        return tuple([getattr(self, name) for name in self.__slots__])
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if isinstance(other, self.__class__) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __repr__(self) -> str:
+        pairs = zip(self.__slots__, self._values(), strict=True)
+        return f"{self.__class__.__qualname__}({', '.join(f'{name}={value!r}' for name, value in pairs)})"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Position(_Value):
     """A place in a file. `line` and `column` count from 1."""
 
     file: str
@@ -28,8 +47,8 @@ class Position:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Problem(_Value):
     """One thing that is wrong: where, what was found, what is allowed, what to do next.
 
     `id` is stable (`KP104`). `excerpt` is the source line that `position` names and `width` how many of its
@@ -51,8 +70,8 @@ class Problem:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRef:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class OutputRef(_Value):
     """A job's output used as a value: known by name now, by URL or id at run time.
 
     `address` is the job's full address, cell and take included; `output` counts from 1.
@@ -64,8 +83,8 @@ class OutputRef:
     output: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class FileRef:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FileRef(_Value):
     """A local file used as a value. `path` is absolute; `sha256` is of its bytes, in hex."""
 
     path: str
@@ -74,16 +93,16 @@ class FileRef:
     kind: Kind = "image"
 
 
-@dataclass(frozen=True, slots=True)
-class PresetRef:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PresetRef(_Value):
     """One of Kling's own ready-made elements or voices, by its name there; its id is asked for at run time."""
 
     kind: Kind
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Job(_Value):
     """One named entry of a manifest after matrix and takes: exactly one wanted result.
 
     `address` is `kind.name@cell#take` (`#take` from 2 on), `base` the same without the take.
@@ -118,8 +137,8 @@ class Job:
         return (self.project, self.key, self.take)
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Output(_Value):
     """One result of a task. `index` counts from 1.
 
     `path` is relative to the workspace root once the file is saved; `url_at` (ms) is when `url` was handed out.
@@ -141,8 +160,8 @@ State = Literal["intent", "submitted", "processing", "succeed", "failed"]
 Failure = Literal["", "moderation", "transient", "refused", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Record(_Value):
     """What is remembered of one task, whoever remembers it (`source`: ledger, lock or account).
 
     `intent`: written before the POST; whether the task exists is not known. `refused`: the create was refused.
@@ -173,8 +192,8 @@ class Record:
         return (self.project, self.key, self.take)
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Cost(_Value):
     """An estimate. `units` is None when the price is unknown; `pack` is None for what costs no units."""
 
     units: float | None
@@ -187,8 +206,8 @@ Action = Literal["create", "resume", "reuse", "download", "retry", "blocked", "f
 PAYING = ("create", "retry")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Step(_Value):
     """A job placed in a plan. `shared_with` is the address that makes the task when two jobs ask for the same.
 
     With several accounts `account` is where its task is or will be ("": wherever there is room when it is sent), and
@@ -218,8 +237,8 @@ class Step:
         return (self.action in PAYING or self.is_intent) and not self.shared_with
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Plan(_Value):
     """Every job with an action and the reasons for it, in an order that respects every dependency.
 
     `others` are jobs outside of the selection that are made: steps may use them, nothing is done to them. `silent` are
