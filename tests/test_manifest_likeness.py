@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from kling_pipe.catalog import operations
 from kling_pipe.check import check
+from kling_pipe.errors import ManifestInvalid
+from kling_pipe.manifest import compile_manifest
 from kling_pipe.manifest.form import form_of
 from kling_pipe.manifest.likeness import likeness
 from kling_pipe.model import FileRef, OutputRef
@@ -111,3 +114,16 @@ def test_what_only_a_check_can_judge(text: str) -> None:
 def test_the_kind_of_an_element_counts() -> None:
     """An element from pictures and one from a video are not alike."""
     assert seen({"prompt": "x"}, {0: "image_refer"}) != seen({"prompt": "x"}, {0: "video_refer"})
+
+
+def test_what_was_clean_once_hides_no_mistake_later(tmp_path: Path) -> None:
+    """One process reads a sound manifest, and after it one whose request is the same but for a word it cannot read."""
+    fields = "api: omni-video, model_name: kling-v3-omni, mode: std, sound: off, aspect_ratio: 16:9, prompt: A kettle"
+    paths = tmp_path / "sound.yaml", tmp_path / "wrong.yaml"
+    for path, more in zip(paths, ("", ", duratoin: 5"), strict=True):
+        path.write_text(f"version: 1\nproject: p\nvideos: {{ a: {{ {fields}{more} }} }}\n", encoding="utf-8")
+
+    assert compile_manifest(paths[0]).problems == ()
+    with pytest.raises(ManifestInvalid) as caught:
+        compile_manifest(paths[1])
+    assert [(one.id, one.near) for one in caught.value.problems] == [("KP101", "duration")]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kling_pipe.bodies import written
+from kling_pipe.catalog import Operation
 from kling_pipe.check import Finding, check
 from kling_pipe.check.fields import field_findings
 from kling_pipe.manifest.case import Case
@@ -22,6 +23,9 @@ from kling_pipe.standards import FIRST, findings, speaks
 
 _TOKEN = re.compile(r"<<<[a-z]+_[0-9]+>>>")
 _LONGEST_QUOTE = 160
+_CLEAN: set[tuple[Operation, Likeness]] = set()
+"""What was found clean in this process, in whichever manifest: an editor has the same one checked at every key."""
+_MOST_CLEAN = 10_000
 
 
 def at(value: Any, pointer: Pointer) -> Any:
@@ -72,11 +76,14 @@ class Verifier:
             for mark in known:
                 self.drafter.trouble.repeat(mark, draft.address)
             return
-        found = self._without_echoes(draft, check(operation, stand_ins(request), element_kinds=kinds))
+        checked = check(operation, stand_ins(request), element_kinds=kinds)
+        found = self._without_echoes(draft, checked)
         marks = self._report(draft, found) if found else []
         if alike is not None:
             # What is clean is so in every recipe of the operation; a problem has its place in one.
             self._known[id(draft.recipe) if found else operation, alike] = marks
+            if not checked and len(_CLEAN) < _MOST_CLEAN:
+                _CLEAN.add((operation, alike))
 
     def _verify_form(self, draft: Draft, kinds: Mapping[int, str]) -> None:
         """Report what has no place in the second standard: not what no standard takes.
@@ -118,6 +125,8 @@ class Verifier:
         """What is known of a request from one like it: the marks of its problems, or None."""
         if alike is None or draft.recipe.misspelt:
             return None
+        if (draft.recipe.operation, alike) in _CLEAN:
+            return []
         found = self._known.get((draft.recipe.operation, alike))
         return found if found is not None else self._known.get((id(draft.recipe), alike))
 

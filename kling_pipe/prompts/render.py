@@ -10,8 +10,6 @@ from kling_pipe.nearest import nearest
 from kling_pipe.prompts.direct import NOT_DIRECT, filled, looked_up, lookups
 from kling_pipe.prompts.written import TemplateProblem, written
 
-_TAGS = ("{{", "{%", "{#")
-
 
 class Template:
     """A text with templates. `names` are the top-level names it uses (`vars`, `matrix`, `take`, ...)."""
@@ -97,4 +95,4 @@ def compile_text(source: str) -> Template | None:
 
 def has_template(text: str) -> bool:
     """Whether a text has anything to fill in."""
-    return "{" in text and any(tag in text for tag in _TAGS)
+    return "{" in text and ("{{" in text or "{%" in text or "{#" in text)

@@ -187,7 +187,7 @@ def parse(text: str, name: str) -> Document:
     construction = Construction()
     try:
         root = compose(text)
-        document.data = construction.data(root)
+        document.data = construction.data(root, aliased="*" in text)
         document.names = _names(root)
     except RecursionError:
         document.problems.append(

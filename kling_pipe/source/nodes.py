@@ -109,20 +109,24 @@ class Construction:
         self._values: dict[int, Any] = {}
         self._open: set[int] = set()
 
-    def data(self, root: yaml.Node | None) -> Any:
-        """The document as dicts, lists and scalars; empty on an alias bomb."""
+    def data(self, root: yaml.Node | None, *, aliased: bool = True) -> Any:
+        """The document as dicts, lists and scalars; empty on an alias bomb. `aliased`: there may be an alias in it."""
         if root is None:
             return None
         with _no_gc():
-            try:
-                size = self._size(root)
-            except Refused as problem:
-                self.problems.append(problem)
-                return None
-            if size > _SMALL and size > _MOST_GROWTH * len(self._sizes):
-                self.problems.append(self._bomb(size, root))
-                return None
-            return self._value(root)
+            return self._value(root) if not aliased or self._is_bounded(root) else None
+
+    def _is_bounded(self, root: yaml.Node) -> bool:
+        """Whether aliases leave the document at a size that can be handled; reports it where they do not."""
+        try:
+            size = self._size(root)
+        except Refused as problem:
+            self.problems.append(problem)
+            return False
+        if size > _SMALL and size > _MOST_GROWTH * len(self._sizes):
+            self.problems.append(self._bomb(size, root))
+            return False
+        return True
 
     def _refuse(self, id: str, message: str, node: yaml.Node, hint: str) -> None:
         self.problems.append(Refused(id, message, node, hint))
