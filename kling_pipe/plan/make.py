@@ -192,6 +192,8 @@ class _Planner:
 
     def _is_deleted(self, record: Record) -> bool:
         """Whether an element or a voice is gone from the library. Files are never deleted there."""
+        if not self.snapshot.deleted_elements:
+            return False
         ids = {output.element_id or (int(output.id) if output.id.isdecimal() else 0) for output in record.outputs}
         return bool(ids & self.snapshot.deleted_elements)
 

@@ -65,8 +65,11 @@ class Snapshot:
 
     def attempts(self, job: Job) -> tuple[Record, ...]:
         """Everything that ledger and account know of a job's attempts, oldest attempt first."""
-        known = {record.attempt: record for record in self.account_records.get(job.identity, ())}
-        for record in self.ledger.of(job.identity):
+        asked, kept = self.account_records.get(job.identity, ()), self.ledger.of(job.identity)
+        if not asked:
+            return kept
+        known = {record.attempt: record for record in asked}
+        for record in kept:
             told = known.get(record.attempt)
             # The account is newer where the ledger only waits, the ledger knows the saved files.
             if told is None or record.state not in IN_FLIGHT:
@@ -137,11 +140,12 @@ def _with_urls(made: Record, attempts: tuple[Record, ...]) -> Record:
     same = next((record for record in attempts if record.attempt == made.attempt and record.outputs), None)
     if same is None:
         return made
-    urls = {output.index: output for output in same.outputs}
-    outputs = tuple(
-        replace(output, url=urls[output.index].url, url_at=urls[output.index].url_at)
-        if output.index in urls
-        else output
-        for output in made.outputs
-    )
-    return replace(made, outputs=outputs)
+    known = {output.index: output for output in same.outputs}
+    outputs = [_with_url(output, known.get(output.index, output)) for output in made.outputs]
+    return replace(made, outputs=tuple(outputs))
+
+
+def _with_url(output: Output, known: Output) -> Output:
+    # Spelt out: `replace` takes five times as long, and this is done for every job that is made.
+    facts = (output.id, output.duration, output.element_id, output.path, output.sha256, output.size)
+    return Output(output.index, known.url, known.url_at, *facts)
