@@ -91,7 +91,8 @@ async def sync(
         for record in _all(findings[store.account].records.values()):
             known = store.get(record.external_task_id)
             if known is None or known.state in ("intent", "submitted", "processing"):
-                store.put(replace(record, source="ledger"))
+                # What a run here had sent and nobody has counted is made by the run that saves it.
+                store.put(replace(record, source="ledger"), unlocked=known is not None and record.state == "succeed")
     return findings
 
 

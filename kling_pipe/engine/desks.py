@@ -55,6 +55,12 @@ class Desk:
         free = min((pool.limit - pool.in_use - pool.held_by_others for pool in pools), default=0)
         return free, self.left.get(pack, 0.0)
 
+    def count(self, record: Record, pack: str | None) -> None:
+        """A task that this run made."""
+        self.made += 1
+        if pack and record.units:
+            self.units[pack] = self.units.get(pack, 0.0) + float(record.units)
+
     def shown(self, pool: str) -> str:
         """A pool's name among those of all accounts."""
         return f"{self.name}:{pool}" if self.name else pool
@@ -118,6 +124,13 @@ class Desks:
         """Submit nothing more, anywhere."""
         for desk in self.all:
             desk.context.slots.stop()
+
+    def units(self) -> dict[str, float]:
+        """What all of them charged, by pack."""
+        found: dict[str, float] = {}
+        for pack, number in (one for desk in self.all for one in desk.units.items()):
+            found[pack] = found.get(pack, 0.0) + number
+        return found
 
     def known(self, step: Step, name: str) -> Record | None:
         """What the ledger says of an id: in the step's own account first."""

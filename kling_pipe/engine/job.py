@@ -90,7 +90,7 @@ async def _attempt(job: Job, attempt: int, operation: Operation, context: Contex
     try:
         await _claimed(name, context, holding)
         known = context.store.get(name)
-        if known is not None and known.state == "succeed":
+        if known is not None and known.state == "succeed" and not is_unsaved(job, known):
             context.met.add(name)
         record = await _submitted(job, attempt, context, holding.want)
         if record.state in ("submitted", "processing"):
@@ -155,6 +155,12 @@ def is_over(known: Record | None) -> bool:
     return known.state == "failed" or (known.state == "succeed" and saved)
 
 
+def is_unsaved(job: Job, record: Record) -> bool:
+    """Whether files of a made result were never saved: then no run has counted it either."""
+    files = [output for output in record.outputs if output.element_id is None] if job.place else []
+    return record.state == "succeed" and not all(output.sha256 for output in files)
+
+
 async def _submitted(job: Job, attempt: int, context: Context, want: Want) -> Record:
     """The record of a task that exists, or that Kling refused."""
     operation, name = operation_named(job.operation), external_id(job.project, job.key, job.take, attempt)
@@ -207,7 +213,8 @@ async def _waited(job: Job, operation: Operation, context: Context, record: Reco
     age = max(0.0, context.clock() - record.created_at / 1000) if record.created_at else 0.0
     task = await context.poller.finished(operation, record.task_id, sort, age, on_status, job.request)
     ended = told(record, operation, task, context.clock())
-    await context.turn.put(ended)
+    # What is noted as ours before its files are saved is not lost to the sums, should this run end meanwhile.
+    await context.turn.put(ended, unlocked=ended.state == "succeed" and ended.external_task_id not in context.met)
     if ended.state == "succeed" and task.updated_at > task.created_at:
         context.durations.add(sort, (task.updated_at - task.created_at) / 1000)
         context.tell("succeeded", ended, units="" if ended.external_task_id in context.met else ended.units)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import time
 from collections import deque
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
@@ -45,7 +45,6 @@ class LocalRunner:
     waiting: dict[str, int] = field(default_factory=dict)
     children: dict[str, list[str]] = field(default_factory=dict)
     urgency: dict[str, float] = field(default_factory=dict)
-    units: dict[str, float] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     ended: deque[Outcome] = field(default_factory=deque)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -207,8 +206,7 @@ class LocalRunner:
         pools = tuple((desk.shown(name), weight) for name, weight in want.pools)
         self.context.meter.begun(step.job.address, pools, self.context.clock(), at_kling=_is_at_kling(step))
         try:
-            last, again = _last_attempt(step), functools.partial(self._again, step)
-            record = await self.desks.run(step, desk, want, last=last, again=again)
+            record = await self.desks.run(step, desk, want, last=_last_attempt(step), again=partial(self._again, step))
         except SilentError as error:
             self.error = graver(self.error, error.error)
             self._end(step, "waiting", None, error.message)
@@ -263,11 +261,7 @@ class LocalRunner:
         if record.state == "succeed" and record.external_task_id in self.context.at(record.account).met:
             self._end(step, "reused", record, "made by another run")
         elif record.state == "succeed":
-            desk = self.desks.at(record.account)
-            desk.made += 1
-            if pack and record.units:
-                self.units[pack] = self.units.get(pack, 0.0) + float(record.units)
-                desk.units[pack] = desk.units.get(pack, 0.0) + float(record.units)
+            self.desks.at(record.account).count(record, pack)
             self._end(step, "made", record, "")
         elif record.state == "failed":
             self.told.add(step.job.address)  # by the job itself, with Kling's words
@@ -278,19 +272,22 @@ class LocalRunner:
 
     async def _fetch(self, step: Step) -> None:
         """A made result whose files are not in place here."""
-        from kling_pipe.engine.save import saved
+        from kling_pipe.engine.fetch import fetch
 
         record = self.records[step.shared_with] if step.shared_with else step.record
         assert record is not None
         try:
-            placed = await saved(self.context.at(record.account), step.job, operation_named(step.job.operation), record)
+            placed, is_ours = await fetch(step, record, self.context.at(record.account))
         except JobError as error:
             self._end(step, "failed", record, error.message)
         except KlingPipeError as error:
             self._halt(error)
             self._end(step, "waiting", None, error.message)
         else:
-            self._end(step, "reused", placed, "")
+            if is_ours:
+                self._worked(step, placed, quota(operation_named(step.job.operation), step.job.request)[0])
+            else:
+                self._end(step, "reused", placed, "")
         finally:
             self.context.slots.release(Want((("files", 1),)))
 
@@ -374,16 +371,17 @@ class LocalRunner:
     def _result(self, stopped: str) -> Result:
         outcomes = tuple(self.outcomes.get(address) or self._unfinished(step) for address, step in self.steps.items())
         kind = stopped if stopped in ("interrupted", "timeout") else ""
-        units = {pack: round(number, 6) for pack, number in self.units.items()}
+        units = {pack: round(number, 6) for pack, number in self.desks.units().items()}
         limits = {desk.shown(one): n for desk in self.desks.all for one, n in desk.context.slots.limits().items()}
         counters = self.context.meter.form(limits)
-        accounts = self.desks.form(counters)
-        return Result(outcomes, units, kind, self.error, counters, accounts)  # type: ignore[arg-type]  # narrowed above
+        found = (outcomes, units, kind, self.error, counters, self.desks.form(counters))
+        return Result(*found)  # type: ignore[arg-type]  # narrowed above
 
     def _unfinished(self, step: Step) -> Outcome:
         record = self._known_if_possible(step)
         at_kling = record if record and record.state in ("intent", "submitted", "processing") else None
-        return Outcome(step, "waiting", at_kling, "" if at_kling else "not begun")
+        made = record is not None and record.state == "succeed" and step.action in _WORKING
+        return Outcome(step, "waiting", at_kling, "" if at_kling else "made, not saved yet" if made else "not begun")
 
 
 def _last_attempt(step: Step) -> int:

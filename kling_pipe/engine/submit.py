@@ -221,7 +221,8 @@ class Submission:
 
     async def _known(self, task: TaskState, event: str) -> Record:
         self.record = told(self.record, self.operation, task, self.context.clock())
-        await self.context.turn.put(self.record)
+        is_ours = self.record.external_task_id not in self.context.met
+        await self.context.turn.put(self.record, unlocked=is_ours and self.record.state == "succeed")
         self.context.tell("submitted" if event == "submitted" else "adopted", self.record)
         return self.record
 

@@ -12,7 +12,7 @@ from kling_pipe.ledger.store import RecordIndex
 
 
 def peek(path: Path, account: str) -> tuple[RecordIndex, frozenset[str]]:
-    """An account's records, and the external ids of what is saved and not in the lock yet. Raises LocalStateError."""
+    """An account's records, and the external ids of what is made and not in the lock yet. Raises LocalStateError."""
     # What other processes wrote last is in a second file; where there is none, the first must not ask for one.
     live = path.with_name(f"{path.name}-wal").exists()
     where = f"{path.absolute().as_uri()}?mode=ro{'' if live else '&immutable=1'}"

@@ -128,7 +128,7 @@ class SqliteStore:
             return RecordIndex(self._connection.execute(query, values).fetchall(), decoded)
 
     def unlocked(self) -> frozenset[str]:
-        """External ids of what is saved and not yet in the lock: the last run ended in between."""
+        """External ids of what runs here made and is not yet in the lock: the last one ended in between."""
         with self._told():
             rows = self._connection.execute("SELECT external_task_id FROM unlocked WHERE account = ?", (self.account,))
             return frozenset(row[0] for row in rows)

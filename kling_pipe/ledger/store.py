@@ -79,7 +79,7 @@ class Store(Protocol):
         """All records, or those of a project, by identity."""
 
     def unlocked(self) -> frozenset[str]:
-        """External ids of what is saved and not yet in the lock: the last run ended in between."""
+        """External ids of what runs here made and is not yet in the lock: the last one ended in between."""
 
     def locked(self, external_task_ids: Iterable[str]) -> None:
         """These are in the lock now."""

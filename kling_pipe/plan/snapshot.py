@@ -24,7 +24,7 @@ def _nothing() -> RecordIndex:
 class Snapshot:
     """Everything that a plan is made from, besides the jobs.
 
-    `unlocked` are external ids that the ledger knows as saved and the lock does not say yet (a run was killed).
+    `unlocked` are external ids of what runs here made, saved or not, and the lock does not say yet (a run was killed).
     `account_records` are those that a look-up found, and `looked_up` the identities that were asked for.
     `stands(path, size)` says whether a file is at a name, `kept(sha256, size)` whether an object is here.
     `out` is the output folder's name, profile included. `now` is in ms. `publishes`: saved films go

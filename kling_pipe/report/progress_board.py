@@ -113,7 +113,9 @@ class Board:
         if event.type in _PHASES:
             self._moved(step, event)
         elif event.type == "saved":
-            made = step.action in _SENDS and not step.shared_with and not event.data.get("by_others")
+            # What an earlier run left unsaved is told as succeeded before it is saved.
+            ours = step.action in _SENDS or event.address in self.running
+            made = ours and not step.shared_with and not event.data.get("by_others")
             self._end(step, "made" if made else "reused", event)
         elif ending := _ENDINGS.get(event.type):
             self._end(step, ending, event)
@@ -134,7 +136,8 @@ class Board:
         row.phase = _PHASES[event.type]
         if event.type == "succeeded":
             self._release(row)
-            self._learn(step, event.at - row.since)
+            if step.action in _SENDS:
+                self._learn(step, event.at - row.since)
             self._charge(step, str(event.data.get("units", "")))
             self.note = ""
 

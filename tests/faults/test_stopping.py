@@ -1,9 +1,11 @@
 """To stop waiting is not to fail: signals, --timeout, --detach and wait, in real processes."""
 
+import json
 import signal
 import time
 
 import pytest
+from collector import collecting
 from stage import CHAIN, many
 
 JOBS = 8
@@ -34,6 +36,76 @@ def test_a_signal_ends_a_run_within_two_seconds_and_the_next_goes_on(picture, nu
     assert picture.cli("run", "-y", "-q").returncode == 0
     picture.assert_paid_once(JOBS)
     picture.assert_whole(JOBS)
+
+
+def ended_unsaved(stage, *words):
+    """A run that is stopped once all its tasks have ended and none of their files is here. What it said at its end."""
+    stage.faults({"fault": "delay", "seconds": 30, "match": {"path": "/media/*"}})
+    run = stage.process("run", "-y", "--json", *words)
+    under_way(stage, run, JOBS)
+    ends = time.monotonic() + 20
+    while {record.state for record in stage.workspace.snapshot().ledger.all()} != {"succeed"}:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=10)
+    stage.faults()
+    return json.loads(out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("verbs", [("run", "run"), ("sync", "run")])
+def test_what_ended_before_it_was_saved_is_counted_by_the_run_that_saves_it(picture, verbs):
+    """Nobody has counted it yet; the next run does, with its units, and the one after that does not."""
+    picture.write(many(JOBS))
+    stopped = ended_unsaved(picture)
+    assert (stopped["made"], stopped["waiting"], stopped["units"]["image"]) == (0, JOBS, 0)
+    with collecting() as collector:
+        for verb in verbs:
+            done = picture.cli(verb, *(("-y", "--json") if verb == "run" else ()), environ=collector.environ)
+            assert done.returncode == 0, done
+    units = picture.assert_paid_once(JOBS)
+    counted = {one["kling_pipe.pool"]: value for one, value in collector.metrics()["kling_pipe.units"]}
+    assert counted == units
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["made"], last["reused"]) == (0, JOBS)
+    picture.assert_whole(JOBS)
+
+
+@pytest.mark.parametrize("verbs", [("run",), ("wait",), ("sync", "run")])
+def test_what_ended_at_kling_meanwhile_is_counted_by_the_run_that_saves_it(picture, verbs):
+    """The run was stopped while its tasks were under way; they have ended by the time of the next one."""
+    picture.write(many(JOBS)).clock(mode="manual")
+    run = picture.process("run", "-y", "-q")
+    under_way(picture, run, JOBS)
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=10)
+    picture.clock(mode="real")
+    with collecting() as collector:
+        for verb in verbs:
+            done = picture.cli(verb, *(() if verb == "sync" else ("-q",)), environ=collector.environ)
+            assert done.returncode == 0, done
+    counted = {one["kling_pipe.pool"]: value for one, value in collector.metrics()["kling_pipe.units"]}
+    assert counted == picture.assert_paid_once(JOBS)
+    picture.assert_whole(JOBS)
+
+
+def test_progress_counts_what_was_left_unsaved(picture):
+    """The lines of the run that saves it say the same as its sum."""
+    picture.write(many(JOBS))
+    ended_unsaved(picture)
+    done = picture.cli("run", "-y", "--progress", "plain")
+    assert done.returncode == 0, done
+    assert done.stdout.startswith(f"{JOBS} made, 0 reused, 0 failed, 0 waiting; 0 video units, {8 * JOBS} image units")
+    assert done.stderr.count("  made, 8 image units\n") == JOBS, done.stderr
+
+
+def test_what_was_bound_by_hand_is_nobodys_to_count(picture):
+    """`adopt` names a task that somebody made: the run that saves it has not."""
+    assert picture.cli("run", "-y", "-q").returncode == 0
+    (task,) = (block["task_id"] for block in picture.blocks().values())
+    picture.write(many(1))
+    assert picture.cli("adopt", "image.i0", task).returncode == 0
+    assert picture.cli("run", "-y", "-q").stdout.startswith("0 made, 1 reused, 0 failed, 0 waiting; 0 video units, 0 ")
 
 
 def test_a_signal_while_a_create_is_on_its_way_waits_for_its_answer(picture):

@@ -1,6 +1,7 @@
 """Several runs of one campaign at the same time, in real processes: nothing twice, each ends with all files."""
 
 import json
+import time
 
 import pytest
 from stage import many
@@ -37,6 +38,19 @@ def test_runs_at_once_in_folders_of_their_own(picture, tmp_path, count):
     all_ended(picture, [stage.process(*RUN) for stage in stages])
     for stage in stages:
         stage.assert_whole(JOBS)
+
+
+def test_a_run_that_finds_another_one_saving_lets_it_count(picture):
+    """What the first one has made and is fetching is the first one's; the second waits for it and has every file."""
+    picture.write(many(JOBS))
+    picture.faults({"fault": "delay", "seconds": 1.5, "match": {"path": "/media/*"}})
+    first = picture.process(*RUN)
+    ends = time.monotonic() + 20
+    while [record.state for record in picture.workspace.snapshot().ledger.all()].count("succeed") < JOBS:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    all_ended(picture, [first, picture.process(*RUN)])
+    picture.assert_whole(JOBS)
 
 
 def test_runs_at_once_share_the_slots_of_the_account(picture):

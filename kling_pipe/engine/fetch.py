@@ -1,0 +1,36 @@
+"""Files of a made result that are not in place here, whoever made it; and whose that was to count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kling_pipe.catalog import load as operation_named
+from kling_pipe.engine.context import Context
+from kling_pipe.engine.job import is_over, is_unsaved
+from kling_pipe.engine.save import saved
+from kling_pipe.model import Record, Step
+
+_FOLLOW_SECONDS = 0.5
+
+
+async def fetch(step: Step, record: Record, context: Context) -> tuple[Record, bool]:
+    """The record with its files in place, and whether this run is the one that made it.
+
+    It is where a run that ended early had submitted the task and not saved its files: no run counted it yet. Raises
+    LostError and LocalStateError.
+    """
+    job, operation = step.job, operation_named(step.job.operation)
+    name = record.external_task_id
+    if step.shared_with or not (is_unsaved(job, record) and name in context.store.unlocked()):
+        return await saved(context, job, operation, record), False
+    try:
+        # A run that still lives saves it, and counts it.
+        while not await context.turn.claim(name, {}) and not is_over(context.store.get(name)):
+            await context.sleep(_FOLLOW_SECONDS)
+        known = replace(context.store.get(name) or record, address=job.address)
+        is_ours = is_unsaved(job, known)
+        if is_ours:
+            context.tell("succeeded", known, units=known.units)
+        return await saved(context, job, operation, known), is_ours
+    finally:
+        context.store.release(name)
