@@ -24,7 +24,7 @@ from kling_pipe.cli.options import (
 )
 from kling_pipe.cli.publishing import publishes
 from kling_pipe.cli.settings import settings_for
-from kling_pipe.cli.summary import write_step_summary
+from kling_pipe.cli.summary import VARIABLE, write_step_summary
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.report.formats import NAMES
 
@@ -87,7 +87,8 @@ def validate(
             _tell_lines(one, form)
     else:
         click.echo(_document(checked, form))
-    write_step_summary(_document(checked, "markdown"), os.environ)
+    if VARIABLE in os.environ:
+        write_step_summary(_document(checked, "markdown"), os.environ)
     if not all(one.sound for one in checked):
         click.get_current_context().exit(ManifestInvalid.exit_code)
 

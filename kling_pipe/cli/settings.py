@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,19 +32,31 @@ WORDS: Mapping[str, type] = {
 
 def settings_for(root: Path) -> dict[str, Any]:
     """The settings that hold in a campaign's folder. Raises UsageError for a file that cannot be understood."""
+    return {**read(users_folder() / FILE), **read(root / FILE)}
+
+
+def users_folder() -> Path:
+    """Where the user's own settings lie."""
+    if sys.platform == "linux" and "ANDROID_ROOT" not in os.environ:
+        # What platformdirs says there too, which takes a twentieth of a short verb to be imported.
+        home = os.environ.get("XDG_CONFIG_HOME", "")
+        found = home if home.strip() else os.path.expanduser("~/.config")  # noqa: PTH111  Path raises without a home
+        return Path(found, "kling-pipe")
     import platformdirs
 
-    user = platformdirs.user_config_path("kling-pipe", appauthor=False) / FILE
-    return {**read(user), **read(root / FILE)}
+    return platformdirs.user_config_path("kling-pipe", appauthor=False)
 
 
 def read(file: Path) -> dict[str, Any]:
     """One settings file; empty when there is none."""
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        import tomllib
+
+        found = tomllib.loads(text)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # not there to be read, not UTF-8, not TOML
         raise UsageError(
             f"cannot read `{file}`: {error}", hint='It is TOML, such as jobs = 5, or [rules] KP320 = "off".'
         ) from None

@@ -127,8 +127,11 @@ class _Surroundings:
                 self._add("KP106", (*path, word), f"`{word}: {_plain(amount)}` is no amount", allowed="a number from 0")
 
     def _slots(self, value: Any) -> None:
+        limits = self._mapping(("limits",), value)
+        if not limits:  # nobody asks for the packs of all operations
+            return
         packs = {str(one.kling["pool"]["pack"]) for one in operations().values() if one.kling["pool"].get("pack")}
-        for word, amount in self._mapping(("limits",), value).items():
+        for word, amount in limits.items():
             self._slot(str(word), amount, packs, ("limits", word))
 
     def _slot(self, word: str, amount: Any, packs: set[str], path: Path_) -> None:

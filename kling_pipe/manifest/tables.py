@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Callable
@@ -74,6 +73,8 @@ def _complain(
 
 
 def _csv(text: str, name: str, trouble: Trouble) -> list[Row]:
+    import csv
+
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     try:

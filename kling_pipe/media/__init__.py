@@ -1,10 +1,17 @@
 """Media files, here or behind a link: what they are, whether they fit, their bytes as base64."""
 
-from kling_pipe.media.facts import Facts
-from kling_pipe.media.inline import HashCache, base64_length, base64_pieces, hashed
-from kling_pipe.media.limits import MediaFinding, broken, broken_file, broken_length, plain, unlike
-from kling_pipe.media.local import Looks, findings, looked, probe
-from kling_pipe.media.streams import can_open_streams
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kling_pipe.demand import on_demand
+
+if TYPE_CHECKING:
+    from kling_pipe.media.facts import Facts
+    from kling_pipe.media.inline import HashCache, base64_length, base64_pieces, hashed
+    from kling_pipe.media.limits import MediaFinding, broken, broken_file, broken_length, plain, unlike
+    from kling_pipe.media.local import Looks, findings, looked, probe
+    from kling_pipe.media.streams import can_open_streams
 
 __all__ = [
     "Facts",
@@ -24,3 +31,13 @@ __all__ = [
     "probe",
     "unlike",
 ]
+__getattr__ = on_demand(
+    __name__,
+    {
+        "facts": "Facts",
+        "inline": "HashCache base64_length base64_pieces hashed",
+        "limits": "MediaFinding broken broken_file broken_length plain unlike",
+        "local": "Looks findings looked probe",
+        "streams": "can_open_streams",
+    },
+)
