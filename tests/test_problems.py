@@ -16,6 +16,7 @@ from snippets import ROOT, data_of, folder_with_assets, problems_of, whole
 from kling_pipe.catalog import load as load_operation
 from kling_pipe.catalog import operations, table
 from kling_pipe.check import check, coerce
+from kling_pipe.check.finding import Finding
 from kling_pipe.made import narrowed
 from kling_pipe.media import Facts, broken, unlike
 from kling_pipe.problems import Entry, explain_text, known_ids, page_text, registry
@@ -235,14 +236,19 @@ def field_rules_of(name: str) -> set[str]:
     return set(_in_fields(load_operation(name).schema))
 
 
-def found_in(told: dict[str, Any], own: str) -> set[tuple[str, str]]:
-    """The ids and levels of what a check says of an example."""
+def findings_in(told: dict[str, Any], own: str) -> list[Finding]:
+    """What a check says of an example."""
     operation, body, said = load_operation(told["operation"]), laid(told, own), []
     if told.get("lenient"):
         body, said = coerce(operation, body)
     kind = told.get("element_kinds", [None, None])[own == "mended"]
     kinds = {index: kind for index, _ in enumerate(body.get("element_list", ())) if kind}
-    return {(one.rule, one.level) for one in [*said, *check(operation, body, element_kinds=kinds)]}
+    return [*said, *check(operation, body, element_kinds=kinds)]
+
+
+def found_in(told: dict[str, Any], own: str) -> set[tuple[str, str]]:
+    """The ids and levels of that."""
+    return {(one.rule, one.level) for one in findings_in(told, own)}
 
 
 REQUESTS = [id for id, told in EXPLAINED["rules"].items() if "file" not in told]
@@ -257,6 +263,17 @@ def test_the_refused_example_breaks_this_rule_and_the_mended_one_none(id: str) -
     assert id in {rule for rule, _ in refused}
     assert {rule for rule, level in refused if level == "error"} <= {id}
     assert found_in(told, "mended") == set()
+
+
+IN_FIELDS = {id for operation in operations().values() for id in _in_fields(operation.schema)}
+BETWEEN = [id for id in REQUESTS if id not in IN_FIELDS and not EXPLAINED["rules"][id].get("lenient")]
+
+
+@pytest.mark.parametrize("id", BETWEEN)
+def test_a_broken_rule_between_fields_names_the_next_step(id: str) -> None:
+    """Its own, the verb's, or that of the explanation; a near match is one, too."""
+    broken_ = [one for one in findings_in(EXPLAINED["rules"][id], "refused") if one.rule == id]
+    assert [one for one in broken_ if not (one.hint or one.near)] == []
 
 
 @pytest.mark.parametrize("id", FILES)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog import Operation, table
 from kling_pipe.check.finding import Finding
 from kling_pipe.check.verbs import VERBS, Hit, Verb
 from kling_pipe.check.view import View
@@ -45,7 +45,7 @@ class Rule(NamedTuple):
         for name, word in words.items():
             message = message.replace(f"{{{name}}}", word)
         level = data.get("strict", data["level"]) if strict else data["level"]
-        hint = data.get("hint") or _step(data, hit)
+        hint = data.get("hint") or _step(data, hit) or ("" if hit.near else _advice(data["id"]))
         # Bare counts say something in a sentence alone.
         found, allowed = ("", "") if "count" in data else (hit.found, hit.allowed)
         return Finding(data["id"], level, hit.pointer, message, found, allowed, hit.near, hint, data["source"])
@@ -59,6 +59,11 @@ def _step(data: Mapping[str, Any], hit: Hit) -> str:
     if "capability" in data and not hit.allowed:
         return f"Leave `{field}` out, or name a model that has it."
     return f"Leave `{field}` out." if "forbid" in data and isinstance(field, str) else ""
+
+
+def _advice(id: str) -> str:
+    """The next step of the rule's explanation. Of single fields it does not hold whatever is wrong with them."""
+    return str(table("explanations")["rules"][id]["next"])
 
 
 @cache
