@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
+from typing import NamedTuple
 
 _NOBODY = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One task of the pattern. Seconds vary by `spread` (0.3: within 30 %); a higher `urgency` goes first.
 
     `pool` ("" for none) is what it holds `weight` slots of. `needs` are places in the pattern; `account` is the
@@ -37,8 +37,7 @@ class Task:
     account: int = _NOBODY
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(NamedTuple):
     """One run: its seconds; tasks made, by account and place in the pattern; slot seconds held, by account and pool.
 
     `failed` tasks had no try left, `blocked` ones needed one of those, `retried` counts further tries.
@@ -52,8 +51,7 @@ class Course:
     retried: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """What one account does in one pool, on average of all runs. `slots` is None where there is no bound."""
 
     account: str
@@ -65,8 +63,7 @@ class Share:
     usd: float
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What came of it. `seconds` are those of every run, sorted.
 
     `chain` are the addresses that need each other longest, and `chain_seconds` what they take with slots for all;

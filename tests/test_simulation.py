@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -67,7 +66,7 @@ def test_what_one_account_alone_takes_waits_for_its_slots():
 def test_a_whole_campaign_in_one_of_several_accounts_takes_as_long_as_there_alone(tasks, video, home):
     """A pin is a pin, whatever needs what."""
     slots = {"video": video, "image": 4}
-    pinned = [replace(task, account=home) for task in tasks]
+    pinned = [task._replace(account=home) for task in tasks]
     found = course(pinned, [slots] * 3)
     assert found.seconds == course(tasks, [slots]).seconds
     assert [sum(made) for made in found.made] == [len(tasks) if place == home else 0 for place in range(3)]

@@ -51,16 +51,17 @@ def publishes(manifest: Path) -> bool:
 
 def uploads(plan: Plan, workspace: Workspace) -> tuple[list[FileRef], str]:
     """The local files that a run of a plan hands to Kling by link, and the name of the place where they go."""
-    from kling_pipe.engine import Settings
-    from kling_pipe.engine.publish import files_by_link
-
     if not workspace.publishes:
         return [], ""
     place = workspace.publish
+    where = "the emulator" if place is None else place.to
+    if not any(step.pays for step in plan.steps):
+        return [], where
+    from kling_pipe.engine import Settings
+    from kling_pipe.engine.publish import files_by_link
+
     inline = Settings().inline_bytes
-    if place is None:
-        return files_by_link(plan, inline), "the emulator"
-    return files_by_link(plan, min(inline, place.images_over)), place.to
+    return files_by_link(plan, inline if place is None else min(inline, place.images_over)), where
 
 
 def _check(word: str, value: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 from kling_pipe.engine.settings import Settings
@@ -26,7 +25,7 @@ def forecast(plan: Plan, known: Lessons, settings: Settings, clock: Callable[[],
         return Forecast(0.0, learned=True)
     from kling_pipe.simulation import course
 
-    even = [replace(task, spread=0.0) for task in sketch.tasks]
+    even = [task._replace(spread=0.0) for task in sketch.tasks]
     return Forecast(course(even, [sketch.slots]).seconds, not sketch.unseen)
 
 

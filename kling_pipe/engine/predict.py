@@ -39,7 +39,7 @@ def predicted(plan: Plan, known: Lessons, settings: Settings, question: Question
     sketch = sketched(plan, known, settings, now)
     places = {name: place for place, name in enumerate(question.accounts)}
     tasks = tuple(
-        replace(task, account=places.get(home, -1), spread=task.spread if question.spread is None else question.spread)
+        task._replace(account=places.get(home, -1), spread=task.spread if question.spread is None else question.spread)
         for task, home in zip(sketch.tasks, sketch.homes, strict=True)
     )
     slots = _slots(plan, known, settings, question, now) or {"": sketch.slots}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from kling_pipe import graph
@@ -67,10 +66,12 @@ def lessons(workspace: Workspace) -> Lessons:
 
 def sketched(plan: Plan, known: Lessons, settings: Settings, now: float) -> Sketch:
     """The tasks of a plan, with slots as `settings` and lessons have them. `now` is in seconds since 1970."""
+    working = [step for step in plan.steps if step.action in _WORKING and not step.shared_with]
+    if not working:
+        return Sketch((), (), {}, ())
     from kling_pipe.simulation import Task
 
     limits = pools(settings, known.limits, now)
-    working = [step for step in plan.steps if step.action in _WORKING and not step.shared_with]
     within = {step.job.address for step in working}
     needs = {step.job.address: tuple(dict.fromkeys(n for n in step.job.needs if n in within)) for step in working}
     seconds = {step.job.address: _seconds(step, known, now) for step in working}
@@ -82,7 +83,7 @@ def sketched(plan: Plan, known: Lessons, settings: Settings, now: float) -> Sket
         address = step.job.address
         task = Task(seconds[address], urgency=urgency[address], spread=_spread(step.job, known))
         below = tuple(places[need] for need in needs[address])
-        tasks.append(replace(_held(step.job, task, limits), needs=below, follows=_followed(step.job, places)))
+        tasks.append(_held(step.job, task, limits)._replace(needs=below, follows=_followed(step.job, places)))
     slots = {task.pool: float(limits(task.pool).limit) for task in tasks if task.pool}
     sorts = {sort_of(operation_named(step.job.operation), step.job) for step in working}
     others = (step for step in (*plan.steps, *plan.others) if step.job.address not in within)
@@ -111,7 +112,7 @@ def _held(job: Job, task: Task, limits: Callable[[str], Pool]) -> Task:
         return task
     # A pack that is not bounded as a whole is bounded model by model.
     pool = pack if limits(pack).limit < UNBOUNDED else f"{pack}/{model}"
-    return replace(task, pool=pool, weight=weight(operation, job.request), tries=1 + job.retries)
+    return task._replace(pool=pool, weight=weight(operation, job.request), tries=1 + job.retries)
 
 
 def _home(step: Step, made: Mapping[str, Record], names: Mapping[str, str]) -> str:

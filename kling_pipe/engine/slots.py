@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kling_pipe.engine.reasons import NoRoomError
+
+if TYPE_CHECKING:
+    import asyncio  # a plan knows pools, and runs nothing
 
 UNBOUNDED = 1_000_000
 """The limit of a pool that has none."""
@@ -131,6 +133,8 @@ class Slots:
 
     async def take(self, want: Want) -> None:
         """Wait for slots: for a job that was refused and tries again. Raises NoRoomError once nothing is granted."""
+        import asyncio
+
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._takers.add(granted)
         if not self.open:
@@ -260,6 +264,8 @@ class Slots:
         if any(pool.held_by_others for pool in self._pools.values()):
             moments.append(_LOOK_AT_OTHERS)
         if moments and any(self._queues.values()):
+            import asyncio
+
             self._timer = asyncio.get_running_loop().call_later(min(moments) + 0.001, self.grant)
 
 
