@@ -73,12 +73,13 @@ def read(
     files: Files | None = None,
     publishes: bool = False,
     standard: str = FIRST,
+    accounts: Collection[str] | None = None,
 ) -> Reading:
     """A manifest as far as it can be read, with the problems that `load` would report, in an editor's unsaved texts.
 
     `opened` gives the text of an open file, `files` the local pictures that were hashed before; `publishes` says
-    whether a film may be a local file, `standard` in which form requests will go out. Never raises for what is wrong in
-    a manifest.
+    whether a film may be a local file, `standard` in which form requests will go out, `accounts` which names jobs may
+    ask for (None: nobody knows). Never raises for what is wrong in a manifest.
     """
     with sight(path.parent) as seen:
         return read_manifest(
@@ -91,6 +92,7 @@ def read(
             publishes=publishes,
             standard=standard,
             eyes=seen.eyes(),
+            accounts=accounts,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ def lsp() -> None:
     from kling_pipe import __version__
     from kling_pipe.lsp.features import serve
 
-    serve(_levels, __version__, publishes=publishes, standard=_standard)
+    serve(_levels, __version__, publishes=publishes, standard=_standard, accounts=_accounts)
 
 
 def _levels(manifest: Path) -> Levels:
@@ -39,6 +40,14 @@ def _levels(manifest: Path) -> Levels:
     from kling_pipe.cli.levels import levels_from
 
     return levels_from(manifest, (), (), strict=False)
+
+
+def _accounts(manifest: Path) -> Collection[str]:
+    """The names that stand under `[accounts]` in `kling-pipe.toml` beside a manifest."""
+    from kling_pipe.cli.settings import settings_for
+
+    names: Collection[str] = settings_for(manifest.parent).get("accounts", ())
+    return names
 
 
 def _standard(manifest: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -95,12 +95,14 @@ class Desk:
     """What is open, by file, and the analyses of it. Plain and synchronous: one caller at a time.
 
     `levels` says which problems count for a manifest, `publishes` whether its films may be local files, `standard` in
-    which form its requests will go out; `folders` are where other manifests may lie.
+    which form its requests will go out, `accounts` which names its jobs may ask for; `folders` are where other
+    manifests may lie.
     """
 
     levels: LevelsFor = lambda _: Levels()
     publishes: Callable[[Path], bool] = lambda _: False
     standard: Callable[[Path], str] = lambda _: FIRST
+    accounts: Callable[[Path], Collection[str] | None] = lambda _: None
     folders: tuple[Path, ...] = ()
     encoding: str = "utf-16"
     texts: dict[Path, str] = field(default_factory=dict)
@@ -185,6 +187,7 @@ class Desk:
             files=self._files,
             publishes=self._publishes(path),
             standard=self._standard(path),
+            accounts=self._accounts(path),
         )
         return Analysis(path, read)
 
@@ -193,6 +196,12 @@ class Desk:
             return self.standard(path)
         except KlingPipeError:  # as with the levels
             return FIRST
+
+    def _accounts(self, path: Path) -> Collection[str] | None:
+        try:
+            return self.accounts(path)
+        except KlingPipeError:  # as with the levels
+            return None
 
     def _publishes(self, path: Path) -> bool:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,14 +32,15 @@ def serve(
     *,
     publishes: Callable[[Path], bool] = lambda _: False,
     standard: Callable[[Path], str] = lambda _: FIRST,
+    accounts: Callable[[Path], Collection[str] | None] = lambda _: None,
 ) -> None:
     """Serve on stdin and stdout until the client leaves.
 
     `levels` says which problems count for a manifest, `publishes` whether its films may be local files, `standard` in
-    which form its requests will go out.
+    which form its requests will go out, `accounts` which names its jobs may ask for.
     """
     server = build(levels, version, delay)
-    server.desk.publishes, server.desk.standard = publishes, standard
+    server.desk.publishes, server.desk.standard, server.desk.accounts = publishes, standard, accounts
     server.start()
 
 

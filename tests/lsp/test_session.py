@@ -209,6 +209,21 @@ def test_what_the_second_standard_lacks_is_shown_where_the_settings_name_it(edit
     ]
 
 
+def test_an_account_that_nobody_named_is_shown_where_it_stands(editor: Editor, folder: Path) -> None:
+    """With the names of kling-pipe.toml; as the command line, which knows of none without it, has it."""
+    (folder / "two").mkdir()
+    (folder / "two" / "kling-pipe.toml").write_text('[accounts.main]\napi_key_env = "MAIN_KEY"\n', encoding="utf-8")
+    text = "project: x\nimages:\n  a: { model_name: kling-v3-omni, aspect_ratio: '1:1', account: main, prompt: rain }\n"
+    for name, one in (("two/a.yaml", text), ("two/b.yaml", text.replace("main", "mian")), ("none.yaml", text)):
+        editor.type(name, one)
+    found = [
+        [(one.code, one.range.start.character) for one in editor.problems(name) if one.code == "KP408"]
+        for name in ("two/a.yaml", "two/b.yaml", "none.yaml")
+    ]
+
+    assert found == [[], [("KP408", 64)], [("KP408", 64)]]
+
+
 def test_other_peoples_yaml_is_left_alone(editor: Editor, name: str) -> None:
     """A compose file gets no squiggles, no completion, no hover."""
     text = "version: '3'\nservices:\n  web:\n    image: nginx\n"
