@@ -230,7 +230,8 @@ class Workspace:
             return found
         known = {one.account for one in (*self.each, *found)}
         strangers = sorted({str(block["account"]) for block in lock.blocks.values()} - known)
-        return (*found, *(replace(nameless[0], account=one) for one in strangers))
+        name = " or ".join(one.name for one in nameless)  # which of them nobody can tell without credentials
+        return (*found, *(replace(nameless[0], account=one, name=name) for one in strangers))
 
     @property
     def places(self) -> Places:

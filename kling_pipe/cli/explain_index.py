@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -75,9 +76,12 @@ class Index:
         return next((path for one, path in self._sidecars if one is form), None)
 
     def account(self, form: Form) -> str:
-        """What the settings call the account that a thing was made in; "" where they name none, or not this one."""
-        known = (one for workspace in self._workspaces for one in (*workspace.each, *workspace.left_out))
-        return next((one.name for one in known if one.account and one.account == form.get("account")), "")
+        """What the settings call the account that a thing was made in, as `status` does; "" where they name none."""
+        for workspace in self._workspaces:
+            with contextlib.suppress(KlingPipeError):
+                if name := workspace.snapshot().account_name(str(form.get("account"))):
+                    return name
+        return ""
 
     @cached_property
     def _sidecars(self) -> list[tuple[Form, Path]]:

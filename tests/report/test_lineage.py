@@ -124,6 +124,10 @@ def test_of_several_accounts_the_one_that_has_it_is_named(tmp_path):
     assert done.code == 0, done
     assert "  in second" in call("status", "--emulator", folder=tmp_path).out
     assert "\n  account    second\n" in call("explain", "element.hana", folder=tmp_path).out
+    shutil.copy(tmp_path / ".kling-pipe" / "emulator" / "kling-pipe.lock", tmp_path)
+    shutil.rmtree(tmp_path / ".kling-pipe")
+    assert "  in main or second" in call("status", folder=tmp_path).out  # without credentials nobody can tell
+    assert "\n  account    main or second\n" in call("explain", "element.hana", folder=tmp_path).out
 
 
 def test_a_changed_file_says_so(campaign, tmp_path):
