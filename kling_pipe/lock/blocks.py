@@ -29,6 +29,7 @@ FIELDS = (
 Block = Mapping[str, Any]
 _OUTPUT_FIELDS = ("path", "sha256", "size", "duration", "id", "element_id")
 _BLANK = Output(index=0)
+_UNLINKED: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,13 @@ def split_name(name: str) -> tuple[str, str, str]:
     return address, profile, account
 
 
-def made_record(block: Block, address: str) -> Record:
-    """What a block says was made, as a record."""
-    outputs = tuple(Output(index=index, **_known(form)) for index, form in enumerate(block["outputs"], start=1))
+def made_record(block: Block, address: str, linked: Iterable[Output] = ()) -> Record:
+    """What a block says was made, as a record. `linked` are the same outputs with the URLs that the lock has not."""
+    links = {one.index: {"url": one.url, "url_at": one.url_at} for one in linked}
+    outputs = tuple(
+        Output(index=index, **_known(form), **links.get(index, _UNLINKED))
+        for index, form in enumerate(block["outputs"], start=1)
+    )
     return Record(
         external_task_id=block["external_task_id"],
         project=block["project"],

@@ -78,11 +78,11 @@ class Snapshot:
 
     def known(self, job: Job) -> Record | None:
         """The record that counts for a job, or None."""
-        made = self._made(job)
         attempts = self.attempts(job)
+        made = self._made(job, attempts)
         if made is not None:
             newer = [record for record in attempts if record.attempt > made.attempt and self._is_news(record)]
-            return newer[-1] if newer else _with_urls(made, attempts)
+            return newer[-1] if newer else made
         if attempts:
             return _last_that_counts(attempts)
         block = self.block(job)
@@ -121,11 +121,13 @@ class Snapshot:
         unlocked = not saved or record.external_task_id in self.unlocked
         return record.state in IN_FLIGHT or (record.state == "succeed" and unlocked)
 
-    def _made(self, job: Job) -> Record | None:
+    def _made(self, job: Job, attempts: tuple[Record, ...] = ()) -> Record | None:
+        """What the lock says, with the URLs that ledger or account know."""
         block = self.block(job)
         if block and "outputs" in block and (block["project"], block["key"], block["take"]) == job.identity:
-            return made_record(block, job.address)
-        return self.made.get(job.identity)
+            return made_record(block, job.address, _linked(block["attempt"], attempts))
+        made = self.made.get(job.identity)
+        return _with_urls(made, attempts) if made else None
 
 
 def _last_that_counts(attempts: tuple[Record, ...]) -> Record:
@@ -135,17 +137,16 @@ def _last_that_counts(attempts: tuple[Record, ...]) -> Record:
     return next((record for record in reversed(attempts) if record.state == "succeed"), attempts[-1])
 
 
+def _linked(attempt: int, attempts: tuple[Record, ...]) -> tuple[Output, ...]:
+    return next((record.outputs for record in attempts if record.attempt == attempt), ())
+
+
 def _with_urls(made: Record, attempts: tuple[Record, ...]) -> Record:
-    """What the lock says, with the URLs that ledger or account know."""
-    same = next((record for record in attempts if record.attempt == made.attempt and record.outputs), None)
-    if same is None:
-        return made
-    known = {output.index: output for output in same.outputs}
-    outputs = [_with_url(output, known.get(output.index, output)) for output in made.outputs]
-    return replace(made, outputs=tuple(outputs))
-
-
-def _with_url(output: Output, known: Output) -> Output:
-    # Spelt out: `replace` takes five times as long, and this is done for every job that is made.
-    facts = (output.id, output.duration, output.element_id, output.path, output.sha256, output.size)
-    return Output(output.index, known.url, known.url_at, *facts)
+    links = {output.index: output for output in _linked(made.attempt, attempts)}
+    outputs = tuple(
+        replace(output, url=links[output.index].url, url_at=links[output.index].url_at)
+        if output.index in links
+        else output
+        for output in made.outputs
+    )
+    return replace(made, outputs=outputs)

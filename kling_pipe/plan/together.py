@@ -76,8 +76,8 @@ class Together(Snapshot):
                     found[record.attempt] = record
         return tuple(found[attempt] for attempt in sorted(found))
 
-    def _made(self, job: Job) -> Record | None:
-        made = [record for part in self.parts if (record := part._made(job)) is not None]
+    def _made(self, job: Job, attempts: tuple[Record, ...] = ()) -> Record | None:
+        made = [record for part in self.parts if (record := part._made(job, attempts)) is not None]
         return min(made, key=lambda record: (-record.attempt, record.account), default=None)
 
     def asked(self, parts: Sequence[Snapshot], silent: Silent) -> Together:
