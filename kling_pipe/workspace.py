@@ -226,10 +226,8 @@ class Workspace:
         """The accounts that are left out, and those whose id only the lock knows: their credentials are not here."""
         found = tuple(one for one in self.left_out if one.account)
         nameless = [one for one in (*self.each, *self.left_out) if not one.account]
-        if not nameless:
-            return found
         known = {one.account for one in (*self.each, *found)}
-        strangers = sorted({str(block["account"]) for block in lock.blocks.values()} - known)
+        strangers = sorted({str(block["account"]) for block in lock.blocks.values()} - known) if nameless else ()
         name = " or ".join(one.name for one in nameless)  # which of them nobody can tell without credentials
         return (*found, *(replace(nameless[0], account=one, name=name) for one in strangers))
 
