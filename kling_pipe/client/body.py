@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -49,7 +49,7 @@ def body_of(request: Mapping[str, Json]) -> Body:
         nonlocal mark
         if not isinstance(value, FileRef):
             raise TypeError(f"no JSON value: {value!r}")
-        mark = mark or secrets.token_hex(16)
+        mark = mark or os.urandom(16).hex()
         files.append(value)
         return mark
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -32,7 +31,7 @@ class Processes:
         self._connection = connection
         self._effects = effects
         self._clock = clock
-        self._token = secrets.token_hex(8)
+        self._token = os.urandom(8).hex()
         self._host = place()
         _open.add(self._token)
         self._known = False

@@ -10,8 +10,8 @@ Credentials and endpoint are those of the environment (`AWS_*`, `GOOGLE_*`, `AZU
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
@@ -71,7 +71,7 @@ class BucketOutputs:
     @contextmanager
     def incoming(self) -> Iterator[Streamed]:
         """A new result. An unfinished upload is removed on leaving."""
-        key = f".objects/incoming/{secrets.token_hex(16)}"
+        key = f".objects/incoming/{os.urandom(16).hex()}"
         with self._explained(key):
             streamed = Streamed(self._bucket, key)
             try:
@@ -131,7 +131,7 @@ class BucketOutputs:
             if standing is not None and ours is not None:
                 if (standing["size"], standing["e_tag"]) == (ours["size"], ours["e_tag"]):
                     return
-                kept = f".objects/replaced/{(standing['e_tag'] or secrets.token_hex(8)).strip(chr(34))}"
+                kept = f".objects/replaced/{(standing['e_tag'] or os.urandom(8).hex()).strip(chr(34))}"
                 self._effects.upload(lambda: obstore.copy(self._bucket, target, kept))
             self._effects.upload(lambda: obstore.copy(self._bucket, source, target))
             if ours is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -177,6 +176,8 @@ class LocalOutputs:
         try:
             self._effects.link(source, target)
         except OSError:  # no hard links here, or another disk
+            import shutil
+
             with source.open("rb") as reader, target.open("wb") as writer:
                 shutil.copyfileobj(reader, writer, _CHUNK)
                 self._effects.fsync(writer)

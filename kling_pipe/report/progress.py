@@ -10,11 +10,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Literal, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, Self
 
-from kling_pipe.model import Plan
-from kling_pipe.report.progress_board import Board, Expected, Happening
 from kling_pipe.report.progress_lines import ended_line, status_line
+
+if TYPE_CHECKING:
+    from kling_pipe.model import Plan
+    from kling_pipe.report.progress_board import Board, Expected, Happening
 
 Kind = Literal["auto", "tty", "plain", "json", "quiet"]
 
@@ -57,6 +59,8 @@ def progress(
         return Quiet()
     if kind == "json":
         return Lines(stream)
+    from kling_pipe.report.progress_board import Board
+
     board = Board(plan, expected or (lambda _job: None))
     if kind == "plain":
         return Plain(stream, board, budget)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kling_pipe.report.progress_board import Board, Ended
+if TYPE_CHECKING:
+    from kling_pipe.report.progress_board import Board, Ended
 
 SIGNS = {"made": "+", "reused": "=", "failed": "!", "waiting": ">"}
 
