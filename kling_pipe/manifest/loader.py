@@ -14,13 +14,14 @@ from kling_pipe.manifest.media import MediaReader
 from kling_pipe.manifest.names import NAME, beside
 from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.trouble import Trouble
-from kling_pipe.manifest.words import KINDS, TOP_LEVEL
+from kling_pipe.manifest.words import KINDS, SETTINGS, TOP_LEVEL
 from kling_pipe.nearest import nearest
 from kling_pipe.slug import slug
 from kling_pipe.source import Opened, nothing_open, read_document
 
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{0,23}\Z")
 _DEEPEST_INCLUDE = 32
+_OF_SETTINGS = "This is a setting: write it into `kling-pipe.toml` beside the manifest."
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class Loader:
                     key=True,
                     near=nearest(str(word), TOP_LEVEL),
                     allowed=", ".join(TOP_LEVEL),
-                    hint="Keys of your own start with `x-`.",
+                    hint=_OF_SETTINGS if word in SETTINGS else "Keys of your own start with `x-`.",
                 )
         version = data.get("version", 1)
         if version != 1 or isinstance(version, bool):

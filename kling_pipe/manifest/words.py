@@ -8,6 +8,9 @@ DEFAULT_API = {"element": "element", "voice": "voice", "audio": "tts", "image": 
 
 TOP_LEVEL = ("version", "project", "vars", "budget", "limits", "retries", "defaults", "profiles", "include", *KINDS)
 
+SETTINGS = ("accounts", "base_url", "jobs", "out", "price", "profile", "publish", "spread", "standard", "timeout")
+"""Words of `kling-pipe.toml` that somebody might look for in a manifest."""
+
 RECIPE = (
     "api",
     "raw",
