@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kling_pipe.catalog import find, operations
+from kling_pipe.catalog import find, load, names, operations
 from kling_pipe.manifest.form import form_of
 from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.trouble import Path_, Trouble
@@ -127,23 +127,20 @@ class _Surroundings:
                 self._add("KP106", (*path, word), f"`{word}: {_plain(amount)}` is no amount", allowed="a number from 0")
 
     def _slots(self, value: Any) -> None:
-        limits = self._mapping(("limits",), value)
-        if not limits:  # nobody asks for the packs of all operations
-            return
-        packs = {str(one.kling["pool"]["pack"]) for one in operations().values() if one.kling["pool"].get("pack")}
-        for word, amount in limits.items():
-            self._slot(str(word), amount, packs, ("limits", word))
+        for word, amount in self._mapping(("limits",), value).items():
+            self._slot(str(word), amount, ("limits", word))
 
-    def _slot(self, word: str, amount: Any, packs: set[str], path: Path_) -> None:
+    def _slot(self, word: str, amount: Any, path: Path_) -> None:
         pack, _, model = word.partition("/")
-        if pack not in packs:
+        if pack not in _packs():
+            packs = sorted(set(_packs()))
             self._add(
                 "KP101",
                 path,
                 f"there is no pack `{pack}`",
                 key=True,
                 near=nearest(pack, packs),
-                allowed=", ".join(sorted(packs)),
+                allowed=", ".join(packs),
                 hint="Write video, image, or video/<model>.",
             )
         elif model and model not in (models := _models(pack)):
@@ -165,6 +162,11 @@ class _Surroundings:
             self._add(
                 "KP106", ("retries",), f"`retries: {_plain(value)}` is not possible", allowed=f"0 to {_MOST_RETRIES}"
             )
+
+
+def _packs() -> Iterator[str]:
+    """The pack of one operation after the other: a known one is found before all of them are read."""
+    return (str(pack) for name in names() if (pack := load(name).kling["pool"].get("pack")))
 
 
 def _models(pack: str) -> list[str]:
