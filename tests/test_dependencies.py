@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from itertools import product
 from pathlib import Path
 
@@ -77,6 +77,19 @@ def test_every_pin_is_within_what_the_project_declares() -> None:
     outside = [one for one in DECLARED if not one.specifier.contains(pinned.get(canonicalize_name(one.name), "0"))]
 
     assert [str(one) for one in outside if one.name != "kling-pipe"] == []
+
+
+def test_every_dependency_is_imported() -> None:
+    """What the code does not use is not installed for it. Those of `dev` and `docs` are programs."""
+    ours = ("dev", "docs", "all")
+    extras = [one for name, group in PROJECT["optional-dependencies"].items() if name not in ours for one in group]
+    wanted = {canonicalize_name(Requirement(one).name) for one in [*PROJECT["dependencies"], *extras]}
+    text = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "kling_pipe").rglob("*.py"))
+    imported = set(re.findall(r"^ *(?:import|from) ([a-zA-Z_]\w*)", text, re.MULTILINE))
+    modules = packages_distributions()
+    used = {canonicalize_name(dist) for module in imported for dist in modules.get(module, ())}
+
+    assert sorted(wanted - used) == []
 
 
 def test_every_dependency_is_explained() -> None:

@@ -75,7 +75,7 @@ def _extras(environ: Mapping[str, str]) -> Iterator[Line]:
     telemetry = [("otel", ("opentelemetry", "requests"))] if wanted(environ) else []  # asked for by OTEL_* variables
     for extra, modules in (
         ("emulator", ("starlette", "uvicorn", "av")),
-        ("fast", ("aiohttp", "httpx2", "jsonschema_rs")),
+        ("fast", ("aiohttp", "httpx2")),
         *telemetry,
     ):
         missing = [name for name in modules if find_spec(name) is None]
