@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kling_pipe.catalog import Operation, quota
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.reasons import FoundElsewhereError, SilentError
+from kling_pipe.engine.reasons import FoundElsewhereError, NoRoomError, SilentError
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Want
 from kling_pipe.errors import CredentialsError, KlingPipeError
@@ -229,12 +229,14 @@ class Desks:
         """While inside, no other process of this ledger works on the job, in whichever account."""
         assert self.guard is not None
         name = external_id(step.job.project, step.job.key, step.job.take)
-        if not self.guard.claim(name, {}):
-            desk.context.slots.release(want)
-            while not (self.guard.claim(name, {}) or self._is_over(step)):
-                await desk.context.sleep(_FOLLOW_SECONDS)
-            await desk.context.slots.take(want)
         try:
+            if not self.guard.claim(name, {}):
+                desk.context.slots.release(want)
+                while not (self.guard.claim(name, {}) or self._is_over(step)):
+                    if desk.context.settings.detach:
+                        raise NoRoomError("another process works on it")
+                    await desk.context.sleep(_FOLLOW_SECONDS)
+                await desk.context.slots.take(want)
             yield
         finally:
             self.guard.release(name)
@@ -316,6 +318,12 @@ def as_it_stands(step: Step, attempts: Mapping[str, int]) -> Step:
         return step
     name = external_id(job.project, job.key, job.take, attempt)
     return replace(step, action="retry", attempt=attempt, external_task_id=name)
+
+
+def last_attempt(step: Step) -> int:
+    """The number of the last attempt that `retries` allows; one that a person asked for may be repeated as often."""
+    asked = step.attempt if step.action == "create" else 1
+    return max(step.attempt, asked + step.job.retries)
 
 
 def _form(desk: Desk, slots: Mapping[str, Any]) -> dict[str, object]:

@@ -21,6 +21,7 @@ from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.durations import sort_of
 from kling_pipe.engine.presets import preset_id
+from kling_pipe.engine.reasons import NoRoomError
 from kling_pipe.engine.resolve import resolved
 from kling_pipe.engine.save import renewed, saved
 from kling_pipe.engine.slots import Want
@@ -122,6 +123,7 @@ async def _claimed(name: str, context: Context, holding: Holding) -> None:
             await context.turn.claim(name, {})  # who waits holds no slots in the eyes of others
             holding.held = False
             context.slots.give_back(holding.want)
+            _unless_detached(context, "other processes have taken the slots")
             await holding.again()
         else:
             return
@@ -135,12 +137,19 @@ async def _followed(name: str, context: Context, holding: Holding) -> bool:
     holding.release()
     wait = _FOLLOW_SECONDS
     while not await context.turn.claim(name, {}):
-        await context.sleep(wait)
-        wait = min(_FOLLOW_LONGEST, 1.5 * wait)
         if is_over(context.store.get(name)):
             return True
+        _unless_detached(context, "another process works on it")
+        await context.sleep(wait)
+        wait = min(_FOLLOW_LONGEST, 1.5 * wait)
     await holding.again()
     return False
+
+
+def _unless_detached(context: Context, reason: str) -> None:
+    """A run that does not wait for its own tasks does not wait for other processes."""
+    if context.settings.detach:
+        raise NoRoomError(reason)
 
 
 def _is_at_kling(known: Record | None) -> bool:

@@ -14,7 +14,7 @@ from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota, weight
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.desks import Desk, Desks, as_it_stands
+from kling_pipe.engine.desks import Desk, Desks, as_it_stands, last_attempt
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
@@ -26,6 +26,7 @@ from kling_pipe.keys import external_id
 from kling_pipe.ledger.processes import BEAT
 from kling_pipe.model import Plan, Record, Step
 from kling_pipe.plan.make import UNASKED
+from kling_pipe.plan.snapshot import IN_FLIGHT
 
 _WORKING = ("create", "retry", "resume")
 
@@ -206,12 +207,12 @@ class LocalRunner:
         pools = tuple((desk.shown(name), weight) for name, weight in want.pools)
         self.context.meter.begun(step.job.address, pools, self.context.clock(), at_kling=_is_at_kling(step))
         try:
-            record = await self.desks.run(step, desk, want, last=_last_attempt(step), again=partial(self._again, step))
+            record = await self.desks.run(step, desk, want, last=last_attempt(step), again=partial(self._again, step))
         except SilentError as error:
             self.error = graver(self.error, error.error)
             self._end(step, "waiting", None, error.message)
         except NoRoomError as error:
-            self._end(step, "waiting", None, error.message)
+            self._end(step, "waiting", self._under_way(step), error.message)
         except JobError as error:
             self._end(step, "failed", self._known(step), error.message)
         except CredentialsError as error:
@@ -250,6 +251,10 @@ class LocalRunner:
         with contextlib.suppress(KlingPipeError):
             return self._known(step)
         return None
+
+    def _under_way(self, step: Step) -> Record | None:
+        record = self._known_if_possible(step)
+        return record if record is not None and record.state in IN_FLIGHT else None
 
     def _end_refused(self, step: Step, error: CredentialsError) -> None:
         """Kling no longer talks to us about a job: a task that exists goes on all the same."""
@@ -356,10 +361,11 @@ class LocalRunner:
     async def _tidy_up(self) -> None:
         """Stop what still works, and write everything down."""
         self.desks.close()
-        tasks = list(self.active.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := list(self.active.values()):  # again for what one that was just saved set going
+            self.active.clear()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         for desk in self.desks.all:
             await desk.context.poller.close()
         try:
@@ -378,16 +384,9 @@ class LocalRunner:
         return Result(*found)  # type: ignore[arg-type]  # narrowed above
 
     def _unfinished(self, step: Step) -> Outcome:
-        record = self._known_if_possible(step)
-        at_kling = record if record and record.state in ("intent", "submitted", "processing") else None
+        record, at_kling = self._known_if_possible(step), self._under_way(step)
         made = record is not None and record.state == "succeed" and step.action in _WORKING
         return Outcome(step, "waiting", at_kling, "" if at_kling else "made, not saved yet" if made else "not begun")
-
-
-def _last_attempt(step: Step) -> int:
-    """The number of the last attempt that `retries` allows; one that a person asked for may be repeated as often."""
-    asked = step.attempt if step.action == "create" else 1
-    return max(step.attempt, asked + step.job.retries)
 
 
 def _is_at_kling(step: Step) -> bool:

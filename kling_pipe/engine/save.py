@@ -14,6 +14,7 @@ from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.errors import Unreachable
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.outputs import Incoming, Stored, output_path, sidecar_form
+from kling_pipe.plan.snapshot import IN_FLIGHT
 from kling_pipe.provenance import Stamp, facts
 
 _TRIES = 5
@@ -30,7 +31,7 @@ async def saved(context: Context, job: Job, operation: Operation, record: Record
     record = replace(record, outputs=tuple(done), source="ledger")
     if job.place:
         await context.stored(_name, context, job, record)
-    await context.turn.put(record, unlocked=True)
+    await context.turn.put_last(record)
     others = {"by_others": True} if record.external_task_id in context.met else {}
     context.tell("saved", record, paths=[output.path for output in done if output.path], **others)
     return record
@@ -41,7 +42,8 @@ async def renewed(context: Context, operation: Operation, record: Record) -> Rec
     answer = await context.client.get(operation, record.task_id or record.external_task_id)
     if isinstance(answer, Found):
         fresh = told(record, operation, answer.task, context.clock())
-        context.store.put(fresh)
+        ended = record.state in IN_FLIGHT and fresh.state == "succeed"
+        context.store.put(fresh, unlocked=ended and fresh.external_task_id not in context.met)
         return fresh
     if isinstance(answer, NotFound):
         return None

@@ -32,6 +32,14 @@ class Turn:
         """Write a record whatever the present state is. It is written on return. Raises LocalStateError."""
         await self._puts.add((record, unlocked))
 
+    async def put_last(self, record: Record) -> None:
+        """Write what a job made, its last act. A run that is stopped meanwhile still hears of it, and counts it."""
+        writing = self._puts.begun((record, True))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.shield(writing)
+
     async def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
         """Become the one process that works on this task. False: another live one does. Raises LocalStateError."""
         return external_task_id in await self._claims.add((external_task_id, pools))
@@ -46,13 +54,17 @@ class _Gathered(Generic[Item, Answer]):
         self._done: asyncio.Future[Answer] | None = None
 
     async def add(self, item: Item) -> Answer:
+        # Shielded: a job that is cancelled must not take the answer from the others.
+        return await asyncio.shield(self.begun(item))
+
+    def begun(self, item: Item) -> asyncio.Future[Answer]:
+        """The answer to come, which belongs to everybody."""
         if self._done is None:
             loop = asyncio.get_running_loop()
             self._done = loop.create_future()
             loop.call_soon(self._flush, self._done)
         self._waiting.append(item)
-        # Shielded: a job that is cancelled must not take the answer from the others.
-        return await asyncio.shield(self._done)
+        return self._done
 
     def _flush(self, done: asyncio.Future[Answer]) -> None:
         waiting, self._waiting, self._done = self._waiting, [], None

@@ -1,6 +1,9 @@
 """Slots: the most urgent first, never more than allowed, narrower after a refusal and wider again."""
 
 import asyncio
+import contextlib
+import sqlite3
+import time
 from dataclasses import replace
 
 import pytest
@@ -201,6 +204,58 @@ def test_what_was_refused_holds_no_slots_in_the_eyes_of_others(bench):
 
     asyncio.run(work())
     assert bench.ledger()["in_flight"] == 9
+
+
+@pytest.fixture
+def late(bench):
+    """A clock: when the first job looks at it, its slots just granted, another process takes all that there are."""
+    other = bench.workspace.store()
+    beginning = []
+
+    def clock():
+        task = asyncio.current_task() if asyncio._get_running_loop() else None
+        if task is not None and "guarded" in repr(task.get_coro()) and not beginning:
+            beginning.append(other.claim("of-another-process", {"image/kling-v3-omni": 9}))
+        return time.time()
+
+    bench.seams = replace(bench.seams, clock=clock)
+    yield other
+    other.close()
+    assert beginning == [True]
+
+
+def test_who_finds_the_slots_crowded_waits_until_they_are_not(bench, late):
+    """Nothing is sent meanwhile, and nothing is held in the eyes of others."""
+    claims = "SELECT count(*) FROM claims WHERE pools = '{}'"
+
+    async def work():
+        running = asyncio.create_task(run(plan, bench.workspace, settings=bench.settings, seams=bench.seams))
+        async with asyncio.timeout(20):
+            with contextlib.closing(sqlite3.connect(late.path)) as ledger:
+                while ledger.execute(claims).fetchone() != (3,):
+                    await asyncio.sleep(0.02)
+            assert (late.slots_of_others(), bench.creates()) == ({}, {})
+            late.release("of-another-process")
+            late.beat()
+            return await running
+
+    plan = bench.offline([image(f"i{n}", f"p {n}") for n in range(3)])
+    assert asyncio.run(work()).made == 3
+
+
+def test_who_waits_for_nothing_does_not_wait_for_crowded_slots(bench, late):
+    """A detached run leaves what it could not send to the next one, and sends nothing."""
+
+    async def work():
+        settings = replace(bench.settings, detach=True)
+        async with asyncio.timeout(20):
+            return await run(plan, bench.workspace, settings=settings, seams=bench.seams)
+
+    plan = bench.offline([image(f"i{n}", f"p {n}") for n in range(3)])
+    result = asyncio.run(work())
+    assert (result.waiting, result.at_kling, result.exit_code) == (3, 0, 75)
+    assert {one.message for one in result.outcomes} == {"other processes have taken the slots"}
+    assert bench.creates() == {}
 
 
 def test_nothing_is_granted_after_a_stop():

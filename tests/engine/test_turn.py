@@ -83,6 +83,20 @@ def test_a_job_that_is_cancelled_meanwhile_costs_nobody_a_record(store):
     assert len(store.records()) == 2
 
 
+def test_what_is_stopped_while_its_last_words_are_written_still_hears_of_them(store):
+    """It is in the ledger as made and saved: were it not counted by this run, then by none."""
+
+    async def work():
+        turn = Turn(store)
+        job = asyncio.ensure_future(turn.put_last(record(1)))
+        await asyncio.sleep(0)
+        job.cancel()
+        await job
+
+    asyncio.run(work())
+    assert store.unlocked() == {"kp1-p-1"}
+
+
 def test_claims_of_one_turn_are_answered_one_by_one(store, tmp_path):
     """Another live process has one of them."""
     other = SqliteStore(tmp_path / "ledger.sqlite", "me")

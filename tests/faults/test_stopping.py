@@ -6,7 +6,7 @@ import time
 
 import pytest
 from collector import collecting
-from stage import CHAIN, many
+from stage import CHAIN, many, tally
 
 JOBS = 8
 
@@ -87,6 +87,48 @@ def test_what_ended_at_kling_meanwhile_is_counted_by_the_run_that_saves_it(pictu
     counted = {one["kling_pipe.pool"]: value for one, value in collector.metrics()["kling_pipe.units"]}
     assert counted == picture.assert_paid_once(JOBS)
     picture.assert_whole(JOBS)
+
+
+def test_what_the_account_says_has_ended_is_counted_by_the_run_that_saves_it(picture):
+    """The ledger still waits for it, and its run is gone: the plan knows from a look-up that it is made."""
+    picture.write(many(JOBS)).clock(mode="manual")
+    assert picture.cli("run", "-y", "-q", "--detach").returncode == 75
+    picture.clock(mode="real")
+    ends = time.monotonic() + 20
+    while picture.ledger()["in_flight"]:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    plan = picture.plan(refresh=True, everything=True)
+    assert {step.action for step in plan.steps} == {"download"}
+    assert tally(picture.run(refresh=True, everything=True)) == (JOBS, 0, 0, 0)
+    assert tally(picture.run(refresh=True, everything=True)) == (0, JOBS, 0, 0)
+    picture.assert_paid_once(JOBS)
+
+
+def test_what_a_detached_run_met_as_ended_and_could_not_save_is_counted_later(picture):
+    """It looks once at what is under way, and is stopped while it fetches."""
+    picture.write(many(JOBS)).clock(mode="manual")
+    assert picture.cli("run", "-y", "-q", "--detach").returncode == 75
+    picture.clock(mode="real")
+    stopped = ended_unsaved(picture, "--detach")
+    assert (stopped["made"], stopped["waiting"]) == (0, JOBS)
+    assert tally(picture.run()) == (JOBS, 0, 0, 0)
+    picture.assert_paid_once(JOBS)
+
+
+def test_a_detached_run_does_not_wait_for_another_one(picture):
+    """Its tasks are under way in a process that waits for them: that is as good as having sent them."""
+    picture.write(many(JOBS)).clock(mode="manual")
+    run = picture.process("run", "-y", "--json")
+    under_way(picture, run, JOBS)
+    done = picture.process("run", "-y", "-q", "--detach")
+    _, err = done.communicate(timeout=30)
+    assert done.returncode == 75, err
+    assert f"{JOBS} tasks go on at Kling" in err
+    picture.clock(mode="real")
+    out, _ = run.communicate(timeout=30)
+    assert json.loads(out.splitlines()[-1])["made"] == JOBS
+    picture.assert_paid_once(JOBS)
 
 
 def test_progress_counts_what_was_left_unsaved(picture):
