@@ -100,7 +100,7 @@ def cli() -> None:
 def main(args: list[str] | None = None, **seams: Any) -> None:
     """Entry point of the console script. Exits with the codes that the README lists."""
     # What a verb makes it needs to its end: looking through all of it again and again costs a tenth of a large plan.
-    gc.set_threshold(200_000, 20, 100)
+    gc.set_threshold(50_000, 20, 100)
     # Python looks through all that is left when it ends, for a tenth of a short verb's time: there is no garbage in it.
     atexit.register(gc.freeze)
     run_guarded(cli, args, seams)
