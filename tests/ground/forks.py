@@ -58,9 +58,20 @@ class Forks:
         return subprocess.CompletedProcess(words, code, out, err)
 
 
+class Execs:
+    """The same in processes that start anew: where a fork of a program with libraries of the system is not safe."""
+
+    def run(self, *words: str, cwd: Path, environ: Mapping[str, str], stdin: str = "") -> subprocess.CompletedProcess:
+        """A child to its end, with this environment and no other."""
+        command, streams = [sys.executable, "-m", "kling_pipe", *words], {"capture_output": True, "encoding": "utf-8"}
+        return subprocess.run(command, cwd=cwd, env=dict(environ), input=stdin, check=False, timeout=60, **streams)
+
+
 @functools.cache
-def shared() -> Forks:
-    """The one in which all tests of a process run command lines that nobody interrupts."""
+def shared() -> Forks | Execs:
+    """Where all tests of a process run command lines that nobody interrupts."""
+    if sys.platform != "linux":
+        return Execs()
     found = Forks()
     atexit.register(found.close)
     return found
