@@ -141,8 +141,11 @@ def test_a_silent_process_loses_its_claims(store):
     first.beat()
     now[0] += 19
     assert not second.claim("x", {})
+    assert not first.was_silent()
     now[0] += 2
     assert second.claim("x", {})
+    first.beat()
+    assert first.was_silent()  # and it stays so: what others took, they keep
     first.close()
     second.close()
 

@@ -96,7 +96,7 @@ async def _attempt(job: Job, attempt: int, operation: Operation, context: Contex
         record = await _submitted(job, attempt, context, holding.want)
         if record.state in ("submitted", "processing"):
             if not context.settings.detach:
-                record = await _waited(job, operation, context, record)
+                record = await _waited(job, operation, context, record, holding.want)
             elif known is not None and known.task_id:
                 # A run that does not wait still takes what is done by now, so that what needs it can be sent.
                 record = await renewed(context, operation, record) or record
@@ -210,7 +210,14 @@ async def _request(job: Job, context: Context) -> dict[str, object]:
     )
 
 
-async def _waited(job: Job, operation: Operation, context: Context, record: Record) -> Record:
+async def _is_still_ours(job: Job, record: Record, context: Context, want: Want) -> bool:
+    """Whether nobody has taken the task over while this process counted as gone: then it is theirs to count."""
+    is_ours = await context.turn.claim(record.external_task_id, dict(want.pools))
+    known = context.store.get(record.external_task_id)
+    return is_ours and (known is None or known.state != "succeed" or is_unsaved(job, known))
+
+
+async def _waited(job: Job, operation: Operation, context: Context, record: Record, want: Want) -> Record:
     """The record once its task has ended."""
     sort = sort_of(operation, job)
 
@@ -221,6 +228,8 @@ async def _waited(job: Job, operation: Operation, context: Context, record: Reco
     # Kling's clock may differ from ours: a task cannot be younger than nothing.
     age = max(0.0, context.clock() - record.created_at / 1000) if record.created_at else 0.0
     task = await context.poller.finished(operation, record.task_id, sort, age, on_status, job.request)
+    if context.store.was_silent() and not await _is_still_ours(job, record, context, want):
+        context.met.add(record.external_task_id)
     ended = told(record, operation, task, context.clock())
     # What is noted as ours before its files are saved is not lost to the sums, should this run end meanwhile.
     await context.turn.put(ended, unlocked=ended.state == "succeed" and ended.external_task_id not in context.met)

@@ -64,6 +64,8 @@ class PostgresStore:
         self._given_back: list[str] = []
         self._held: set[str] = set()
         self._tidied: tuple[int, str] | None = None
+        self._seen = float("inf")
+        self._silent = False
         self._session.step(lambda _: None)
 
     def close(self) -> None:
@@ -154,8 +156,10 @@ class PostgresStore:
             ordered = sorted(wanted, key=itemgetter(0))
             return Claimed(frozenset(name for name, pools in ordered if self._claimed(cursor, name, pools)))
 
+        asked = {name for name, _ in wanted}
+        self._held |= asked  # before, for a beat in another thread must not take what is just claimed for given back
         claimed = self._session.step(action, durable=True)
-        self._held |= claimed.names
+        self._held -= asked - claimed.names
         return claimed
 
     def _claimed(self, cursor: Any, external_task_id: str, pools: Mapping[str, int]) -> bool:
@@ -189,6 +193,11 @@ class PostgresStore:
             cursor.execute("DELETE FROM processes WHERE seen < %s", (self._clock() - 100 * SILENCE,))
 
         self._session.step(action)
+
+    def was_silent(self) -> bool:
+        """Whether this process has counted as gone: stopped, asleep, or cut off. Others may have its claims."""
+        self._silent = self._silent or self._seen < self._clock() - SILENCE
+        return self._silent
 
     def learned(self) -> dict[str, Learned]:
         """Learned durations by sort of task."""
@@ -270,8 +279,11 @@ class PostgresStore:
             # A server that fell has forgotten what it was told last: what was given back would be held for ever.
             query = "DELETE FROM claims WHERE account = %s AND token = %s AND NOT external_task_id = ANY(%s)"
             cursor.execute(query, (self.account, self._token, list(self._held)))
+            self._silent = self._silent or self._tidied is not None  # who is cut off counts as gone at once
             self._tidied = self._session.backend
         if self._known != self._session.backend:
+            self.was_silent()
+            self._seen = self._clock()
             cursor.execute(
                 "INSERT INTO processes VALUES (%s, %s, %s, %s) ON CONFLICT (token) DO UPDATE SET"
                 " backend = EXCLUDED.backend, started = EXCLUDED.started, seen = EXCLUDED.seen",

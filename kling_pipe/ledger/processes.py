@@ -35,6 +35,8 @@ class Processes:
         self._host = place()
         _open.add(self._token)
         self._known = False
+        self._seen = float("inf")
+        self._silent = False
         self._given_back: list[str] = []
 
     def claim(self, external_task_id: str, pools: Mapping[str, int]) -> bool:
@@ -65,10 +67,16 @@ class Processes:
                 found.update(json.loads(pools))
         return found
 
+    def was_silent(self) -> bool:
+        """Whether others may have taken this process for gone. It is not forgotten: what they took, they keep."""
+        self._silent = self._silent or self._seen < self._clock() - SILENCE
+        return self._silent
+
     def beat(self) -> None:
         """Write a sign of life, and sweep out processes that are long gone."""
         self._give_back()
-        now = self._clock()
+        self.was_silent()
+        self._seen = now = self._clock()
         row = (self._token, os.getpid(), self._host, now)
         self._connection.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?, ?)", row)
         self._connection.execute("DELETE FROM processes WHERE seen < ?", (now - 100 * SILENCE,))

@@ -163,6 +163,10 @@ class SqliteStore:
         with self._transaction():
             self._processes.beat()
 
+    def was_silent(self) -> bool:
+        """Whether this process has counted as gone: stopped, or asleep with its machine. Others may have its claims."""
+        return self._processes.was_silent()
+
     def learned(self) -> dict[str, Learned]:
         """Learned durations by sort of task."""
         with self._told():

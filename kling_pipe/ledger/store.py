@@ -99,6 +99,9 @@ class Store(Protocol):
     def beat(self) -> None:
         """Say that this process lives. Due every few seconds while it holds claims."""
 
+    def was_silent(self) -> bool:
+        """Whether this process has counted as gone: stopped, or asleep with its machine. Others may have its claims."""
+
     def learned(self) -> Mapping[str, Learned]:
         """Learned durations by sort of task."""
 
