@@ -158,15 +158,13 @@ class Slots:
         """The task has ended, or was never created."""
         for name, weight in want.pools:
             self.pool(name).freed(weight)
-        self.grant()
-        for other in self._beside:
-            other.grant()
+        self._grant_everywhere()
 
     def give_back(self, want: Want) -> None:
         """Nothing was sent after all. Says nothing of Kling, so a cool-down goes on."""
         for name, weight in want.pools:
             self.pool(name).in_use -= weight
-        self.grant()
+        self._grant_everywhere()
 
     def crowded(self, want: Want) -> bool:
         """Whether other processes have taken, in the meantime, what was granted here."""
@@ -190,7 +188,7 @@ class Slots:
         self._look_at_others(at_once=True)
         name, pool = self._narrowest(want)
         seconds = pool.refused(self._clock())
-        self.grant()
+        self._grant_everywhere()
         return name, pool.limit, seconds
 
     def pool(self, name: str) -> Pool:
@@ -234,6 +232,11 @@ class Slots:
                 self.force(waiting.want)
                 waiting.granted()
             self._wake_later()
+
+    def _grant_everywhere(self) -> None:
+        """What is free in a shared pool is free for all."""
+        for one in (self, *self._beside):
+            one.grant()
 
     def _next(self) -> _Waiting | None:
         now = self._clock()

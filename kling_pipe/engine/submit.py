@@ -274,7 +274,11 @@ class Submission:
         store, name = self.context.store, self.record.external_task_id
         # What waits holds no slots in the eyes of others, or all would wait for each other.
         store.claim(name, {})
-        await self.context.slots.take(self.want)
+        try:
+            await self.context.slots.take(self.want)
+        except BaseException:
+            self.context.slots.force(self.want)  # whoever had them granted gives them back, once
+            raise
         if not store.claim(name, dict(self.want.pools)):
             self.doubt_at = self.context.clock()  # this process counted as gone: whoever took over may have sent it
 

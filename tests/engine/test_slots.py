@@ -11,8 +11,9 @@ from campaigns import image
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kling_pipe.engine.job import run_job
 from kling_pipe.engine.reasons import NoRoomError
-from kling_pipe.engine.run import run
+from kling_pipe.engine.run import at_work, run
 from kling_pipe.engine.slots import Pool, Slots, Want
 
 
@@ -66,6 +67,49 @@ def test_what_others_took_meanwhile_is_given_back_and_waited_for():
         assert (crowded, slots.pool("video").in_use, slots.pool("video").closed_until) == (2, 1, Clock.now + 1)
 
     inside(check)
+
+
+@pytest.mark.parametrize("gave", [Slots.give_back, Slots.refused])
+def test_what_is_given_back_in_one_account_is_free_in_the_others(gave):
+    """`-j 1` over two accounts: nobody else would wake who waits in the second one."""
+
+    def check():
+        everyone = [Slots(lambda _: Pool(1, 1), clock=Clock()) for _ in range(2)]
+        for slots in everyone:
+            slots.share("jobs", everyone)
+        want, granted = Want((("jobs", 1),)), []
+        for number, slots in enumerate(everyone):
+            slots.ask(want, lambda number=number: granted.append(number))
+        everyone[1].ask(Want((("video", 1), ("jobs", 1))), lambda: granted.append("other"))
+        assert granted == [0]
+        gave(everyone[0], Want((("video", 0), ("jobs", 1))))
+        assert granted == [0, 1]
+
+    inside(check)
+
+
+def test_what_waits_for_slots_again_gives_them_back_once(bench):
+    """The run is stopped meanwhile; with `-j` over several accounts the others would send too many."""
+    bench.faults({"fault": "over_limit", "match": {"method": "POST"}})
+    cooling = asyncio.Event()
+
+    def tell(event):
+        if event.type == "cooldown":
+            cooling.set()
+
+    async def work():
+        want = Want((("image", 1), ("image/kling-v3-omni", 1), ("jobs", 1)))
+        async with at_work(bench.workspace, settings=bench.settings, on_event=tell) as desks:
+            slots = desks.first.context.slots
+            await slots.take(want)
+            working = asyncio.create_task(run_job(image("a"), 1, desks.first.context, want))
+            await asyncio.wait_for(cooling.wait(), 20)
+            slots.stop()
+            with pytest.raises(NoRoomError):
+                await working
+            assert [slots.pool(name).in_use for name, _ in want.pools] == [0, 0, 0]
+
+    asyncio.run(work())
 
 
 def test_refusals_of_what_was_sent_together_are_one_lesson():
