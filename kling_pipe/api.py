@@ -282,7 +282,8 @@ def run(
     """
     from kling_pipe.engine.loop import carried_out
 
-    return carried_out(_guarded(found, workspace, on_event, settings, seams, create, signals))
+    work = _guarded(found, workspace, on_event, settings, seams, create, signals)
+    return carried_out(work, to_the_end=signals)
 
 
 async def arun(

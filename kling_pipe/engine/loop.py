@@ -6,11 +6,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from kling_pipe.engine.signals import held_back
+
 T = TypeVar("T")
 
 
-def carried_out(work: Coroutine[Any, Any, T]) -> T:
-    """Like `asyncio.run`, on the quickest loop there is."""
+def carried_out(work: Coroutine[Any, Any, T], *, to_the_end: bool = False) -> T:
+    """Like `asyncio.run`, on the quickest loop there is.
+
+    A signal that comes once the work is done, while the loop closes, waits until it is closed. With `to_the_end` it is
+    forgotten then: it wished to stop what has ended, and what came of it is still to be told.
+    """
     answers: list[T] = []
 
     async def kept() -> None:
@@ -18,8 +24,12 @@ def carried_out(work: Coroutine[Any, Any, T]) -> T:
         # for 10,000 jobs. A task without a result is a short text.
         answers.append(await work)
 
-    with asyncio.Runner(loop_factory=_quickest()) as runner:
+    runner = asyncio.Runner(loop_factory=_quickest())
+    try:
         runner.run(kept())
+    finally:
+        with held_back(forget=to_the_end):
+            runner.close()
     return answers[0]
 
 

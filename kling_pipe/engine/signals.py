@@ -5,9 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
+
+
+@contextlib.contextmanager
+def held_back(*, forget: bool) -> Iterator[None]:
+    """While inside, a first SIGINT or SIGTERM waits for the end, or is forgotten; the second ends the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {}
+    came: list[int] = []
+
+    def received(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, before[number])
+        came.append(number)
+
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        before[wanted] = signal.signal(wanted, received)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came and not forget:
+        signal.raise_signal(came[0])
 
 
 @contextlib.contextmanager
