@@ -219,9 +219,10 @@ class Desks:
                 raise SilentError(error.message, error) from error
             except FoundElsewhereError as found:
                 desk, attempt = self.at(found.record.account), found.record.attempt
+                # What this ledger knows of is counted as in one account: by the run that sees it to its end.
                 if desk.context.store.get(found.record.external_task_id) is None:
                     desk.context.store.put(found.record)
-                desk.context.met.add(found.record.external_task_id)
+                    desk.context.met.add(found.record.external_task_id)
                 desk.context.slots.force(want)
 
     @contextlib.asynccontextmanager

@@ -139,6 +139,19 @@ def test_what_another_machine_made_since_the_plan_is_found_right_before_the_crea
     assert pair.made_in() == {"second": 1}
 
 
+def test_what_a_detached_run_left_in_another_account_is_counted_by_the_run_that_saves_it(pair):
+    """The plan is older than that run; its tasks are met right before a create, in the ledger of their account."""
+    plan = pair.plan()
+    only = pair.workspace_of("main")
+    early = api.plan(api.load(pair.root / "kling-pipe.yaml", workspace=only), only, seams=pair.seams)
+    pair.clock(mode="manual")
+    left = api.run(early, only, settings=replace(pair.settings, detach=True), seams=pair.seams)
+    assert left.at_kling > 0
+    pair.clock(mode="real")
+    assert tally(api.run(plan, pair.workspace, settings=pair.settings, seams=pair.seams)) == (JOBS, 0, 0, 0)
+    whole(pair, JOBS)
+
+
 def test_free_slots_are_used_by_their_number(pair):
     """Two slots here, six there: of eight pictures that go at once so many go to each."""
     pair.clock(mode="manual")
