@@ -174,7 +174,8 @@ class Slots:
         """What other processes hold now, by pool."""
         self._looked = self._clock()
         for name, pool in self._pools.items():
-            pool.others_hold(held.get(name, 0))
+            if name != "jobs":  # `-j` is for this run alone
+                pool.others_hold(held.get(name, 0))
 
     def accepted(self, want: Want) -> None:
         """Kling took a task."""

@@ -120,6 +120,19 @@ def test_refusals_of_what_was_sent_together_are_one_lesson():
     assert pool.refused(102.0) == 2.0
 
 
+def test_jobs_of_other_processes_do_not_count_for_j():
+    """`-j 1` beside a long run makes one at a time, and does not wait until that one is done."""
+
+    def check():
+        slots = Slots(lambda _: Pool(1, 1), others=lambda: {"jobs": 5}, clock=Clock())
+        granted = []
+        slots.ask(Want((("jobs", 1),)), lambda: granted.append(1))
+        assert granted == [1]
+        assert not slots.crowded(Want((("jobs", 1),)))
+
+    inside(check)
+
+
 def test_a_task_that_ended_elsewhere_ends_the_cool_down():
     """Kling has room as soon as another process says so."""
     pool = Pool(8)
