@@ -22,10 +22,14 @@ def posted(stage, url, text: str) -> None:
     assert done.returncode == 75, done
 
 
-def brought_home(stage, url, jobs: int) -> None:
-    """Who planned fetches what the workers made: `run` finds everything done."""
+def brought_home(stage, url, jobs: int, *, fell: bool = False) -> None:
+    """Who planned fetches what the workers made: `run` finds everything done.
+
+    A database that `fell` has forgotten its last moment: what was saved in it is saved, and counted, once more.
+    """
     done = stage.cli("run", "-y", "-q", "--store", url)
-    assert (done.returncode, done.stdout.split(",")[0]) == (0, "0 made"), done
+    assert done.returncode == 0, done
+    assert fell or done.stdout.startswith("0 made"), done
     stage.assert_paid_once(jobs)
     stage.assert_whole(jobs)
 
@@ -64,7 +68,7 @@ def test_workers_are_killed_and_the_database_restarts(picture, tmp_path, url, po
         worker.send_signal(signal.SIGTERM)
     told = [worker.communicate(timeout=30) for worker in workers]
     assert [worker.returncode for worker in workers[1:]] == [0, 0], told
-    brought_home(picture, url, 2 * chains)
+    brought_home(picture, url, 2 * chains, fell=True)
 
 
 def test_a_database_restart_does_not_make_a_worker_wait_for_its_films(picture, tmp_path, url, postgres) -> None:
