@@ -96,7 +96,7 @@ def started(state: Path | None = None, **options: Any) -> Iterator[Kling]:
     """An emulator in this process whose clock stands still."""
     with running(state, Options(**options)) as found:
         headers = {"Authorization": f"Bearer {found.api_key}"}
-        with httpx.Client(base_url=found.base_url, headers=headers, trust_env=False, timeout=20) as http:
+        with httpx.Client(base_url=found.base_url, headers=headers, trust_env=False, timeout=100) as http:
             kling = Kling(found, http)
             kling.advance(0.001)
             yield kling

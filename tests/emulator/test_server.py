@@ -23,7 +23,7 @@ SERVE = [sys.executable, "-m", "kling_pipe.emulator", "--media", "tiny"]
 
 def client(found):
     headers = {"Authorization": f"Bearer {found.api_key}"}
-    return httpx.Client(base_url=found.base_url, headers=headers, trust_env=False, timeout=10)
+    return httpx.Client(base_url=found.base_url, headers=headers, trust_env=False, timeout=100)
 
 
 def is_alive(pid):
