@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -17,20 +17,9 @@ def held_back(*, forget: bool) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before: dict[int, Any] = {}
     came: list[int] = []
-
-    def received(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, before[number])
-        came.append(number)
-
-    for wanted in (signal.SIGINT, signal.SIGTERM):
-        before[wanted] = signal.signal(wanted, received)
-    try:
+    with _first(came.append):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if came and not forget:
         signal.raise_signal(came[0])
 
@@ -39,11 +28,18 @@ def held_back(*, forget: bool) -> Iterator[None]:
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     """While inside, a first SIGINT or SIGTERM sets `stop`; works on every platform. Main thread only."""
     loop = asyncio.get_running_loop()
+    with _first(lambda _: loop.call_soon_threadsafe(stop.set)):
+        yield
+
+
+@contextlib.contextmanager
+def _first(act: Callable[[int], object]) -> Iterator[None]:
+    """While inside, the first signal of each kind is an act; the second does what it would have done."""
     before: dict[int, Any] = {}
 
     def received(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, before[number])
-        loop.call_soon_threadsafe(stop.set)
+        act(number)
 
     for wanted in (signal.SIGINT, signal.SIGTERM):
         before[wanted] = signal.signal(wanted, received)
