@@ -275,7 +275,7 @@ class Desks:
 
         error: KlingPipeError | None = desk.context.stops.run
         if error is None:
-            answer = await find(desk.context.client, operation, name, step.job)
+            answer = await find(desk.context.client, operation, name, step.job.request)
             if isinstance(answer, Found):
                 raise FoundElsewhereError(self._found(desk, step, operation, name, answer))
             if isinstance(answer, NotFound):

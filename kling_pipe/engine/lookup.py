@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
@@ -73,11 +74,16 @@ async def lookup_everywhere(
     return found, {source.account: source.silent for source in sources if source.silent is not None}
 
 
-async def find(client: Client, operation: Operation, name: str, job: Job) -> Found | NotFound | Refused | InDoubt:
-    """The task of an external id in one account. How to ask is data; where it cannot be asked for it is not found."""
+async def find(
+    client: Client, operation: Operation, name: str, request: Mapping[str, Any], *, everywhere: bool = True
+) -> Found | NotFound | Refused | InDoubt:
+    """The task of an external id in one account. How to ask is data; where it cannot be asked for it is not found.
+
+    `everywhere`: also where tasks of another standard are.
+    """
     how = str(operation.kling["lookup"])
     if how == "path":
-        return await client.get(operation, name, job.request, everywhere=True)
+        return await client.get(operation, name, request, everywhere=everywhere)
     if how == "none":
         return NotFound()
     size = int(operation.kling["list"]["pageSize"]["max"])

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kling_pipe.catalog import Operation
-from kling_pipe.client import Created, Found, InDoubt, Listed, NotFound, Refused, TaskState
+from kling_pipe.client import Created, Found, InDoubt, NotFound, Refused, TaskState
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
+from kling_pipe.engine.lookup import find
 from kling_pipe.engine.prepare import prepared
 from kling_pipe.engine.publish import linked
 from kling_pipe.engine.reasons import NoRoomError, UnseenError
@@ -179,11 +180,11 @@ class Submission:
 
         `everywhere`: also where tasks of another standard are, for an id that is known to be taken.
         """
-        how = str(self.operation.kling["lookup"])
         began = self.context.clock()
         wait = _FIRST_WAIT
         while True:
-            answer = await self._ask(how, everywhere=everywhere)
+            name = self.record.external_task_id
+            answer = await find(self.context.client, self.operation, name, self.request, everywhere=everywhere)
             if isinstance(answer, Found):
                 return answer.task
             if isinstance(answer, NotFound):
@@ -194,24 +195,6 @@ class Submission:
                 raise Unreachable(f"Kling does not answer ({_reason(answer)})", hint="run again to go on")
             await self.context.sleep(answer.retry_after or wait)
             wait = min(_LONGEST_WAIT, wait * 2)
-
-    async def _ask(self, how: str, *, everywhere: bool) -> Found | NotFound | Refused | InDoubt:
-        if how == "path":
-            name = self.record.external_task_id
-            return await self.context.client.get(self.operation, name, self.request, everywhere=everywhere)
-        if how == "none":
-            return NotFound()
-        size = int(self.operation.kling["list"]["pageSize"]["max"])
-        for page in range(1, 1 + int(self.operation.kling["list"]["pageNum"]["max"])):
-            answer = await self.context.client.list(self.operation, page, size)
-            if not isinstance(answer, Listed):
-                return answer
-            for task in answer.tasks:
-                if task.external_task_id == self.record.external_task_id:
-                    return Found(task)
-            if not answer.full:
-                break
-        return NotFound()
 
     async def _intend(self) -> None:
         """Write down, durably, that a POST is about to be sent: before its first byte."""
