@@ -192,13 +192,15 @@ def plan(
     retry: Iterable[str] = (),
     prices: Prices | None = None,
     seams: Seams | None = None,
+    new_account: bool = False,
 ) -> Plan:
     """What a run would do, as a value.
 
     With `refresh` the account is asked about what lock and ledger do not know (`everything`: about each job); without,
     nothing is sent at all. `select` and `exclude` are selectors, `replace` and `retry` choose jobs for a new attempt.
-    `prices` stand in for the table that is shipped (`kling_pipe.cost.prices().corrected(...)`). Raises CredentialsError
-    and Unreachable (with `refresh`), UsageError, LocalStateError.
+    `prices` stand in for the table that is shipped (`kling_pipe.cost.prices().corrected(...)`). `new_account` makes
+    anew what the lock has of another access key. Raises CredentialsError and Unreachable (with `refresh`), UsageError,
+    LocalStateError.
     """
     from kling_pipe.plan import make_plan
     from kling_pipe.select import chosen
@@ -224,6 +226,7 @@ def plan(
                 selection=selection,
                 known=manifest.known,
                 prices=prices,
+                new_account=new_account or workspace.emulated,
             )
             made[:] = [(known, found)]
         return made[-1][1]

@@ -204,6 +204,9 @@ class Cost(_Value):
 
 Action = Literal["create", "resume", "reuse", "download", "retry", "blocked", "frozen", "lost"]
 PAYING = ("create", "retry")
+Cause = Literal["", "silent", "other_account"]
+"""Why a step is blocked, where what is done about it depends on that: an account that cannot be asked may have the
+task; the lock has the result under another access key."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -212,6 +215,7 @@ class Step(_Value):
 
     With several accounts `account` is where its task is or will be ("": wherever there is room when it is sent), and
     `follows` the address of a job whose account it shares; `asked`: no account knew the id when the plan was made.
+    `owed` are earlier attempts that were sent here, and whose results nobody saved: they are fetched first.
     """
 
     job: Job
@@ -225,6 +229,19 @@ class Step(_Value):
     account: str = ""
     follows: str = ""
     asked: bool = False
+    owed: tuple[Record, ...] = ()
+    cause: Cause = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The addresses whose steps must have ended first, each once."""
+        shared = (self.shared_with,) if self.shared_with else ()
+        return tuple(dict.fromkeys((*self.job.needs, *shared)))
+
+    @property
+    def is_at_kling(self) -> bool:
+        """Whether its task is under way, so that nothing is sent for it."""
+        return self.action == "resume" and self.record is not None and bool(self.record.task_id)
 
     @property
     def is_intent(self) -> bool:

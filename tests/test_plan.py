@@ -95,11 +95,12 @@ def test_the_lock_is_believed_for_what_was_made():
 
 
 def test_a_block_of_another_account_is_not_believed():
-    """Neither is its failure."""
+    """Neither is its failure: with nothing made under another key the job is new."""
     foreign = replace(record(KITE), account="you")
-    assert (
-        one(KITE, snapshot(lock=Lock().with_blocks([("image.kite", "", made_block(foreign, {}))]))).action == "create"
-    )
+    theirs = snapshot(lock=Lock().with_blocks([("image.kite", "", made_block(foreign, {}))]))
+    assert one(KITE, theirs, new_account=True).action == "create"
+    failed = failed_block(replace(foreign, state="failed", failure="moderation"), None)
+    assert one(KITE, snapshot(lock=Lock().with_blocks([("image.kite", "", failed)]))).action == "create"
 
 
 def test_a_block_under_another_name_counts_because_the_content_is_the_same():
@@ -140,11 +141,10 @@ def test_replace_is_a_new_attempt_after_all_that_are_known():
         ("transient", 0, 1, "blocked", 1),
         ("transient", 1, 1, "retry", 2),
         ("transient", 1, 2, "blocked", 2),
-        ("refused", 0, 1, "create", 1),
     ],
 )
 def test_failures_by_class(failure, retries, attempt, action, then):
-    """Moderation is never resent as it is; a refused create made no task, so its id is free."""
+    """Moderation is never resent as it is; a further attempt has a number of its own."""
     job = image("kite", retries=retries)
     step = one(job, snapshot(ledger=ledger(record(job, attempt, "failed", failure=failure, message="why"))))
     assert (step.action, step.attempt) == (action, then)
@@ -153,6 +153,17 @@ def test_failures_by_class(failure, retries, attempt, action, then):
         job, snapshot(ledger=ledger(record(job, attempt, "failed", failure=failure))), retry_addresses=["image.kite"]
     )
     assert (asked.action, asked.attempt) == ("retry", attempt + 1)
+
+
+@pytest.mark.parametrize(("failure", "action"), [("refused", "create"), ("moderation", "blocked")])
+def test_a_refused_create_made_no_task_so_it_keeps_its_number(failure, action):
+    """By itself, and as `retry` asks for it: the same external id is sent again."""
+    refused = replace(record(KITE, 1, "failed", failure=failure, message="why"), task_id="")
+    known = snapshot(ledger=ledger(refused))
+    assert [one(KITE, known).action, one(KITE, known).attempt] == [action, 1]
+    asked = one(KITE, known, retry_addresses=["image.kite"])
+    assert (asked.action, asked.attempt) == ("retry", 1)
+    assert "why" in asked.reasons[0]
 
 
 def test_a_failure_is_remembered_by_the_lock_alone():

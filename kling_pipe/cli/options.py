@@ -126,6 +126,12 @@ def standard_of(given: str, settings: Mapping[str, Any]) -> str:
     return named(str(given or settings.get("standard") or FIRST))
 
 
+new_account_option = click.option(
+    "--new-account",
+    is_flag=True,
+    envvar="KLING_PIPE_NEW_ACCOUNT",
+    help="Make anew, and pay again, what the lock says was made under another access key.",
+)
 probe_option = click.option(
     "--probe", is_flag=True, help="Read the first bytes of every link, too: is it there, is it long and large enough."
 )

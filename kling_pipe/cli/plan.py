@@ -10,7 +10,7 @@ import click
 
 from kling_pipe import api
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened
-from kling_pipe.cli.options import json_option, probe_option, store_option
+from kling_pipe.cli.options import json_option, new_account_option, probe_option, store_option
 from kling_pipe.cli.prices import price_option, prices_of
 from kling_pipe.cli.publishing import uploads
 from kling_pipe.cli.reviewed import save
@@ -43,6 +43,7 @@ UNSEEN = ("KP333", "KP334")
 )
 @click.option("--allow-unknown-cost", is_flag=True, help="A price that is not known is no problem.")
 @price_option
+@new_account_option
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", help="How the plan is printed."
 )
@@ -60,7 +61,8 @@ def plan(campaign: Campaign, form: str, as_json: bool, detailed_exitcode: bool, 
     shown = [one for one in problems if one.level != "note" or one.id in UNSEEN]
     _show("json" if as_json else form, found, manifest, workspace, shown, flags)
     if flags["out"] is not None:
-        save(flags["out"], found, workspace, campaign, flags["replace"], probe=flags["probe"])
+        asked = {"probe": flags["probe"], "new_account": flags["new_account"]}
+        save(flags["out"], found, workspace, campaign, flags["replace"], asked)
     if detailed_exitcode and any(step.action not in ("reuse", "frozen") for step in found.steps):
         click.get_current_context().exit(PENDING)
 
@@ -75,6 +77,7 @@ def _made(campaign: Campaign, manifest: Manifest, workspace: Workspace, flags: d
         select=campaign.select,
         exclude=campaign.exclude,
         prices=prices_of(campaign, flags["price"]),
+        new_account=flags["new_account"],
     )
 
 

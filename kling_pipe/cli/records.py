@@ -15,6 +15,7 @@ from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
     from kling_pipe.engine import Result, Settings
+    from kling_pipe.model import Job
     from kling_pipe.telemetry.watch import Watch
     from kling_pipe.workspace import Workspace
 
@@ -105,12 +106,15 @@ def _save_expiring(campaign: Campaign, days: float, watch: Watch | None) -> None
 
 
 @click.command()
-@click.argument("address")
-@click.argument("task")
+@click.argument("address", default="")
+@click.argument("task", default="")
 @campaign_options
 @store_option
 def adopt(campaign: Campaign, address: str, task: str) -> None:
-    """Bind the job at ADDRESS to TASK, which exists already: a task id, an external task id, or an element's id."""
+    """Bind the job at ADDRESS to TASK, which exists already: a task id, an external task id, or an element's id.
+
+    Without TASK: to the result that the lock has of it under another access key; without ADDRESS all of those.
+    """
     import asyncio
 
     from kling_pipe.engine.run import adopt as bind
@@ -119,18 +123,42 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
     watch = traced("adopt", campaign.manifest)
     manifest, workspace = opened(campaign, unrecorded=[])
     jobs = {job.address: job for job in manifest.jobs}
-    if address not in jobs:
+    if address and address not in jobs:
         near = nearest(address, jobs)
         raise UsageError(
             f"there is no job `{address}`",
             hint=f"did you mean `{near}`?" if near else "`kling-pipe status` lists them.",
         )
+    if not task:
+        _take_over([jobs[address]] if address else manifest.jobs, campaign, workspace)
+        return
     record = asyncio.run(bind(jobs[address], task, workspace, seams=seams(note=watch and watch.asked)))
     if watch:
         from kling_pipe.telemetry.names import job_facts, record_facts
 
         watch.told({**job_facts(jobs[address]), **record_facts(record)})
     click.echo(f"{address} is bound to {record.task_id or task}, which is `{record.state}`; `kling-pipe run` saves it")
+
+
+def _take_over(jobs: Iterable[Job], campaign: Campaign, workspace: Workspace) -> None:
+    from kling_pipe.engine.adopt import adopt_recorded
+    from kling_pipe.select import chosen
+
+    jobs = list(jobs)
+    wanted = chosen(jobs, campaign.select, campaign.exclude)
+    snapshot, store = workspace.snapshot(), workspace.store()
+    try:
+        found = adopt_recorded([job for job in jobs if job.address in wanted], snapshot, store)
+    finally:
+        store.close()
+    if not found:
+        raise UsageError(
+            "the lock has no result of another access key to take over",
+            hint="Name the task: kling-pipe adopt ADDRESS TASK. `kling-pipe plan` says what a run would do.",
+        )
+    for record in found:
+        told = f"{record.address} is bound to {record.task_id or 'its result'}, made under another access key"
+        click.echo(f"{told}; `kling-pipe run` goes on")
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +21,9 @@ _HEAD = 400
 
 
 def save(
-    file: Path, plan: Plan, workspace: Workspace, campaign: Campaign, replaced: Sequence[str], *, probe: bool = False
+    file: Path, plan: Plan, workspace: Workspace, campaign: Campaign, replaced: Sequence[str], flags: Mapping[str, bool]
 ) -> None:
-    """Write what was reviewed, and how it was asked for."""
+    """Write what was reviewed, and how it was asked for; `flags` are those that a run of it takes over."""
     from kling_pipe import __version__
     from kling_pipe.cli.options import variables_from
     from kling_pipe.plan.saved import saved_text
@@ -36,7 +36,7 @@ def save(
         "exclude": list(campaign.exclude),
         "replace": list(replaced),
         "state": str(campaign.state) if campaign.state else "",
-        "probe": probe,
+        **flags,
     }
     text = saved_text(
         plan, account=workspace.queue, emulated=workspace.emulated, asked=asked, tool=f"kling-pipe {__version__}"

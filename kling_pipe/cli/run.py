@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened, seams
+from kling_pipe.cli.confirm import ask, wants_anew
 from kling_pipe.cli.ending import command, say_rest, say_where
 from kling_pipe.cli.fleet import await_workers, hand_over
 from kling_pipe.cli.logfile import Log, log_file
-from kling_pipe.cli.options import place_options, probe_option
+from kling_pipe.cli.options import new_account_option, place_options, probe_option
 from kling_pipe.cli.prices import price_option, prices_of
 from kling_pipe.cli.reviewed import refuse_changes, reviewed
 from kling_pipe.cli.telemetry import traced
-from kling_pipe.errors import BudgetExceeded, Interrupted, UsageError
+from kling_pipe.errors import BudgetExceeded, UsageError
 
 if TYPE_CHECKING:
     from kling_pipe.engine import Result, Settings
@@ -87,6 +88,7 @@ def spending_options(command: F) -> F:
     """Flags of every verb that may send something that costs."""
     for option in reversed(
         (
+            new_account_option,
             click.option(
                 "--budget",
                 multiple=True,
@@ -198,7 +200,8 @@ def make(
         campaign, _, replace = saved
         probe |= bool(saved[1].asked.get("probe"))
     manifest, workspace = opened(campaign, probe=probe)
-    found = api.plan(
+    planned = partial(
+        api.plan,
         manifest,
         workspace,
         replace=replace,
@@ -208,13 +211,17 @@ def make(
         prices=flags["price"],
         seams=seams(note=_on_request(flags)),
     )
+    again = saved is not None and bool(saved[1].asked.get("new_account"))
+    found = planned(new_account=flags["new_account"] or again)
+    if saved is None and wants_anew(found, flags):
+        found = planned(new_account=True)
     if saved is not None:
         refuse_changes(saved[1], found, workspace)
     if retry and not any(step.action == "retry" for step in found.steps):
         click.echo("nothing failed here that could be tried again", err=True)
     _tell_problems([*manifest.problems, *found.warnings], campaign)
     _gate(api.over_budget(found, manifest, limits, allow_unknown=flags["allow_unknown_cost"]))
-    _ask(found, workspace, flags)
+    ask(found, workspace, flags)
     if workspace.database and flags["detach"]:
         hand_over(
             found,
@@ -264,32 +271,6 @@ def _gate(problems: list[Any]) -> None:
             "over budget; nothing was sent",
             hint="`kling-pipe plan` shows what costs how much; --budget usd=N replaces an amount.",
         )
-
-
-def _ask(found: Plan, workspace: Workspace, flags: dict[str, Any]) -> None:
-    """On a terminal the plan and its price are shown and confirmed; elsewhere the budget is the gate."""
-    from kling_pipe.cli.publishing import uploads
-    from kling_pipe.report.plans import plan_text, spending
-    from kling_pipe.report.uploads import uploads_text
-
-    if flags["as_json"] or flags["quiet"]:
-        return
-    interactive = sys.stdin.isatty() and sys.stderr.isatty()
-    click.echo(plan_text(found, emulated=workspace.emulated), err=True)
-    if told := uploads_text(*uploads(found, workspace)):
-        click.echo(told, err=True)
-    if interactive and not flags["yes"] and spending(found.steps):
-        _confirm()
-
-
-def _confirm() -> None:
-    try:
-        wanted = click.confirm("Go ahead?", err=True)
-    except click.Abort:
-        click.echo(err=True)
-        wanted = False
-    if not wanted:
-        raise Interrupted("not confirmed: nothing was sent", hint="-y goes ahead without a question.")
 
 
 def _carry_out(

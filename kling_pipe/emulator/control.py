@@ -91,6 +91,12 @@ class Control:
         self.faults.rules.clear()
         return JSONResponse({"status": "ok"})
 
+    async def forget(self, request: Request) -> Response:
+        """`{"external_id": "kp1-*", "free_ids": false}`: Kling drops the records of these tasks; how many."""
+        asked = await request.json()
+        count = self.world.forget(str(asked["external_id"]), free_ids=bool(asked.get("free_ids", False)))
+        return JSONResponse({"forgotten": count})
+
     async def get_file(self, request: Request) -> Response:
         """Where a file that was handed in can be fetched: `{"url": ...}`, signed, for a day of the emulator's clock."""
         name, _, extension = request.path_params["name"].partition(".")
@@ -141,10 +147,12 @@ def build_control(world: World, studio: Studio, faults: Faults) -> ASGIApp:
         Route("/_emulator/files/{name}", control.get_file, methods=["GET"]),
         Route("/_emulator/files/{name}", control.put_file, methods=["PUT"]),
         Route("/_emulator/reset", control.reset, methods=["POST"]),
+        Route("/_emulator/forget", control.forget, methods=["POST"]),
         Route("/_emulator/clock", control.clock, methods=["POST"]),
     ]
-    wrong: dict[Any, Any] = {404: _error(404), 405: _error(405), RuleError: _error(400), ValueError: _error(400)}
-    wrong |= {json.JSONDecodeError: _error(400), AttributeError: _error(400), 500: _error(500)}
+    wrong: dict[Any, Any] = {404: _error(404), 405: _error(405), 500: _error(500)}
+    bad_bodies = (RuleError, ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError)
+    wrong |= dict.fromkeys(bad_bodies, _error(400))
     return _loopback_only(Starlette(routes=routes, exception_handlers=wrong))
 
 

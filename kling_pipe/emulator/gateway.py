@@ -152,6 +152,11 @@ async def _answer_lost(wire: Wire, _: Mapping[str, Any], handle: Handle) -> None
     await wire.drop()
 
 
+async def _sent_twice(wire: Wire, _: Mapping[str, Any], handle: Handle) -> None:
+    await handle()
+    await wire.respond(await handle())
+
+
 async def _reset_during(wire: Wire, _: Mapping[str, Any], handle: Handle) -> None:
     await wire.respond(await handle(), share=0.5)
     await wire.drop(reset=True)
@@ -199,5 +204,6 @@ STRIKES: Mapping[str, Strike] = {
     "error": _error,
     "bad_gateway": _bad_gateway,
     "truncated": _truncated,
+    "sent_twice": _sent_twice,
 }
 """What each fault that strikes an exchange does with it."""

@@ -27,7 +27,11 @@ class Index:
         if task.element_id:
             self.by_element[task.element_id] = task
         if task.visible_at > task.created_at:
-            self._hidden.append(task)
+            self.hide(task)
+
+    def hide(self, task: Task) -> None:
+        """Leave a task out of every answer before its `visible_at`."""
+        self._hidden.append(task)
 
     def owner(self, account: str, external_id: str) -> Task | None:
         """The task that holds an external id in an account, visible or not."""

@@ -44,6 +44,7 @@ class Options:
     slots_per_model: bool = False
     over_limit_http: int = 429
     reuse_failed_ids: bool = False
+    taken_id_code: int = 1201
     standards_apart: bool = False
     packs: Mapping[str, float] = field(default_factory=dict)
     max_body: int = 192 * 1024 * 1024
@@ -110,6 +111,7 @@ _HELP: Mapping[str, str] = {
     "slots": "parallel tasks per pack type, such as video=5,image=9",
     "slots_per_model": "count slots per model as well",
     "over_limit_http": "HTTP status of code 1303: 429 or 200",
+    "taken_id_code": "code of the refusal of an external id that is taken",
     "standards_apart": "hide from each standard the tasks that were made in the other",
     "reuse_failed_ids": "allow the external id of a failed task again",
     "packs": "units an account has, such as video=100,image=500",

@@ -7,6 +7,7 @@ import secrets
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from kling_pipe.emulator.slots import Slots
 from kling_pipe.emulator.storage import Storage
 from kling_pipe.emulator.tally import Tally
 from kling_pipe.emulator.task import Task
+
+NEVER = 1 << 60
+"""A time (ms) that does not come."""
 
 
 @dataclass(slots=True)
@@ -82,6 +86,16 @@ class World:
         task.deleted_at, task.cached = self.clock.now(), ("", 0, "")
         self.storage.put(task)
         self.version += 1
+
+    def forget(self, pattern: str, *, free_ids: bool = False) -> int:
+        """Drop the records of tasks by external id (`*` and `?`), and with `free_ids` the ids too; return how many."""
+        forgotten = [task for task in self.index.all() if fnmatchcase(task.external_id, pattern)]
+        for task in forgotten:
+            task.visible_at, task.refuses_duplicates = NEVER, not free_ids
+            self.index.hide(task)
+            self.storage.put(task)
+        self.version += 1
+        return len(forgotten)
 
     def advance(self) -> int:
         """Let everything happen that is due by now; the present moment in ms."""
@@ -164,7 +178,9 @@ class World:
         if owner.visible_at > now and not owner.refuses_duplicates:
             return
         self.tally.duplicates[external_id] += 1
-        raise Refusal(1201, f"external_task_id value '{external_id}' is invalid: a task with it already exists")
+        code = self.options.taken_id_code
+        message = f"external_task_id value '{external_id}' is invalid: a task with it already exists"
+        raise Refusal(code, message if code == Options().taken_id_code else "")
 
     def _must_be_paid_for(self, task: Task) -> None:
         """Refusal 1102 when the pack could not pay for this task beside those that still run."""

@@ -14,6 +14,7 @@ from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.model import Job, Record
+from kling_pipe.plan import Snapshot
 
 
 async def adopt(
@@ -48,6 +49,22 @@ async def adopt(
     store.put(record)
     store.release(record.external_task_id)
     return record
+
+
+def adopt_recorded(jobs: Iterable[Job], snapshot: Snapshot, store: Store) -> list[Record]:
+    """Take over what the lock has of these jobs under another access key; written to the ledger of this account.
+
+    The files must be here, or Kling must still have the tasks for this key. The next run writes the lock. Jobs that
+    this account knows are left alone.
+    """
+    found = []
+    for job in {job.identity: job for job in jobs}.values():
+        foreign = snapshot.foreign.get(job.identity)
+        if foreign is not None and snapshot.known(job) is None:
+            record = replace(foreign, account=store.account, address=job.address, source="ledger")
+            if store.put(record, expected=None, unlocked=True):
+                found.append(record)
+    return found
 
 
 async def _bound(

@@ -44,9 +44,9 @@ def _doubtful(jobs: Sequence[Job], plan: Plan) -> list[Job]:
     wanted = []
     for job in jobs:
         step = steps[job.address]
-        unknown = step.record is None and step.action in ("create", "blocked")
-        replaced = step.action in ("create", "retry")
-        if unknown or replaced or step.action == "lost":
+        # What the account shows beats a failure that the ledger remembers.
+        unmade = step.record is None or step.record.state == "failed"
+        if step.action in ("create", "retry", "lost") or (step.action == "blocked" and unmade):
             wanted.append(job)
     known = {job.address for job in jobs}
     again = [step.job for step in plan.steps if step.action == "create" and step.job.address not in known]

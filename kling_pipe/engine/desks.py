@@ -25,6 +25,7 @@ from kling_pipe.ledger import Store
 from kling_pipe.model import Record, Step
 from kling_pipe.plan.allot import MARK
 from kling_pipe.plan.places import Places, ranked
+from kling_pipe.plan.snapshot import may_exist
 
 if TYPE_CHECKING:
     from kling_pipe.client import Found
@@ -194,16 +195,21 @@ class Desks:
             return [next((desk for desk in desks if desk.stop(step) is None), desks[0])]
         return sorted(desks, key=lambda desk: desk.room(want, pack or ""), reverse=True)
 
-    async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Callable[[int], str]) -> Record:
+    async def run(
+        self, step: Step, desk: Desk, want: Want, *, last: int, again: Callable[[int], str], refused_at: int
+    ) -> Record:
         """`run_job` at a desk that holds the slots, or where the task turns out to be."""
         from kling_pipe.engine.job import run_job  # a run that finds nothing to do needs none of it
 
         if self.guard is None or MARK in step.job.address:
-            return await run_job(step.job, step.attempt, desk.context, want, last=last, again=again)
+            here = desk.context
+            return await run_job(step.job, step.attempt, here, want, last=last, again=again, refused_at=refused_at)
         async with self._alone(step, desk, want):
-            return await self._wherever(step, desk, want, last, again)
+            return await self._wherever(step, desk, want, last, again, refused_at)
 
-    async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Callable[[int], str]) -> Record:
+    async def _wherever(
+        self, step: Step, desk: Desk, want: Want, last: int, again: Callable[[int], str], refused_at: int
+    ) -> Record:
         from kling_pipe.engine.job import run_job
 
         job, attempt, asked = step.job, step.attempt, desk
@@ -211,7 +217,7 @@ class Desks:
             context = replace(desk.context, elsewhere=functools.partial(self._ask_others, step, desk))
             context.turn = desk.context.turn  # what its jobs write at once is still one transaction
             try:
-                return await run_job(job, attempt, context, want, last=last, again=again)
+                return await run_job(job, attempt, context, want, last=last, again=again, refused_at=refused_at)
             except CredentialsError as error:
                 if desk is asked:
                     raise
@@ -319,6 +325,13 @@ def as_it_stands(step: Step, attempts: Mapping[str, int]) -> Step:
         return step
     name = external_id(job.project, job.key, job.take, attempt)
     return replace(step, action="retry", attempt=attempt, external_task_id=name)
+
+
+def refused_at(step: Step) -> int:
+    """When (ms) the create of a step's attempt was refused, as the plan knows it; 0 where it was not."""
+    record = step.record
+    is_refusal = record is not None and record.attempt == step.attempt and not may_exist(record)
+    return record.updated_at if record is not None and is_refusal else 0
 
 
 def last_attempt(step: Step) -> int:

@@ -28,6 +28,7 @@ from kling_pipe.engine.slots import Want
 from kling_pipe.engine.submit import Submission
 from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Record
+from kling_pipe.plan.snapshot import may_exist
 
 _FOLLOW_SECONDS, _FOLLOW_LONGEST = 0.2, 2.0
 
@@ -53,11 +54,19 @@ class Holding:
 
 
 async def run_job(
-    job: Job, attempt: int, context: Context, want: Want, *, last: int = 0, again: Callable[[int], str] = lambda _: ""
+    job: Job,
+    attempt: int,
+    context: Context,
+    want: Want,
+    *,
+    last: int = 0,
+    again: Callable[[int], str] = lambda _: "",
+    refused_at: int = 0,
 ) -> Record:
     """Bring one job to its end. Slots for `want` are held already and given back as soon as the task ends.
 
-    After a transient failure new attempts are made, up to number `last`, if `again` does not say why not. Returns the
+    After a transient failure new attempts are made, up to number `last`, if `again` does not say why not. A refusal of
+    this attempt that the ledger wrote down at `refused_at` (ms) is no answer: a person wants it sent again. Returns the
     record: `succeed` with saved files, `failed`, or (when the run detaches) still under way. Raises UnusableInputError,
     LostError and the errors of the family `KlingPipeError`.
     """
@@ -65,7 +74,7 @@ async def run_job(
     holding = Holding(context, want)
     try:
         while True:
-            record = await _attempt(job, attempt, operation, context, holding)
+            record = await _attempt(job, attempt, operation, context, holding, refused_at)
             if record.failure != "transient" or attempt >= last:
                 return _last_word(record, context)
             if why_not := again(attempt + 1):
@@ -86,14 +95,16 @@ def _last_word(record: Record, context: Context) -> Record:
     return record
 
 
-async def _attempt(job: Job, attempt: int, operation: Operation, context: Context, holding: Holding) -> Record:
+async def _attempt(
+    job: Job, attempt: int, operation: Operation, context: Context, holding: Holding, refused_at: int
+) -> Record:
     name = external_id(job.project, job.key, job.take, attempt)
     try:
         await _claimed(name, context, holding)
         known = context.store.get(name)
         if known is not None and known.state == "succeed" and not is_unsaved(job, known):
             context.met.add(name)
-        record = await _submitted(job, attempt, context, holding.want)
+        record = await _submitted(job, attempt, context, holding.want, refused_at)
         if record.state in ("submitted", "processing"):
             if not context.settings.detach:
                 record = await _waited(job, operation, context, record, holding.want)
@@ -170,11 +181,18 @@ def is_unsaved(job: Job, record: Record) -> bool:
     return record.state == "succeed" and not all(output.sha256 for output in files)
 
 
-async def _submitted(job: Job, attempt: int, context: Context, want: Want) -> Record:
+def _is_answered(known: Record | None, refused_at: int) -> bool:
+    """Whether the ledger knows what became of a create: a task, or a refusal that counts."""
+    if known is None or known.state == "intent":
+        return False
+    return may_exist(known) or (known.failure != "refused" and known.updated_at != refused_at)
+
+
+async def _submitted(job: Job, attempt: int, context: Context, want: Want, refused_at: int) -> Record:
     """The record of a task that exists, or that Kling refused."""
     operation, name = operation_named(job.operation), external_id(job.project, job.key, job.take, attempt)
     known = context.store.get(name)
-    if known is not None and known.state != "intent" and known.failure != "refused":
+    if known is not None and _is_answered(known, refused_at):
         return replace(known, address=job.address)
     doubt_at = known.updated_at / 1000 if known is not None and known.state == "intent" else None
     request = await _request(job, context)

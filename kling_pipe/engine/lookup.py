@@ -24,6 +24,11 @@ from kling_pipe.model import Job, Record
 Identity = tuple[str, str, int]
 _BY_LIST_FROM = 8
 _PAGES_AT_LEAST = 3
+_GAP = 3
+"""So many attempts in a row must be missing before no later one is looked for.
+
+An attempt can be gone while a later one stands: refused at its create, or forgotten by Kling 30 days after it failed.
+"""
 
 
 @dataclass(slots=True)
@@ -43,7 +48,7 @@ async def lookup(
     *,
     attempts: Callable[[Job], int] = lambda _: 1,
 ) -> Findings:
-    """Every attempt of every job that the account knows. Attempts are walked until one is not found.
+    """Every attempt of every job that the account knows. Attempts are walked until some in a row are not found.
 
     `attempts` says how many to ask for at least. Raises Unreachable, CredentialsError.
     """
@@ -69,7 +74,9 @@ async def lookup_everywhere(
         operation = operation_named(name)
         await asyncio.gather(*(source.list(operation, list(wanted.values())) for source in sources))
         inquiry = _Inquiry(operation, sources, clock)
-        await asyncio.gather(*(inquiry.walk(job, attempts(job)) for job in wanted.values()))
+        highest = [source.seen.highest_attempts() for source in sources]
+        least = {one: max(attempts(job), *(of.get(_name(job, 1), 1) for of in highest)) for one, job in wanted.items()}
+        await asyncio.gather(*(inquiry.walk(job, least[one]) for one, job in wanted.items()))
     found = {source.account: source.findings for source in sources if source.silent is None}
     return found, {source.account: source.silent for source in sources if source.silent is not None}
 
@@ -106,6 +113,15 @@ class _Seen:
     tasks: dict[str, TaskState] = field(default_factory=dict)
     whole: bool = False
 
+    def highest_attempts(self) -> dict[str, int]:
+        """The highest attempt that was seen, by the external id of the first."""
+        found: dict[str, int] = {}
+        for name in self.tasks:
+            first, _, number = name.rpartition("-a")
+            if number.isdecimal():
+                found[first] = max(found.get(first, 0), int(number))
+        return found
+
 
 async def _listed(operation: Operation, jobs: list[Job], client: Client) -> _Seen:
     """Pages of the list, as long as they are cheaper than single GETs."""
@@ -136,20 +152,25 @@ async def _listed(operation: Operation, jobs: list[Job], client: Client) -> _See
 
 
 async def _named(operation: Operation, jobs: list[Job], client: Client) -> _Seen:
-    """Tasks that can be asked for by name, many at once, attempt by attempt until none is found."""
-    seen, attempt = _Seen(), 1
+    """Tasks that can be asked for by name, many at once, some attempts at a time until none of them is found."""
+    seen, first = _Seen(), 1
     asked = [job for job in jobs if client.at_once(operation, job.request)]
     most = client.at_once(operation, asked[0].request) if asked else 0
     while asked:
-        names = [external_id(job.project, job.key, job.take, attempt) for job in asked]
+        wanted = [(job, [_name(job, attempt) for attempt in range(first, first + _GAP)]) for job in asked]
+        names = [name for _, some in wanted for name in some]
         for start in range(0, len(names), most):
             answer = await client.by_names(names[start : start + most])
             if not isinstance(answer, Listed):
                 raise trouble(answer)
             seen.tasks.update({task.external_task_id: task for task in answer.tasks})
-        asked = [job for job, name in zip(asked, names, strict=True) if name in seen.tasks]
-        attempt += 1
+        asked = [job for job, some in wanted if not seen.tasks.keys().isdisjoint(some)]
+        first += _GAP
     return seen
+
+
+def _name(job: Job, attempt: int) -> str:
+    return external_id(job.project, job.key, job.take, attempt)
 
 
 @dataclass(slots=True)
@@ -171,11 +192,12 @@ class _Source:
             except KlingPipeError as error:
                 self.silent = error
 
-    async def task(self, operation: Operation, name: str, job: Job) -> TaskState | None:
-        """The task of an external id, None when it has none or cannot be asked."""
+    async def task(self, operation: Operation, job: Job, attempt: int, *, far: bool) -> TaskState | None:
+        """The task of an attempt, None when it has none or cannot be asked. `far`: beyond one that was not found."""
+        name = _name(job, attempt)
         if name in self.seen.tasks:
             return self.seen.tasks[name]
-        if self.silent is not None or self.seen.whole or operation.kling["lookup"] != "path":
+        if self.silent is not None or operation.kling["lookup"] != "path" or (far and self.seen.whole):
             return None
         answer = await self.client.get(operation, name, job.request)
         if isinstance(answer, Found):
@@ -194,27 +216,32 @@ class _Inquiry:
     clock: Callable[[], float]
 
     async def walk(self, job: Job, at_least: int) -> None:
-        records: dict[str, list[Record]] = defaultdict(list)
-        attempt = 1
-        while True:
-            name = external_id(job.project, job.key, job.take, attempt)
-            tasks = await asyncio.gather(*(source.task(self.operation, name, job) for source in self.sources))
-            for source, task in zip(self.sources, tasks, strict=True):
-                if task is not None:
-                    records[source.account].append(self._record(job, attempt, task, source.account))
-                    source.findings.deleted_elements |= _deleted(self.operation, task)
-            if attempt >= at_least and not any(tasks):
-                break
-            attempt += 1
+        """Ask for attempts until `at_least`, and until as many in a row as `_GAP` were not found."""
+        records: dict[str, dict[int, Record]] = defaultdict(dict)
+        last, asked = 0, 0
+        while asked < max(at_least, last + _GAP):
+            attempts = range(asked + 1, max(at_least, last + _GAP) + 1)
+            found = await asyncio.gather(*(self._ask(job, one, far=one > max(at_least, last + 1)) for one in attempts))
+            for attempt, tasks in zip(attempts, found, strict=True):
+                for source, task in zip(self.sources, tasks, strict=True):
+                    if task is not None:
+                        records[source.account][attempt] = self._record(job, attempt, task, source.account)
+                        source.findings.deleted_elements |= _deleted(self.operation, task)
+                        last = attempt
+            asked = attempts[-1]
         for source in self.sources:
             if source.silent is None:
                 source.findings.asked.add(job.identity)
             if source.account in records:
-                source.findings.records[job.identity] = tuple(records[source.account])
+                source.findings.records[job.identity] = tuple(records[source.account].values())
+
+    async def _ask(self, job: Job, attempt: int, *, far: bool) -> list[TaskState | None]:
+        asked = (source.task(self.operation, job, attempt, far=far) for source in self.sources)
+        return await asyncio.gather(*asked)
 
     def _record(self, job: Job, attempt: int, task: TaskState, account: str) -> Record:
         blank = Record(
-            external_task_id=external_id(job.project, job.key, job.take, attempt),
+            external_task_id=_name(job, attempt),
             project=job.project,
             key=job.key,
             take=job.take,

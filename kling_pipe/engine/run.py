@@ -12,6 +12,7 @@ from kling_pipe.engine.callbacks import receiving
 from kling_pipe.engine.desks import Desks
 from kling_pipe.engine.events import OnEvent, ignore
 from kling_pipe.engine.journal import LockJournal
+from kling_pipe.engine.known_tasks import keep_known_tasks
 from kling_pipe.engine.opening import Seams, clients_of, desks_of, stores_of
 from kling_pipe.engine.result import Result
 from kling_pipe.engine.runner import LocalRunner
@@ -73,6 +74,8 @@ async def run(
             from kling_pipe.engine.packs import look_into_packs
 
             await look_into_packs(desks)
+        for record in keep_known_tasks(plan, lambda account: desks.at(account).context.store):
+            desks.at(record.account).context.met.add(record.external_task_id)
         runner = _runner(plan, workspace, desks, seams)
         runner.create = create
         async with receiving(settings, desks.nudge):

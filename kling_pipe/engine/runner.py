@@ -6,26 +6,25 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from functools import partial
 
 from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.catalog import quota, weight
+from kling_pipe.catalog import quota
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.desks import Desk, Desks, as_it_stands, last_attempt
+from kling_pipe.engine.desks import Desk, Desks, as_it_stands, last_attempt, refused_at
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
 from kling_pipe.engine.result import Ending, Outcome, Result, graver
-from kling_pipe.engine.slots import Want
+from kling_pipe.engine.slots import Want, slots_of
 from kling_pipe.engine.spending import Spending
 from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.keys import external_id
 from kling_pipe.ledger.processes import BEAT
 from kling_pipe.model import Plan, Record, Step
-from kling_pipe.plan.make import UNASKED
 from kling_pipe.plan.snapshot import IN_FLIGHT
 
 _WORKING = ("create", "retry", "resume")
@@ -53,6 +52,7 @@ class LocalRunner:
     bug: BaseException | None = None
     spending: Spending = field(init=False)
     told: set[str] = field(default_factory=set)
+    paid_up: set[str] = field(default_factory=set)
     settling: bool = False
 
     @property
@@ -88,9 +88,9 @@ class LocalRunner:
         for step in (*self.plan.steps, *self.plan.others):
             if step.record is not None and step.record.state == "succeed":
                 self.records[step.job.address] = step.record
-        needs = {address: _needs(step) for address, step in self.steps.items()}
+        needs = {address: step.needs for address, step in self.steps.items()}
         self.children = graph.children(needs)
-        self.waiting = {address: sum(need in self.steps for need in set(wanted)) for address, wanted in needs.items()}
+        self.waiting = {address: sum(need in self.steps for need in wanted) for address, wanted in needs.items()}
         working = {address: step for address, step in self.steps.items() if step.action in _WORKING}
         self.urgency = graph.longest_from(needs, {address: self._expected(step) for address, step in working.items()})
         for address, step in self.steps.items():
@@ -127,23 +127,28 @@ class LocalRunner:
         return not self.active and (self.context.settings.detach or not self.desks.can_go_on)
 
     def _start(self, step: Step) -> None:
-        """A step whose needs have ended."""
+        """A step whose needs have ended: what earlier attempts of it are owed comes first."""
+        if step.owed and step.job.address not in self.paid_up:
+            self._spawn(step, self._save_owed(step))
+        else:
+            self._begin(step)
+
+    def _begin(self, step: Step) -> None:
         address = step.job.address
         if failed := self._failed_need(step):
             self._end(step, failed.ending, None, f"it needs `{failed.address}`: {failed.message}")
         elif step.action == "blocked":
-            silent = bool(self.plan.silent) and step.reasons[0].endswith(UNASKED)
-            self._end(step, "waiting" if silent else "failed", step.record, step.reasons[0])
+            self._end(step, "waiting" if step.cause == "silent" else "failed", step.record, step.reasons[0])
         elif step.action == "lost":
             self._end(step, "failed", step.record, "; ".join(step.reasons))
         elif step.shared_with or step.action == "download":
             self.context.slots.ask(Want((("files", 1),)), lambda: self._spawn(step, self._fetch(step)))
         elif step.action in ("reuse", "frozen"):
             self._end(step, "reused", step.record, "")
-        elif not (self.create or _is_at_kling(step)):
+        elif not (self.create or step.is_at_kling):
             self._end(step, "waiting", None, "nothing is created here")
         else:
-            want = self._want(step)
+            want = slots_of(step.job, self.urgency[address])
             self.context.meter.ready(address, self.context.clock())
             if step.action == "resume":
                 desk = self.desks.at(step.account)
@@ -166,15 +171,8 @@ class LocalRunner:
         sends = step.action in ("create", "retry") or (step.record is not None and step.record.state == "intent")
         if not (sends or step.shared_with):
             return None
-        outcomes = (self.outcomes.get(need) for need in _needs(step))
+        outcomes = (self.outcomes.get(need) for need in step.needs)
         return next((one for one in outcomes if one is not None and one.ending in ("failed", "waiting")), None)
-
-    def _want(self, step: Step) -> Want:
-        operation = operation_named(step.job.operation)
-        pack, model = quota(operation, step.job.request)
-        slots = weight(operation, step.job.request)
-        packs = ((pack, slots), (f"{pack}/{model}", slots)) if pack else ()
-        return Want((*packs, ("jobs", 1)), self.urgency[step.job.address])
 
     def _expected(self, step: Step) -> float:
         operation = operation_named(step.job.operation)
@@ -205,9 +203,12 @@ class LocalRunner:
                 self._end(step, "failed", None, left.message)
             return
         pools = tuple((desk.shown(name), weight) for name, weight in want.pools)
-        self.context.meter.begun(step.job.address, pools, self.context.clock(), at_kling=_is_at_kling(step))
+        self.context.meter.begun(step.job.address, pools, self.context.clock(), at_kling=step.is_at_kling)
         try:
-            record = await self.desks.run(step, desk, want, last=last_attempt(step), again=partial(self._again, step))
+            again = partial(self._again, step)
+            record = await self.desks.run(
+                step, desk, want, last=last_attempt(step), again=again, refused_at=refused_at(step)
+            )
         except SilentError as error:
             self.error = graver(self.error, error.error)
             self._end(step, "waiting", None, error.message)
@@ -274,6 +275,15 @@ class LocalRunner:
         else:
             self.context.tell("waiting", record)
             self._end(step, "waiting", record, f"task {record.task_id} is under way")
+
+    async def _save_owed(self, step: Step) -> None:
+        """Fetch what earlier attempts made and nobody saved, then go on with the step, whatever came of them."""
+        from kling_pipe.engine.owed import save_owed
+
+        for error in await save_owed(step, self.context.at):
+            self._halt(error)
+        self.paid_up.add(step.job.address)
+        self._begin(step)
 
     async def _fetch(self, step: Step) -> None:
         """A made result whose files are not in place here."""
@@ -387,11 +397,3 @@ class LocalRunner:
         record, at_kling = self._known_if_possible(step), self._under_way(step)
         made = record is not None and record.state == "succeed" and step.action in _WORKING
         return Outcome(step, "waiting", at_kling, "" if at_kling else "made, not saved yet" if made else "not begun")
-
-
-def _is_at_kling(step: Step) -> bool:
-    return step.action == "resume" and step.record is not None and bool(step.record.task_id)
-
-
-def _needs(step: Step) -> Iterable[str]:
-    return (*step.job.needs, step.shared_with) if step.shared_with else step.job.needs

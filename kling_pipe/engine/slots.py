@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
+from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog import quota
+from kling_pipe.catalog import weight as slots_needed
 from kling_pipe.engine.reasons import NoRoomError
+from kling_pipe.model import Job
 
 if TYPE_CHECKING:
     import asyncio  # a plan knows pools, and runs nothing
@@ -34,6 +38,15 @@ class Want(NamedTuple):
 
     pools: tuple[tuple[str, int], ...] = ()
     priority: float = 0.0
+
+
+def slots_of(job: Job, priority: float = 0.0) -> Want:
+    """What a job takes: the slots of its pack, of its model within the pack, and one of `-j`."""
+    operation = operation_named(job.operation)
+    pack, model = quota(operation, job.request)
+    slots = slots_needed(operation, job.request)
+    packs = ((pack, slots), (f"{pack}/{model}", slots)) if pack else ()
+    return Want((*packs, ("jobs", 1)), priority)
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from kling_pipe.engine.publish import linked
 from kling_pipe.engine.reasons import NoRoomError, UnseenError
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import stop_for, trouble
-from kling_pipe.errors import Unreachable
+from kling_pipe.errors import KlingPipeError, Unreachable
 from kling_pipe.model import Failure, Record
 
 _SETTLES_AFTER_REFUSED_ID = 3
@@ -140,6 +140,22 @@ class Submission:
             return None
         if answer.row.create == "lookup":
             return await self._after_lookup_refusal(answer)
+        return await self._refused_for_good(answer)
+
+    async def _refused_for_good(self, answer: Refused) -> Record:
+        """A code that says that nothing was made, unless the id is taken: that may be answered in any words.
+
+        Seen: a second POST of an id is refused with 1102, 1200 or 1301, while its paid task goes on.
+        """
+        task = None
+        if answer.row.family != "auth":
+            try:
+                task = await self.look_up(everywhere=True)
+            except KlingPipeError as error:
+                # Nobody can tell: the intent stays, and the next run looks it up.
+                raise stop_for(answer) or error from error
+        if task is not None:
+            return await self._met(task)
         self._forget_unless_unknown()
         if stop := stop_for(answer):
             raise stop

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kling_pipe.engine.desks import refused_at
 from kling_pipe.fleet.forms import files_of, job_form
 from kling_pipe.fleet.publish import is_published
 from kling_pipe.fleet.purse import cost_form
@@ -182,7 +183,7 @@ def _rows(plan: Plan) -> tuple[list[tuple[Step, int, str, str]], list[tuple[str,
     rows: list[tuple[Step, int, str, str]] = []
     edges: list[tuple[str, str]] = []
     for step in (*plan.others, *plan.steps):
-        address, needs = step.job.address, _needs(step)
+        address, needs = step.job.address, step.needs
         edges += [(need, address) for need in needs]
         if address not in working:
             state = "done" if step.record is not None and step.record.state == "succeed" else "failed"
@@ -199,15 +200,11 @@ def _rows(plan: Plan) -> tuple[list[tuple[Step, int, str, str]], list[tuple[str,
     return rows, [(parent, child) for parent, child in edges if parent in known]
 
 
-def _needs(step: Step) -> list[str]:
-    return list(dict.fromkeys((*step.job.needs, *([step.shared_with] if step.shared_with else ()))))
-
-
 def _step_form(step: Step) -> dict[str, Any]:
     asked = step.attempt if step.action == "create" else 1
     last = max(step.attempt, asked + step.job.retries)
     form = {"job": job_form(step.job), "attempt": step.attempt, "last": last, "cost": cost_form(step)}
-    where = {"account": step.account, "follows": step.follows, "asked": step.asked}
+    where = {"account": step.account, "follows": step.follows, "asked": step.asked, "refused_at": refused_at(step)}
     return {**form, **{name: value for name, value in where.items() if value}}
 
 

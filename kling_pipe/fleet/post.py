@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from kling_pipe.effects import Effects
+from kling_pipe.engine.known_tasks import keep_known_tasks
 from kling_pipe.errors import UsageError
 from kling_pipe.fleet import board
 from kling_pipe.fleet.publish import publish_form, published
@@ -46,6 +47,7 @@ def enqueue(
         for record in made:
             if record.external_task_id not in known:
                 store.put(replace(record, source="ledger"), expected=None)
+        keep_known_tasks(plan, lambda _: store)
         board.install(session)
         name = secrets.token_hex(8)
         form = {

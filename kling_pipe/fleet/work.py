@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.catalog import quota, weight
+from kling_pipe.catalog import quota
 from kling_pipe.effects import Effects
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.publish import Publisher
 from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
-from kling_pipe.engine.slots import Want
+from kling_pipe.engine.slots import Want, slots_of
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.fleet import board
 from kling_pipe.fleet.forms import files_of, job_of
@@ -79,7 +79,7 @@ class Bench:
         desks = self._desks(place, records)
         step, context = _step(job, place.form), desks.first.context
         self.limits.update(place.campaign["limits"])
-        want, meter = wanted(job), context.meter
+        want, meter = slots_of(job), context.meter
         meter.taken(job, str(place.campaign.get("origin", "")))
         meter.ready(address, context.clock())
         desk = await desks.take(step, want)
@@ -90,7 +90,7 @@ class Bench:
                 return
             meter.begun(address, tuple((desk.shown(pool), slots) for pool, slots in want.pools), context.clock())
             again = functools.partial(reserved, self.session, campaign, address)
-            record = await self._run(step, desk, want, desks, last=place.form["last"], again=again)
+            record = await self._run(step, desk, want, desks, place.form, again)
             if record.state == "succeed":
                 board.done(self.session, self.workspace.queue, campaign, address, record.external_task_id)
             elif record.state == "failed":
@@ -106,12 +106,19 @@ class Bench:
             board.failed(self.session, campaign, address, failed)
 
     async def _run(
-        self, step: Step, desk: Desk, want: Want, desks: Desks, *, last: int, again: Callable[[int], str]
+        self,
+        step: Step,
+        desk: Desk,
+        want: Want,
+        desks: Desks,
+        form: Mapping[str, Any],
+        again: Callable[[int], str],
     ) -> Record:
         """At the desk that has the slots; what it surely did not take goes to another one of several."""
+        last, refused_at = form["last"], form.get("refused_at", 0)
         while True:
             try:
-                return await desks.run(step, desk, want, last=last, again=again)
+                return await desks.run(step, desk, want, last=last, again=again, refused_at=refused_at)
             except SilentError as error:
                 if isinstance(error.error, CredentialsError):  # somebody has to act: not again in two seconds
                     raise error.error from error
@@ -180,15 +187,6 @@ def _step(job: Job, form: Mapping[str, Any]) -> Step:
         follows=form.get("follows", ""),
         asked=form.get("asked", False),
     )
-
-
-def wanted(job: Job) -> Want:
-    """The slots that a job takes."""
-    operation = operation_named(job.operation)
-    pack, model = quota(operation, job.request)
-    slots = weight(operation, job.request)
-    packs = ((pack, slots), (f"{pack}/{model}", slots)) if pack else ()
-    return Want((*packs, ("jobs", 1)))
 
 
 def _moved(value: Json, here: dict[str, FileRef]) -> Json:

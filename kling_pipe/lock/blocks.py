@@ -138,6 +138,7 @@ def failed_record(block: Block, address: str) -> Record | None:
         account=block["account"],
         state="failed",
         address=address,
+        task_id=failed.get("task_id", ""),
         message=failed.get("message", ""),
         failure=failed["failure"],
         source="lock",
@@ -172,6 +173,7 @@ def failed_block(record: Record, standing: Block | None) -> dict[str, Any]:
         "external_task_id": record.external_task_id,
         "failure": record.failure,
         "message": record.message,
+        **({"task_id": record.task_id} if record.task_id else {}),
     }
     return {"account": record.account, "operation": record.operation, **(standing or {}), "failed": failed}
 

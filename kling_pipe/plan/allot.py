@@ -157,7 +157,7 @@ class _Allotter:
         record = self.snapshot.frozen(job) if job.frozen else self.snapshot.known(job)
         if record is None or record.state not in (*IN_FLIGHT, "succeed"):
             return None
-        return None if job.identity in self.replaced and record.state not in IN_FLIGHT else record
+        return None if job.identity in self.replaced and self.snapshot.unfinished(job) is None else record
 
     def _torn(self, bond: Bond, here: str) -> str:
         places: Mapping[str, Place] = {place.account: place for place in self.snapshot.places.all}

@@ -15,12 +15,9 @@ from kling_pipe.made import Made, made
 from kling_pipe.model import PAYING, Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
 from kling_pipe.plan.ages import Source, expired, soon, sources
 from kling_pipe.plan.allot import Allotment, allot, original
-from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
+from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot, may_exist
 from kling_pipe.plan.together import Together
 from kling_pipe.plan.why import why
-
-UNASKED = "cannot be asked whether it has it"
-"""How the reason ends why a job is not sent while an account is silent."""
 
 _FREE = Cost(0.0, None, 0.0)
 _KEPT_MS = 30 * 24 * 3600 * 1000
@@ -36,12 +33,14 @@ def make_plan(
     selection: Iterable[str] | None = None,
     known: Known = NONE,
     prices: Prices | None = None,
+    new_account: bool = False,
 ) -> Plan:
     """Every selected job with an action, in an order that respects every dependency.
 
     `replace_addresses` get a new attempt on purpose, with all jobs that share their key; `retry_addresses` get one if
     they failed. Jobs outside of `selection` are not touched, only used where they are made. `known` are facts about
-    files and links that go in. `prices` stand in for the table that is shipped.
+    files and links that go in. `prices` stand in for the table that is shipped. With `new_account` what the lock says
+    was made under another access key is made anew; without it such a job is blocked.
     """
     by_address = {job.address: job for job in jobs}
     replaced = {by_address[address].identity for address in replace_addresses}
@@ -51,7 +50,8 @@ def make_plan(
         allotment = allot(jobs, snapshot, replaced)
         by_address = allotment.jobs
         chosen |= {copy for copy, users in allotment.users.items() if users & chosen}
-    planner = _Planner(by_address, snapshot, replaced, frozenset(retry_addresses), allotment, known, prices)
+    retried = frozenset(retry_addresses)
+    planner = _Planner(by_address, snapshot, replaced, retried, allotment, known, prices, new_account)
     for address in order({job.address: job.needs for job in by_address.values()}):
         planner.step(by_address[address], selected=address in chosen)
     steps = tuple(step for address, step in planner.steps.items() if address in chosen)
@@ -77,6 +77,7 @@ class _Planner:
     allotment: Allotment
     known: Known
     prices: Prices | None
+    new_account: bool = False
     warnings: list[Problem] = field(default_factory=list)
     steps: dict[str, Step] = field(default_factory=dict)
     makers: dict[tuple[tuple[str, str, int], str], str] = field(default_factory=dict)
@@ -88,8 +89,11 @@ class _Planner:
     def step(self, job: Job, *, selected: bool) -> None:
         """Decide on one job; those that it needs are decided already."""
         step = self._frozen(job) if job.frozen else self._of_record(job)
+        if owed := self._seen(job).owed(job, step.record) if not step.shared_with else ():
+            told = tuple(f"attempt {one.attempt} was sent and is not saved: it is fetched as well" for one in owed)
+            step = replace(step, owed=owed, reasons=(*step.reasons, *told))
         if not selected and step.action not in ("reuse", "download", "frozen", "lost"):
-            step = replace(step, action="blocked", reasons=("it is not made, and not selected",), cost=_FREE)
+            step = replace(step, action="blocked", reasons=("it is not made, and not selected",), cost=_FREE, cause="")
         self.steps[job.address] = self._placed(step)
         if step.action != "blocked":
             self.makers.setdefault((job.identity, self._copied_to(job)), job.address)
@@ -128,11 +132,10 @@ class _Planner:
                 step, job=job, shared_with=maker, cost=_FREE, reasons=(f"asks for the same as `{maker}`: one task",)
             )
         record = self._seen(job).known(job)
-        if job.identity in self.replaced and not (record and record.state in IN_FLIGHT):
-            highest = self._seen(job).highest_attempt(job)
-            return self._send(job, "create", highest + 1, ("a new attempt, as asked for with --replace",), record)
+        if job.identity in self.replaced:
+            return self._replaced(job, record)
         if record is None:
-            return self._send(job, "create", 1, tuple(self._news(job)), None)
+            return self._unknown(job)
         if record.state in IN_FLIGHT:
             return self._resume(job, record)
         if record.state == "failed":
@@ -146,11 +149,34 @@ class _Planner:
         step = self._made(job, record, "frozen")
         return replace(step, reasons=("frozen: the recorded result is used whatever changed", *step.reasons))
 
+    def _replaced(self, job: Job, record: Record | None) -> Step:
+        """A new attempt on purpose; one that an earlier command of the kind paid and did not finish comes first."""
+        begun = self._seen(job).unfinished(job)
+        if begun is None or (begun.state == "succeed" and self._is_lost(begun)):
+            attempt = self._seen(job).next_attempt(job)
+            return self._send(job, "create", attempt, ("a new attempt, as asked for with --replace",), record)
+        if begun.state in IN_FLIGHT:
+            return self._resume(job, begun)
+        step = self._made(job, begun, "reuse")
+        more = f"attempt {begun.attempt} is paid and comes first; --replace makes another once it is saved"
+        return replace(step, reasons=(*step.reasons, more))
+
+    def _unknown(self, job: Job) -> Step:
+        """A job that nobody knows in our accounts: new, or made under another access key."""
+        foreign = None if self.new_account or self._copied_to(job) else self.snapshot.foreign.get(job.identity)
+        if foreign is None:
+            return self._send(job, "create", 1, tuple(self._news(job)), None)
+        told = f"the lock has it as `{foreign.address}`, made under another access key (account {foreign.account[:8]})"
+        hint = f"`kling-pipe adopt {job.address}` takes that result over, --new-account makes it anew and pays for it"
+        return replace(self._step(job, "blocked", 1, (told, hint)), cause="other_account")
+
     def _resume(self, job: Job, record: Record) -> Step:
         if unreachable := self._unreachable(record):
             return self._step(job, "blocked", record.attempt, (unreachable,), record)
         if record.state == "intent":
             reason = "it was about to be sent when the last run ended: it will be looked up first"
+            if silenced := self._silenced(job):
+                return replace(self._step(job, "blocked", record.attempt, (silenced,), record), cause="silent")
             if blocked := self._blocked_by(job):
                 return self._step(job, "blocked", record.attempt, (blocked,), record)
             return replace(self._step(job, "resume", record.attempt, (reason,), record), cost=self._cost(job))
@@ -158,11 +184,14 @@ class _Planner:
 
     def _failed(self, job: Job, record: Record) -> Step:
         told = f"attempt {record.attempt} failed: {record.message or 'no reason given'}"
-        attempt = record.attempt + 1
+        attempt = self._seen(job).next_attempt(job)
+        refused = f"it was refused: {record.message or 'no reason given'}"
+        if job.address in self.retried and not may_exist(record):
+            return self._send(job, "retry", attempt, (refused, "nothing was made: it keeps its id"), record)
         if job.address in self.retried:
             return self._send(job, "retry", attempt, (told, "a new attempt, as asked for"), record)
         if record.failure == "refused":
-            return self._send(job, "create", record.attempt, (f"it was refused: {record.message}",), record)
+            return self._send(job, "create", attempt, (refused,), record)
         if record.failure == "transient" and record.attempt <= job.retries:
             return self._send(job, "retry", attempt, (told, f"`retries: {job.retries}` allows another"), record)
         hint = f"change it, or run `kling-pipe retry {job.address}`"
@@ -172,7 +201,7 @@ class _Planner:
 
     def _made(self, job: Job, record: Record, action: Action) -> Step:
         if self._is_deleted(record):
-            attempt = self._seen(job).highest_attempt(job) + 1
+            attempt = self._seen(job).next_attempt(job)
             return self._send(job, "create", attempt, (f"its {job.kind} was deleted at Kling",), record)
         paths = self.snapshot.paths(job, record)
         missing = [(output, path) for output, path in paths if not self._in_place(output.size, output.sha256, path)]
@@ -219,6 +248,8 @@ class _Planner:
         )
 
     def _send(self, job: Job, action: Action, attempt: int, reasons: tuple[str, ...], record: Record | None) -> Step:
+        if silenced := self._silenced(job):
+            return replace(self._step(job, "blocked", attempt, (silenced, *reasons), record), cause="silent")
         if blocked := self._blocked_by(job) or expired(job, self._sources(job), self.jobs, self.snapshot.now):
             return self._step(job, "blocked", attempt, (blocked, *reasons), record)
         self.warnings += soon(job, self._sources(job), self.jobs, self.snapshot.now)
@@ -235,7 +266,7 @@ class _Planner:
         return step.record if step.action in ("reuse", "download", "frozen") else None
 
     def _blocked_by(self, job: Job) -> str:
-        if refusal := self.allotment.refusals.get(job.address) or self._silenced(job):
+        if refusal := self.allotment.refusals.get(job.address) or self._unnamed(job):
             return refusal
         for need in job.needs:
             step = self.steps.get(need)
@@ -245,13 +276,18 @@ class _Planner:
 
     def _silenced(self, job: Job) -> str:
         """Why nobody can tell whether a job is made already: an account that may have it does not answer."""
-        if not isinstance(self.snapshot, Together):
-            lacking = f"it asks for the account `{job.account}`, and `kling-pipe.toml` names no accounts"
-            return lacking if job.account else ""
+        if not isinstance(self.snapshot, Together) or job.address in self.allotment.refusals:
+            return ""
         if not self.snapshot.silent or job.identity in self.snapshot.looked_up or self._copied_to(job):
             return ""
         account = next(iter(self.snapshot.silent))
-        return f"the account `{self.snapshot.account_name(account)}` {UNASKED}"
+        return f"the account `{self.snapshot.account_name(account)}` cannot be asked whether it has it"
+
+    def _unnamed(self, job: Job) -> str:
+        """Why a job that asks for an account has none: the settings name no accounts."""
+        if not job.account or isinstance(self.snapshot, Together):
+            return ""
+        return f"it asks for the account `{job.account}`, and `kling-pipe.toml` names no accounts"
 
     def _news(self, job: Job) -> Iterator[str]:
         """Why a job without a record is to be made."""
@@ -265,6 +301,8 @@ class _Planner:
         changes = [change for change in why(job, block, self._key_at) if change.change != "same"]
         if changes:
             yield "changed since it was made: " + ", ".join(map(str, changes))
+        elif block is not None and "outputs" in block and block["project"] != job.project:
+            yield f"the project was `{block['project']}` when it was made, and is `{job.project}`: another task's id"
         elif block is not None and "outputs" in block:
             yield "it asks for something else than what was made"
         else:

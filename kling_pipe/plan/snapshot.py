@@ -1,4 +1,4 @@
-"""What is known before a plan is made, and who is believed: the lock, then the ledger, then the account."""
+"""What is known before a plan is made, and who is believed (docs/design/account.md): bytes, account, ledger, lock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.ledger import RecordIndex
+from kling_pipe.ledger.merge import TwoTasksError, merged
 from kling_pipe.lock import Block, Lock, failed_record, made_record
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.outputs import output_path
@@ -63,17 +64,32 @@ class Snapshot:
         """The lock's block for a job's address, whatever the job asked for then."""
         return self.lock.find(job.address, self.profile, self.account)
 
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The ids of the accounts that this campaign is made in; empty where nobody knows."""
+        return frozenset({self.account} - {""})
+
+    @cached_property
+    def foreign(self) -> Mapping[Identity, Record]:
+        """What the lock says was made under other accounts than ours, by identity: under an old access key, perhaps."""
+        others = {str(block.get("account")) for block in self.lock.blocks.values()} - self.accounts
+        found: dict[Identity, Record] = {}
+        for account in sorted(others) if self.accounts else ():
+            found |= self.lock.made(account)
+        return found
+
+    def ledger_attempts(self, job: Job) -> tuple[Record, ...]:
+        """What runs here wrote down of a job's attempts, oldest attempt first."""
+        return self.ledger.of(job.identity)
+
     def attempts(self, job: Job) -> tuple[Record, ...]:
         """Everything that ledger and account know of a job's attempts, oldest attempt first."""
         asked, kept = self.account_records.get(job.identity, ()), self.ledger.of(job.identity)
         if not asked:
             return kept
-        known = {record.attempt: record for record in asked}
-        for record in kept:
-            told = known.get(record.attempt)
-            # The account is newer where the ledger only waits, the ledger knows the saved files.
-            if told is None or record.state not in IN_FLIGHT:
-                known[record.attempt] = record
+        known = {record.attempt: record for record in kept}
+        for record in asked:
+            known[record.attempt] = stronger(record, known.get(record.attempt))
         return tuple(known[attempt] for attempt in sorted(known))
 
     def known(self, job: Job) -> Record | None:
@@ -91,8 +107,34 @@ class Snapshot:
 
     def highest_attempt(self, job: Job) -> int:
         """The number of the last attempt that anybody knows of; 0 for none."""
+        return max((record.attempt for record in self._all(job)), default=0)
+
+    def next_attempt(self, job: Job) -> int:
+        """The number of a new attempt: one more than those that may have a task, so that none is skipped."""
+        return 1 + max((record.attempt for record in self._all(job) if may_exist(record)), default=0)
+
+    def unfinished(self, job: Job) -> Record | None:
+        """The newest attempt if its result is not saved, or not in the lock yet; else None.
+
+        It must be under way, sent by a run here, or newer than what the lock has: an empty machine without a lock
+        cannot know that somebody saved it.
+        """
+        newest = max(self.attempts(job), key=lambda record: record.attempt, default=None)
+        if newest is None or newest.state == "failed":
+            return None
+        ours = any(record.attempt == newest.attempt for record in self.ledger_attempts(job))
         made = self._made(job)
-        return max([record.attempt for record in self.attempts(job)] + [made.attempt if made else 0])
+        counts = ours or (made is not None and made.attempt < newest.attempt)
+        return newest if newest.state in IN_FLIGHT or (counts and self._is_news(newest)) else None
+
+    def owed(self, job: Job, counts: Record | None) -> tuple[Record, ...]:
+        """Attempts beside the one that counts that runs here sent, or were about to, and whose results nobody saved."""
+        return tuple(
+            record
+            for record in self.ledger_attempts(job)
+            if (counts is None or record.attempt != counts.attempt)
+            and (record.state in IN_FLIGHT or (record.external_task_id in self.unlocked and _is_unsaved(record)))
+        )
 
     def frozen(self, job: Job) -> Record | None:
         """What the lock records for a job's address, whatever it asked for."""
@@ -114,11 +156,16 @@ class Snapshot:
             if output.element_id is None
         ]
 
+    def _all(self, job: Job) -> list[Record]:
+        """Every record of a job, whoever has it."""
+        block = self.block(job)
+        failed = failed_record(block, job.address) if block else None
+        found = [*self.attempts(job), *filter(None, (self._made(job),))]
+        return [*found, failed] if failed is not None and failed.identity == job.identity else found
+
     def _is_news(self, record: Record) -> bool:
         """Under way, or made and not yet in the lock. What the lock could know and does not say was taken back."""
-        files = "extension" in operation_named(record.operation).kling["result"]
-        saved = not files or all(output.sha256 for output in record.outputs)
-        unlocked = not saved or record.external_task_id in self.unlocked
+        unlocked = _is_unsaved(record) or record.external_task_id in self.unlocked
         return record.state in IN_FLIGHT or (record.state == "succeed" and unlocked)
 
     def _made(self, job: Job, attempts: tuple[Record, ...] = ()) -> Record | None:
@@ -130,11 +177,36 @@ class Snapshot:
         return _with_urls(made, attempts) if made else None
 
 
+def stronger(told: Record, kept: Record | None) -> Record:
+    """Of what the account shows of a task and what the ledger wrote down the one that is believed.
+
+    Bytes come first: a result that is saved here stays. Else the account is right: it shows a task that the ledger
+    calls failed because it was not to be seen when its id was refused (a second machine, 12 s of lag: paid twice).
+    """
+    if kept is None or kept.state != "succeed":
+        return told
+    if not _is_unsaved(kept):
+        return kept
+    try:
+        return merged(told, kept) if told.state == "succeed" else told
+    except TwoTasksError:
+        return told
+
+
+def may_exist(record: Record) -> bool:
+    """Whether a record's task may be at Kling: everything but a create that was refused."""
+    return bool(record.task_id) or record.state != "failed" or record.failure not in ("refused", "moderation")
+
+
+def _is_unsaved(record: Record) -> bool:
+    """Whether files of a made result were never saved."""
+    files = "extension" in operation_named(record.operation).kling["result"]
+    return record.state == "succeed" and files and not all(output.sha256 for output in record.outputs)
+
+
 def _last_that_counts(attempts: tuple[Record, ...]) -> Record:
-    """The newest if it is under way, else the last that succeeded, else the newest."""
-    if attempts[-1].state in IN_FLIGHT:
-        return attempts[-1]
-    return next((record for record in reversed(attempts) if record.state == "succeed"), attempts[-1])
+    """The newest that is under way or made, else the newest: a task is followed although a later create was refused."""
+    return next((record for record in reversed(attempts) if record.state != "failed"), attempts[-1])
 
 
 def _linked(attempt: int, attempts: tuple[Record, ...]) -> tuple[Output, ...]:

@@ -62,6 +62,16 @@ class Together(Snapshot):
                 found[record.identity] = record
         return found
 
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The ids of all accounts, also of those that this command leaves out."""
+        return frozenset(part.account for part in self.parts) - {""}
+
+    def ledger_attempts(self, job: Job) -> tuple[Record, ...]:
+        """What runs here wrote down of a job's attempts in any of the accounts, oldest attempt first."""
+        found = [record for part in self.parts for record in part.ledger_attempts(job)]
+        return tuple(sorted(found, key=lambda record: record.attempt))
+
     def block(self, job: Job) -> Block | None:
         """The lock's block for a job's address: of several accounts' the one that was made last."""
         return self.lock.latest(job.address, self.profile, [part.account for part in self.parts])

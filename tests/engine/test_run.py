@@ -160,8 +160,9 @@ def test_another_account_believes_nothing_and_overwrites_nothing(bench):
     first = bench.workspace.read_lock().blocks["image.kite"]
     with running(bench.root.parent / "other", media="tiny", media_bytes=1000, task_seconds=0.05) as server:
         other = replace(bench, running=server)
-        assert other.actions(jobs) == {"image.kite": "create"}
-        assert tally(other.run(jobs)) == (1, 0, 0, 0)
+        assert other.actions(jobs) == {"image.kite": "blocked"}
+        assert other.actions(jobs, new_account=True) == {"image.kite": "create"}
+        assert tally(other.run(jobs, new_account=True)) == (1, 0, 0, 0)
         blocks = other.workspace.read_lock().blocks
         assert blocks["image.kite"] == first
         assert len(blocks) == 2
