@@ -40,7 +40,7 @@ def sheet_of(
     by = by or prices()
     snapshot = workspace.snapshot(lock)
     wanted = chosen(manifest.jobs, select, exclude, states=_states(manifest, snapshot))
-    plan = make_plan(manifest.jobs, snapshot, selection=wanted, known=manifest.known)
+    plan = make_plan(manifest.jobs, snapshot, selection=wanted, known=manifest.known, new_account=workspace.emulated)
     sources = Sources(
         picks=dict(picks(manifest.scope)),
         estimate=lambda job: estimate(operation_named(job.operation), job.request, by=by),

@@ -148,7 +148,8 @@ def _take_over(jobs: Iterable[Job], campaign: Campaign, workspace: Workspace) ->
     wanted = chosen(jobs, campaign.select, campaign.exclude)
     snapshot, store = workspace.snapshot(), workspace.store()
     try:
-        found = adopt_recorded([job for job in jobs if job.address in wanted], snapshot, store)
+        mine = [job for job in jobs if job.address in wanted]
+        found = adopt_recorded(mine, snapshot, workspace.lock_file(store))
     finally:
         store.close()
     if not found:

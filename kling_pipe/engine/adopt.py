@@ -13,8 +13,10 @@ from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
+from kling_pipe.lock import LockFile
 from kling_pipe.model import Job, Record
 from kling_pipe.plan import Snapshot
+from kling_pipe.plan.snapshot import IN_FLIGHT, stronger
 
 
 async def adopt(
@@ -51,19 +53,20 @@ async def adopt(
     return record
 
 
-def adopt_recorded(jobs: Iterable[Job], snapshot: Snapshot, store: Store) -> list[Record]:
-    """Take over what the lock has of these jobs under another access key; written to the ledger of this account.
+def adopt_recorded(jobs: Iterable[Job], snapshot: Snapshot, lock: LockFile) -> list[Record]:
+    """Take over what the lock has of these jobs under another access key: each gets a block of this account beside it.
 
-    The files must be here, or Kling must still have the tasks for this key. The next run writes the lock. Jobs that
-    this account knows are left alone.
+    The files must be here, or Kling must still have the tasks for this key. Jobs that this account knows are left
+    alone. Raises LocalStateError.
     """
-    found = []
+    found, changes = [], []
     for job in {job.identity: job for job in jobs}.values():
         foreign = snapshot.foreign.get(job.identity)
         if foreign is not None and snapshot.known(job) is None:
-            record = replace(foreign, account=store.account, address=job.address, source="ledger")
-            if store.put(record, expected=None, unlocked=True):
-                found.append(record)
+            block = snapshot.lock.of_record(foreign)
+            changes.append((job.address, snapshot.profile, {**block, "account": snapshot.account}))
+            found.append(replace(foreign, address=job.address))
+    lock.update(changes)
     return found
 
 
@@ -107,9 +110,11 @@ async def sync(
     for store in stores:
         for record in _all(findings[store.account].records.values()):
             known = store.get(record.external_task_id)
-            if known is None or known.state in ("intent", "submitted", "processing"):
+            believed = stronger(record, known)
+            if believed != known:
                 # What a run here had sent and nobody has counted is made by the run that saves it.
-                store.put(replace(record, source="ledger"), unlocked=known is not None and record.state == "succeed")
+                sent = known is not None and known.state in IN_FLIGHT
+                store.put(replace(believed, source="ledger"), unlocked=sent and believed.state == "succeed")
     return findings
 
 

@@ -75,6 +75,14 @@ class Lock:
         gone = set(names)
         return Lock({name: block for name, block in self.blocks.items() if name not in gone})
 
+    def of_record(self, record: Record) -> Block:
+        """The block that a record was read from."""
+        return next(
+            block
+            for block in self.blocks.values()
+            if (block.get("account"), block.get("external_task_id")) == (record.account, record.external_task_id)
+        )
+
     def made(self, account: str) -> dict[tuple[str, str, int], Record]:
         """Everything that the account made, by identity; of several attempts the last."""
         found: dict[tuple[str, str, int], Record] = {}

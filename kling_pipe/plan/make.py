@@ -144,6 +144,8 @@ class _Planner:
 
     def _frozen(self, job: Job) -> Step:
         record = self.snapshot.frozen(job)
+        if record is None and not self.new_account and job.identity in self.snapshot.foreign:
+            return self._unknown(job)
         if record is None:
             return self._step(job, "blocked", 1, ("it is frozen, and the lock records no result",))
         step = self._made(job, record, "frozen")
