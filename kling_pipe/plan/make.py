@@ -169,7 +169,7 @@ class _Planner:
         if foreign is None:
             return self._send(job, "create", 1, tuple(self._news(job)), None)
         told = f"the lock has it as `{foreign.address}`, made under another access key (account {foreign.account[:8]})"
-        hint = f"`kling-pipe adopt {job.address}` takes that result over, --new-account makes it anew and pays for it"
+        hint = f"`kling-pipe adopt {job.address}` takes that result over, --new-account makes it anew and pays again"
         return replace(self._step(job, "blocked", 1, (told, hint)), cause="other_account")
 
     def _resume(self, job: Job, record: Record) -> Step:

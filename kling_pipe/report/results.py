@@ -69,6 +69,9 @@ def _next(outcome: Outcome, command: Callable[..., str]) -> str:
     address, record = outcome.address, outcome.record
     if outcome.step.action == "lost":
         return f"pay for it once more with `{command('run', '--replace', address)}`, or bring the file back"
+    if outcome.step.cause == "other_account":
+        adopt, run = command("adopt", address), command("run", "--new-account")
+        return f"take that result over with `{adopt}`, or make it anew, and pay again, with `{run}`"
     if outcome.step.action == "blocked" and "the account `" in outcome.message:
         return "see to that account, or say with `account:` and --account which one is meant"
     if outcome.message.startswith("it needs"):

@@ -154,7 +154,8 @@ def test_after_a_new_access_key_nothing_is_made_without_being_asked_for(picture)
     done = stage.cli("run", "-y")
     assert done.returncode == 1, done
     assert "another access key" in done.stderr
-    assert "--new-account" in done.stderr
+    assert "take that result over with `kling-pipe adopt image.i0`" in done.stderr
+    assert "`kling-pipe run --new-account`" in done.stderr
     picture.assert_paid_once(2)
     assert "create" not in stage.cli("plan", "--json").stdout
     taken = stage.cli("adopt")
