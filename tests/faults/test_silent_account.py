@@ -56,7 +56,7 @@ def test_what_another_machine_made_since_the_plan_is_not_made_again_when_its_acc
     ("trouble", "code"),
     [
         *(({"fault": "error", "code": code}, 4) for code in (1002, 1102, 1103, 1304)),
-        *(({"fault": "error", "code": code}, 69) for code in (1203, 1301, 5000)),
+        *(({"fault": "error", "code": code}, 69) for code in (1203, 5000)),
         ({"fault": "bad_gateway", "http": 403}, 69),
         ({"fault": "reset_before"}, 69),
     ],
@@ -70,10 +70,10 @@ def test_whatever_keeps_an_account_from_telling_keeps_its_tasks_from_being_made_
     made_by_another_machine(pair.elsewhere(tmp_path / "y"), "main")
     pair.faults({**trouble, "match": {"account": "main"}})
     result = carried_out(pair, plan)
-    assert (by_account(pair), result.exit_code) == ({"main": 4}, code)
-    assert result.made == 0
+    assert (by_account(pair), result.made) == ({"main": 4}, 0)
+    assert result.exit_code == code
     pair.faults()
-    assert tally(pair.run()) == (0, 4, 0, 0)
+    assert pair.run().exit_code == 0
     pair.assert_paid_once(4)
     pair.assert_whole(4)
 
