@@ -34,9 +34,14 @@ def branch(account: Account, name: str) -> Account:
     return Account(f"{account.access_key}.{name}", account.secret_key, f"{account.api_key}.{name}")
 
 
+def short(account: str) -> str:
+    """What options and fault rules call an account of a name: a branch by its own name."""
+    return account.rpartition(".")[2]
+
+
 def share(of: Mapping[str, float], account: str, pack: str) -> float | None:
     """What an account has of a pack: as said for `<name>/<pack>`, a branch by its own name, else for `<pack>`."""
-    return of.get(f"{account.rpartition('.')[2]}/{pack}", of.get(pack))
+    return of.get(f"{short(account)}/{pack}", of.get(pack))
 
 
 def named(text: str) -> Account:

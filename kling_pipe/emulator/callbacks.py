@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kling_pipe.emulator import results, second_answers
+from kling_pipe.emulator.accounts import short
 from kling_pipe.emulator.faults import CALLBACK, Faults, Subject
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.world import World
@@ -73,7 +74,8 @@ class Callbacks:
         if target is None or not (self._world.options.callbacks_anywhere or is_loopback(target)):
             self._world.tally.callbacks["not loopback" if target else "bad url"] += 1
             return
-        rule = self._faults.strike(Subject(CALLBACK, "POST", urlsplit(url).path, task.operation, task.external_id))
+        path, owner = urlsplit(url).path, short(task.account)
+        rule = self._faults.strike(Subject(CALLBACK, "POST", path, task.operation, task.external_id, owner))
         if rule and rule.fault == "callback_lost":
             self._world.tally.callbacks["lost by a fault"] += 1
             return

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kling_pipe.emulator import blobs, inspector
+from kling_pipe.emulator.accounts import short
 from kling_pipe.emulator.callbacks import is_loopback
 from kling_pipe.emulator.faults import Faults, RuleError
 from kling_pipe.emulator.studio import Studio
@@ -32,6 +33,9 @@ def ledger(world: World, faults: Faults) -> dict[str, Any]:
     """What was made, refused and billed since the last reset, and how it was asked for."""
     now = world.advance()
     tasks = world.index.all()
+    owners: dict[str, Counter[str]] = {}
+    for task in tasks:
+        owners.setdefault(short(task.account), Counter())[task.external_id or task.task_id] += 1
     units: Counter[str] = Counter()
     for packs in world.billed.values():
         units.update(packs)
@@ -39,6 +43,7 @@ def ledger(world: World, faults: Faults) -> dict[str, Any]:
     return {
         "now": now,
         "creates": dict(Counter(task.external_id or task.task_id for task in tasks)),
+        "owners": {owner: dict(made) for owner, made in owners.items()},
         "tasks": len(tasks),
         "in_flight": sum(1 for task in tasks if now < task.done_at),
         "duplicates_refused": counted.pop("duplicates"),

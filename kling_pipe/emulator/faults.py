@@ -41,7 +41,7 @@ NAMED_ERRORS: Mapping[str, int] = {
 }
 """Short names for `error` with a code."""
 
-MATCHES = frozenset({"method", "path", "operation", "external_id", "nth"})
+MATCHES = frozenset({"method", "path", "operation", "external_id", "account", "nth"})
 TYPES: Mapping[str, tuple[type, ...]] = {
     "seconds": (int, float),
     "share": (int, float),
@@ -63,13 +63,17 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A request, a new task or a callback, as rules see it. `scope` is one of the four above."""
+    """A request, a new task or a callback, as rules see it. `scope` is one of the four above.
+
+    `account` is whose it is: a branch by its own name, any other by its access key; "" for nobody's.
+    """
 
     scope: str
     method: str
     path: str
     operation: str = ""
     external_id: str = ""
+    account: str = ""
 
 
 @dataclass(slots=True)
@@ -109,8 +113,8 @@ class Rule:
         method = self.match.get("method")
         if method and method.upper() != subject.method:
             return False
-        named = (("path", subject.path), ("operation", subject.operation), ("external_id", subject.external_id))
-        return all(fnmatchcase(found, self.match[name]) for name, found in named if name in self.match)
+        named = ("path", "operation", "external_id", "account")
+        return all(fnmatchcase(getattr(subject, name), self.match[name]) for name in named if name in self.match)
 
 
 def read(data: Any) -> Rule:

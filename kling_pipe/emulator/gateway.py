@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from kling_pipe.emulator import second
+from kling_pipe.emulator.accounts import short
 from kling_pipe.emulator.answers import Answer, Refusal
 from kling_pipe.emulator.api import Api, Route
 from kling_pipe.emulator.auth import Gate
@@ -90,11 +91,11 @@ class Gateway:
 
     async def _download(self, wire: Wire, request: Request) -> None:
         task = self._downloads.task(request.path)
-        operation, external_id = (task.operation, task.external_id) if task else ("", "")
+        operation, external_id, owner = (task.operation, task.external_id, task.account) if task else ("", "", "")
         route = Route("download", "/media")
 
         def rule_for(scope: str) -> Rule | None:
-            subject = Subject(scope, request.method, request.path, operation, external_id)
+            subject = Subject(scope, request.method, request.path, operation, external_id, short(owner))
             return self.faults.strike(subject) if self.faults.rules else None
 
         if (rule := rule_for(DOWNLOAD)) and rule.fault == "expired_url":
@@ -140,7 +141,14 @@ class Gateway:
         operation = route.operation.name if route.operation else ""
         if route.form and route.kind == "get":
             operation, external_id = second.asked_about(self.world, request)
-        return Subject(scope, request.method, request.path, operation, external_id)
+        return Subject(scope, request.method, request.path, operation, external_id, self._caller(request))
+
+    def _caller(self, request: Request) -> str:
+        """Whose request it is, as far as it shows a key that opens something."""
+        try:
+            return short(self._gate.account(request.headers.get("authorization", ""), time.time()).name)
+        except Refusal:
+            return ""
 
 
 async def _reset_before(wire: Wire, _: Mapping[str, Any], __: Handle) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kling_pipe.catalog import Operation, quota
 from kling_pipe.catalog import load as operation_named
@@ -19,7 +19,8 @@ from kling_pipe.engine.context import Context
 from kling_pipe.engine.reasons import FoundElsewhereError, NoRoomError, SilentError
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Want
-from kling_pipe.errors import CredentialsError, KlingPipeError
+from kling_pipe.engine.stops import Silence
+from kling_pipe.errors import CredentialsError
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.model import Record, Step
@@ -27,16 +28,16 @@ from kling_pipe.plan.allot import MARK
 from kling_pipe.plan.places import Places, ranked
 from kling_pipe.plan.snapshot import may_exist
 
-if TYPE_CHECKING:
-    from kling_pipe.client import Found
-
 _FOLLOW_SECONDS = 0.2
 _KNOWN = ("intent", "submitted", "processing", "succeed")
 
 
 @dataclass(slots=True)
 class Desk:
-    """One account at work. `left` are the units of its packs, as far as Kling says; `units` those that it charged."""
+    """One account at work. `left` are the units of its packs, as far as Kling says; `units` those that it charged.
+
+    `silence` is why it could not be asked for an id last.
+    """
 
     name: str
     account: str
@@ -44,6 +45,7 @@ class Desk:
     left: Mapping[str, float] = field(default_factory=dict)
     units: dict[str, float] = field(default_factory=dict)
     made: int = 0
+    silence: Silence = field(default_factory=Silence)
 
     def stop(self, step: Step) -> CredentialsError | None:
         """Why it takes no such job."""
@@ -257,59 +259,24 @@ class Desks:
         return any(is_over(desk.context.store.get(name)) for desk in self.all)
 
     async def _ask_others(self, step: Step, here: Desk, operation: Operation, name: str) -> None:
-        """Before a create: no other account has the id. Raises FoundElsewhereError, SilentError where none can tell.
+        """Before a create: no other account has the id. Raises FoundElsewhereError, SilentError where one cannot tell.
 
-        A job that goes where every machine would send it is safe by that account's own refusal of a second one. One
-        that goes where there is room may have gone elsewhere in a run that nobody here remembers: it is looked for
-        twice, a settle time apart, as after a lost answer.
+        A job that does not go where every machine would send it may have gone elsewhere in a run that nobody here
+        remembers, just now: what was sent before this run began has a settle time to be seen.
         """
+        from kling_pipe.engine.others import ask
+
         others = [desk for desk in self.all if desk is not here]
         for desk in others:
             record = desk.context.store.get(name)
             if record is not None and record.state in _KNOWN:
                 raise FoundElsewhereError(record)
-        at_home = bool(step.job.account or step.follows) or here.account == step.account
-        rest = self.began + here.context.settings.settle - here.context.clock()
-        if not at_home and rest > 0 and others:
+        is_home = bool(step.job.account or step.follows) or here.account == step.account
+        settle = here.context.settings.settle
+        rest = min(settle, self.began + settle - here.context.clock())  # clocks are set back
+        if not is_home and rest > 0 and others:
             await here.context.sleep(rest)
-        await asyncio.gather(*(self._ask(desk, step, operation, name, at_home=at_home) for desk in others))
-
-    async def _ask(self, desk: Desk, step: Step, operation: Operation, name: str, *, at_home: bool) -> None:
-        from kling_pipe.client import Found, NotFound
-        from kling_pipe.engine.lookup import find
-        from kling_pipe.engine.stops import trouble
-
-        error: KlingPipeError | None = desk.context.stops.run
-        if error is None:
-            answer = await find(desk.context.client, operation, name, step.job.request)
-            if isinstance(answer, Found):
-                raise FoundElsewhereError(self._found(desk, step, operation, name, answer))
-            if isinstance(answer, NotFound):
-                return
-            error = trouble(answer)
-            if isinstance(error, CredentialsError):
-                desk.context.stops.add(error, "", "")
-        # All were asked when the run was planned; that counts for an account that has locked us out since.
-        if not (step.asked and (at_home or isinstance(error, CredentialsError))):
-            raise SilentError(f"the account `{desk.name}` cannot be asked whether it has it: {error.message}", error)
-
-    def _found(self, desk: Desk, step: Step, operation: Operation, name: str, answer: Found) -> Record:
-        from kling_pipe.engine.lookup import told_or_waited_for
-
-        job = step.job
-        stem = external_id(job.project, job.key, job.take)
-        blank = Record(
-            external_task_id=name,
-            project=job.project,
-            key=job.key,
-            take=job.take,
-            attempt=int(name.removeprefix(f"{stem}-a")) if name != stem else 1,
-            operation=job.operation,
-            account=desk.account,
-            state="processing",
-            address=job.address,
-        )
-        return told_or_waited_for(blank, operation, answer.task, desk.context.clock())
+        await ask(others, here, step, operation, name)
 
     def form(self, counters: Mapping[str, Any]) -> dict[str, dict[str, object]]:
         """What each account did, by name; empty where the settings name none. `counters` are those of the meter."""
@@ -341,7 +308,7 @@ def last_attempt(step: Step) -> int:
 
 
 def _form(desk: Desk, slots: Mapping[str, Any]) -> dict[str, object]:
-    stop, mine = desk.context.stops.first(), desk.shown("")
+    stop, mine = desk.context.stops.first() or desk.silence.error, desk.shown("")
     return {
         "account": desk.account,
         "made": desk.made,

@@ -123,6 +123,7 @@ async def desks_of(
             found.append(Desk(one.name, one.account, context))
             if refusal is not None:
                 context.stops.add(refusal, "", "")
+                found[-1].silence.keep_for_good(refusal)
         guard = None
         if workspace.name:
             guard = replace(workspace, account=EVERY).store(seams.effects)

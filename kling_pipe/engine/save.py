@@ -119,11 +119,11 @@ def _stamp(context: Context, incoming: Incoming, record: Record, output: Output)
 
 
 def _name(context: Context, job: Job, record: Record) -> None:
-    """Each file at its name, and its sidecar."""
+    """Each file at its name, its sidecar first: where a file stands all is done, says the next run."""
     upstream = {address: context.upstream(address) for address in job.needs}
     sources = {address: known for address, known in upstream.items() if known}
     for output in record.outputs:
         if output.path:
-            context.outputs.place(output.sha256, output.path)
             form = sidecar_form(job, record, output, sources, emulated=context.emulated, draft=context.draft(job))
             context.outputs.write(f"{output.path}.json", json.dumps(form, ensure_ascii=False, indent=2) + "\n")
+            context.outputs.place(output.sha256, output.path)

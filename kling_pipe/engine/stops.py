@@ -1,7 +1,9 @@
-"""Refusals that stop more than one job: a pack, a model, or the whole run."""
+"""What stops more than one job: refusals of a pack, a model or the whole run, and an account that cannot be asked."""
 
 from __future__ import annotations
 
+import asyncio
+import math
 from dataclasses import dataclass, field
 
 from kling_pipe.client import InDoubt, Refused
@@ -12,6 +14,7 @@ UNANSWERED = "Kling does not answer ({reason})"
 """What to say of no answer in the midst of something; `_UNREACHED` is for who asks first."""
 
 _UNREACHED = "Kling cannot be reached: {reason}"
+_REMEMBERED = 60.0
 _NETWORK = "Check the network and KLING_BASE_URL."
 
 
@@ -54,6 +57,30 @@ class Stops:
     def first(self) -> CredentialsError | None:
         """The gravest refusal."""
         return self.run or next(iter((*self.packs.values(), *self.models.values())), None)
+
+
+@dataclass(slots=True)
+class Silence:
+    """Why an account could not be asked last: not each of a thousand jobs has to find out anew.
+
+    It counts for a minute (`until`, seconds of the event loop): somebody may mend a key, or the network.
+    """
+
+    error: KlingPipeError | None = None
+    until: float = -math.inf
+
+    def keep(self, error: KlingPipeError) -> None:
+        """It could not be asked just now."""
+        self.error, self.until = error, asyncio.get_running_loop().time() + _REMEMBERED
+
+    def keep_for_good(self, error: KlingPipeError) -> None:
+        """It cannot be asked as long as this process lives."""
+        self.error, self.until = error, math.inf
+
+    @property
+    def now(self) -> KlingPipeError | None:
+        """Why it need not be asked now."""
+        return self.error if asyncio.get_running_loop().time() < self.until else None
 
 
 def stop_for(answer: Refused) -> CredentialsError | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.contracts import NONE, Known, Makers, of_input
 from kling_pipe.cost import Prices, estimate
-from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
+from kling_pipe.errors import KlingPipeError
 from kling_pipe.graph import order
 from kling_pipe.keys import external_id
 from kling_pipe.made import Made, made
@@ -16,7 +16,7 @@ from kling_pipe.model import PAYING, Action, Cost, Job, OutputRef, Plan, Problem
 from kling_pipe.plan.ages import Source, expired, soon, sources
 from kling_pipe.plan.allot import Allotment, allot, original
 from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot, may_exist
-from kling_pipe.plan.together import Together
+from kling_pipe.plan.together import Together, unasked
 from kling_pipe.plan.why import why
 
 _FREE = Cost(0.0, None, 0.0)
@@ -354,12 +354,8 @@ class _Planner:
 def _silent(snapshot: Together) -> Iterator[KlingPipeError]:
     """Why accounts cannot be asked, each with its name and with what to do."""
     for account, error in snapshot.silent.items():
-        kind = Unreachable if isinstance(error, Unreachable) else CredentialsError
         others = [place.name for place in snapshot.places.all if place.account not in snapshot.silent]
-        without = "".join(f" --account {name}" for name in others)
-        leave = f", or leave it out with{without}: what only it knows is then made again" if without else ""
-        hint = f"{error.hint.rstrip('.') or 'see to it'}{leave}"
-        yield kind(f"account `{snapshot.account_name(account)}` cannot be asked: {error.message}", hint=hint)
+        yield unasked(snapshot.account_name(account), error, others)
 
 
 def _same_key_elsewhere(jobs: Sequence[Job]) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
-from kling_pipe.errors import KlingPipeError
+from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.lock import Block
 from kling_pipe.model import Job, Record
 from kling_pipe.plan.places import Places
@@ -93,6 +93,15 @@ class Together(Snapshot):
     def asked(self, parts: Sequence[Snapshot], silent: Silent) -> Together:
         """With new answers of the accounts."""
         return Together.of(parts, self.places, {**self.silent, **silent})
+
+
+def unasked(name: str, error: KlingPipeError, others: Sequence[str]) -> KlingPipeError:
+    """Why an account cannot be asked, with its name and with what to do. `others` are those that can be."""
+    kind = Unreachable if isinstance(error, Unreachable) else CredentialsError
+    without = "".join(f" --account {other}" for other in others)
+    leave = f", or leave it out with{without}: what only it knows is then made again" if without else ""
+    hint = f"{error.hint.rstrip('.') or 'see to it'}{leave}"
+    return kind(f"account `{name}` cannot be asked: {error.message}", hint=hint)
 
 
 def _rank(record: Record) -> tuple[bool, bool, bool, str]:

@@ -217,3 +217,15 @@ def test_a_rule_that_says_nothing_sensible_is_refused(kling, rules):
 def test_words_in_a_prompt_never_do_anything(kling):
     """No magic."""
     assert kling.make(VIDEO, clip("one", prompt="fail timeout 500 answer_lost reset"))["task_status"] == "succeed"
+
+
+def test_a_rule_for_one_account_leaves_the_others_alone(kling):
+    """Its key is refused, whatever it asks for, and the ledger tells whose tasks there are."""
+    key = kling.running.api_key
+    kling.faults({"fault": "error", "code": 1002, "match": {"account": "second"}})
+    codes = []
+    for name in ("main", "second"):
+        kling.http.headers["Authorization"] = f"Bearer {key}.{name}"
+        codes += [kling.post(IMAGE, still("one")).json()["code"], kling.http.get(IMAGE).json()["code"]]
+    assert codes == [0, 0, 1002, 1002]
+    assert kling.ledger()["owners"] == {"main": {"one": 1}}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import shutil
+import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from stage import HEAD, Stage
 
@@ -85,20 +89,31 @@ async def brief(seconds: float) -> None:
 
 @dataclass
 class Storm:
-    """A campaign in the rain. `log` is what happened so far."""
+    """A campaign in the rain. `log` is what happened so far; `jobs` and `units` are what all of it is and costs."""
 
     stage: Stage
     log: list[str] = field(default_factory=list)
+    campaign: ClassVar[str] = CAMPAIGN
+    jobs: ClassVar[int] = JOBS
+    units: ClassVar[Mapping[str, float]] = UNITS
 
     def begin(self) -> None:
         self.stage.reset()
-        self.stage.write(CAMPAIGN)
+        self.stage.write(self.campaign)
         self.stage.settings = replace(self.stage.settings, settle=0.2, patience=1.5)
         self.stage.seams = replace(self.stage.seams, sleep=brief)
 
     def weather(self, rules: list[dict]) -> None:
         self.log.append(f"weather {rules}")
         self.stage.faults(*rules)
+
+    def forecast(self, chance: random.Random) -> list[dict]:
+        """What the weather will be."""
+        return weather(chance)
+
+    def move(self, chance: random.Random) -> None:
+        """What the user does next."""
+        self.run(cut_at=chance.choice((0, 0, chance.randint(1, 90))))
 
     def run(self, cut_at: int = 0) -> None:
         """A run that may end in any way; with `cut_at` the power fails at that effect."""
@@ -111,7 +126,7 @@ class Storm:
         except (KlingPipeError, PowerCut):
             pass
         finally:
-            self._end_process()
+            end_process(self.stage)
         self.check()
 
     def lose(self, what: str) -> None:
@@ -129,28 +144,26 @@ class Storm:
         """No id twice, nothing billed that was not asked for."""
         ledger = self.stage.ledger()
         assert {name: count for name, count in ledger["creates"].items() if count != 1} == {}, self.log
-        assert len(ledger["creates"]) <= JOBS, self.log
-        assert all(units <= UNITS[pack] for pack, units in ledger["units"].items()), self.log
+        assert len(ledger["creates"]) <= self.jobs, self.log
+        assert all(units <= self.units[pack] for pack, units in ledger["units"].items()), self.log
 
     def clear_up(self) -> None:
         """The sun comes out: one quiet run makes the rest, and everything is there exactly once."""
         self.stage.faults()
         result = self.stage.run()
         assert (result.failed, result.waiting) == (0, 0), (self.log, [one.message for one in result.outcomes])
-        assert self.stage.assert_paid_once(JOBS) == UNITS, self.log
-        self.stage.assert_whole(JOBS)
+        assert self.stage.assert_paid_once(self.jobs) == self.units, self.log
+        self.stage.assert_whole(self.jobs)
 
-    def _end_process(self) -> None:
-        """What the end of a process does to its claims; here it lives on."""
-        import contextlib
-        import sqlite3
 
-        path = self.stage.workspace.ledger_path
-        if path.exists():
-            connection = sqlite3.connect(path)
-            with contextlib.suppress(sqlite3.OperationalError), connection:
-                connection.execute("DELETE FROM processes")
-            connection.close()
+def end_process(stage: Stage) -> None:
+    """What the end of a process does to its claims; here it lives on."""
+    path = stage.workspace.ledger_path
+    if path.exists():
+        connection = sqlite3.connect(path)
+        with contextlib.suppress(sqlite3.OperationalError), connection:
+            connection.execute("DELETE FROM processes")
+        connection.close()
 
 
 def weather(chance: random.Random) -> list[dict]:
@@ -164,8 +177,8 @@ def play(storm: Storm, seed: int, moves: int) -> None:
     chance = random.Random(seed)
     storm.begin()
     for _ in range(moves):
-        storm.weather(weather(chance))
-        storm.run(cut_at=chance.choice((0, 0, chance.randint(1, 90))))
+        storm.weather(storm.forecast(chance))
+        storm.move(chance)
         if chance.random() < 0.3:
             storm.lose(chance.choice(("files", "lock", "ledger", "all")))
     storm.clear_up()

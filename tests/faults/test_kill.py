@@ -4,16 +4,18 @@ The points are those that undisturbed runs went through: each commit, fsync, ren
 before and right after it. None is sampled.
 """
 
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from subprocess import DEVNULL
 
 import pytest
 from crash import KILLED, Children
 from stage import CHAIN, Stage, many
+from storm import Failing, PowerCut, end_process
 
 from kling_pipe.emulator.app import running
 
@@ -110,3 +112,23 @@ def test_a_campaign_that_is_killed_again_and_again_is_made_once(picture):
     assert picture.run().exit_code == 0
     picture.assert_paid_once(24)
     picture.assert_whole(24)
+
+
+def test_files_that_come_back_are_whole_wherever_the_power_fails(chain):
+    """Lock and ledger say made, the folder is gone, and each effect of fetching it again may be the last one."""
+    chain.run()
+    seams, cut_at, is_cut = chain.seams, 0, True
+    while is_cut:
+        cut_at, is_cut = cut_at + 1, False
+        shutil.rmtree(chain.root / "out")
+        chain.seams = replace(seams, effects=Failing(cut_at))
+        try:
+            chain.run()
+        except PowerCut:
+            is_cut = True
+            end_process(chain)
+        chain.seams = seams
+        assert chain.run().exit_code == 0
+        chain.assert_whole(JOBS)
+    chain.assert_paid_once(JOBS)
+    assert cut_at > 4
