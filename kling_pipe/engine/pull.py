@@ -51,9 +51,11 @@ async def _file(name: str, record: Record, output: Output, context: Context, tur
         return Pulled(name, output.path, "there")
     async with turns:
         try:
-            if not await context.stored(context.outputs.whole, output.sha256):
-                await fetched(context, operation_named(record.operation), record, output)
-            await context.stored(context.outputs.place, output.sha256, output.path)
+            sha256 = output.sha256
+            if not (sha256 and await context.stored(context.outputs.whole, sha256)):
+                _, stored, _ = await fetched(context, operation_named(record.operation), record, output)
+                sha256 = stored.sha256
+            await context.stored(context.outputs.place, sha256, output.path)
         except KlingPipeError as error:
             return Pulled(name, output.path, "failed", error.message)
     return Pulled(name, output.path, "fetched")
