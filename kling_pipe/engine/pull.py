@@ -52,7 +52,8 @@ async def _file(name: str, record: Record, output: Output, context: Context, tur
     async with turns:
         try:
             sha256 = output.sha256
-            if not (sha256 and await context.stored(context.outputs.whole, sha256)):
+            is_here = bool(sha256) and await context.stored(context.outputs.whole, sha256)
+            if not is_here:
                 _, stored, _ = await fetched(context, operation_named(record.operation), record, output)
                 sha256 = stored.sha256
             await context.stored(context.outputs.place, sha256, output.path)

@@ -20,26 +20,27 @@ _HINT = (
     " a lock that came with a branch is worth a look at who wrote it"
 )
 
-_TOKEN = r'"[0-9A-Za-z_.-]{1,128}"'
+_WORD = r'"[0-9A-Za-z_.-]{1,128}"'
 _SEGMENTS = r"(?:/[0-9A-Za-z_@-][0-9A-Za-z_@.-]*+)++"
 _DIGEST = r'"[0-9a-f]{64}"'
 _NUMBER = r'"[0-9]{1,12}(?:\.[0-9]{1,20})?"'
 _OUTPUT = (
-    rf'\{{(?:"path": "out(?:-emulator)?{_SEGMENTS}"(?:, )?)?(?:"sha256": {_DIGEST}(?:, )?)?(?:"size": [0-9]{{1,18}}(?:, )?)?'
+    rf'\{{(?:"path": "out(?:-emulator)?{_SEGMENTS}"(?:, )?)?'
+    rf'(?:"sha256": {_DIGEST}(?:, )?)?(?:"size": [0-9]{{1,18}}(?:, )?)?'
     rf'(?:"duration": {_NUMBER}(?:, )?)?(?:"id": "[0-9A-Za-z_-]{{1,100}}"(?:, )?)?(?:"element_id": [0-9]{{1,18}})?\}}'
 )
 USUAL: Mapping[str, Callable[[str], object]] = {
     name: re.compile(pattern).fullmatch
     for name, pattern in {
-        "account": _TOKEN,
+        "account": _WORD,
         "project": r'"[a-z][a-z0-9-]{0,23}"',
         "operation": r'"[a-z][a-z0-9-]{0,63}"',
         "key": _DIGEST,
         "take": r"[1-9][0-9]{0,3}",
         "attempt": r"[1-9][0-9]{0,3}",
-        "external_task_id": _TOKEN,
+        "external_task_id": _WORD,
         "task_id": r'"[0-9A-Za-z_-]{0,128}"',
-        "draft": _TOKEN,
+        "draft": _WORD,
         "created_at": r"[0-9]{1,14}",
         "units": _NUMBER,
         "outputs": rf"\[(?:{_OUTPUT}(?:, )?)*\]",
