@@ -22,7 +22,7 @@ _MOST_TRIES = 9_999
 _DEEPEST = 32
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_TOKEN = re.compile(r"[0-9A-Za-z_.-]{1,128}")
+_TOKEN = re.compile(r"[0-9A-Za-z_-][0-9A-Za-z_.-]{0,127}")
 _OPERATION = re.compile(r"[0-9a-z][0-9a-z-]{0,63}")
 _PROJECT = re.compile(r"[0-9a-z][0-9a-z-]{0,23}")
 _NUMBER = re.compile(r"([0-9]{1,12}(\.[0-9]{1,20})?)?")

@@ -20,8 +20,8 @@ _HINT = (
     " a lock that came with a branch is worth a look at who wrote it"
 )
 
-_WORD = r'"[0-9A-Za-z_.-]{1,128}"'
-_SEGMENTS = r"(?:/[0-9A-Za-z_@-][0-9A-Za-z_@.-]*+)++"
+_WORD = r'"[0-9A-Za-z_-][0-9A-Za-z_.-]{0,127}"'
+_SEGMENTS = r"(?:/[0-9A-Za-z_@-][0-9A-Za-z_@.-]{0,200}+){1,20}+"
 _DIGEST = r'"[0-9a-f]{64}"'
 _NUMBER = r'"[0-9]{1,12}(?:\.[0-9]{1,20})?"'
 _OUTPUT = (

@@ -16,7 +16,7 @@ from kling_pipe.posters import Posters
 from kling_pipe.report.sheet import Sheet
 from kling_pipe.serve import Live, application
 
-TOKEN = "the-token"  # noqa: S105  # of a test
+TOKEN = "the-token"
 HOST = b"127.0.0.1:80"
 
 
