@@ -124,13 +124,13 @@ def _recorded(
     known: dict[str, Any] = {}
 
     def recorded(address: str) -> str | None:
-        from kling_pipe.lock import block_name, parse
+        from kling_pipe.lock import block_name, read_lock
 
         if workspace is not None and workspace.name and (key := workspace.recorded_key(address)):
             return key
         if "blocks" not in known:
             file = workspace.lock_path if workspace else path.parent / "kling-pipe.lock"
-            known["blocks"] = parse(file.read_text(encoding="utf-8"), str(file)).blocks if file.exists() else {}
+            known["blocks"] = read_lock(file).blocks
         block = known["blocks"].get(block_name(address, profile))
         if block and "outputs" in block:
             return str(block["key"])

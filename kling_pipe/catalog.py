@@ -12,6 +12,18 @@ from typing import Any
 
 from kling_pipe.bodies import Body, filler, written
 from kling_pipe.conditions import compiled
+from kling_pipe.errors import LocalStateError
+
+
+class UnknownOperationError(LocalStateError, KeyError):
+    """No operation has this name. Names come from files, too: a lock or a ledger that another version wrote."""
+
+    def __init__(self, name: str) -> None:
+        hint = "update kling-pipe, or restore the lock or ledger that names it; nothing was changed"
+        super().__init__(f"there is no operation `{name[:64]}`", hint=hint)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def schemas_folder() -> Path:
@@ -78,9 +90,9 @@ def names() -> tuple[str, ...]:
 
 @cache
 def load(name: str) -> Operation:
-    """One operation by its name; KeyError when there is none. Reads its file only."""
+    """One operation by its name; UnknownOperationError when there is none. Reads its file only."""
     if name not in names():
-        raise KeyError(name)
+        raise UnknownOperationError(name)
     raw = _read(schemas_folder() / "operations" / f"{name}.json")
     schema: dict[str, Any] = _with_shared_fields(raw)
     schema["x-kling"] = {**raw["x-kling"], "rules": _with_shared_rules(raw["x-kling"]["rules"])}

@@ -110,6 +110,7 @@ class Job(_Value):
     `needs` are addresses of jobs that must be done first: `after` (order alone) and those in `request`.
     `place` is where outputs go, relative to the output folder, without extension (or `save_as` with it).
     `account` is the name of the account that the manifest asks for, or "".
+    `former_keys` are those that earlier versions gave the same request: what was made under one of them counts.
     """
 
     address: str
@@ -130,6 +131,7 @@ class Job(_Value):
     takes: int = 1
     position: Position | None = None
     account: str = ""
+    former_keys: tuple[str, ...] = ()
 
     @property
     def identity(self) -> tuple[str, str, int]:

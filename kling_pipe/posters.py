@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kling_pipe.effects import Effects
+from kling_pipe.outputs.inside import must_stay
 from kling_pipe.parts import part_of, sweep
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Posters:
 
     def of(self, files: Iterable[tuple[str, Path]]) -> Mapping[str, Poster]:
         """The posters of files (checksum, path) by checksum. Decodes on all cores; skips what is there already."""
+        must_stay(self._folder, self._folder.parent)
         sweep([self._folder])
         wanted: dict[str, Path] = {}
         for sha256, path in files:

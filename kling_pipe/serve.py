@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -14,9 +15,11 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.posters import Posters
@@ -27,6 +30,9 @@ from kling_pipe.report.sheet.page import page
 _LOOK_EVERY = 0.5
 _COOKIE = "kling-pipe"
 _NAMES = frozenset(("127.0.0.1", "localhost", "::1"))
+_LONGEST = 64 * 1024
+"""Bytes of a pick: an address and a number."""
+_ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -105,18 +111,22 @@ def application(live: Live) -> Starlette:
 
     async def home(request: Request) -> Response:
         token = request.query_params.get("token")
+        if token is not None and not token.isascii():
+            return _odd("a token is letters and digits")
         if token is not None and compare_digest(token, live.token):
             # The token leaves the address bar, so that it is in no screenshot and no history.
             answer: Response = RedirectResponse("/", 303)
             answer.set_cookie(_COOKIE, live.token, httponly=True, samesite="strict")
             return answer
-        return _refused(request, live) or HTMLResponse(live.text, headers=_HEADERS)
+        # A vendor's text may hold half of a surrogate pair, which no page can.
+        return _refused(request, live) or HTMLResponse(live.text.encode("utf-8", "replace"), headers=_HEADERS)
 
     async def file(request: Request) -> Response:
         path = live.files.get(f"{request.path_params['folder']}/{request.path_params['name']}")
         if refused := _refused(request, live):
             return refused
-        return FileResponse(path, headers=_HEADERS) if path else Response(status_code=404)
+        here = path is not None and await asyncio.to_thread(path.is_file)  # it may have gone since the page was drawn
+        return FileResponse(path, headers=_HEADERS) if path and here else Response(status_code=404)
 
     async def events(request: Request) -> Response:
         return _refused(request, live) or StreamingResponse(_events(live), media_type="text/event-stream")
@@ -132,7 +142,30 @@ def application(live: Live) -> Starlette:
         Route("/pick", pick, methods=["POST"]),
         Route("/{folder}/{name}", file),
     ]
-    return Starlette(routes=routes, lifespan=watching)
+    served = Starlette(routes=routes, lifespan=watching, middleware=[Middleware(_Readable)])
+    served.router.redirect_slashes = False
+    return served
+
+
+class _Readable:
+    """Refuses what no route could read: the router itself would fail at it, too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if scope["type"] == "http" and not _is_readable(scope):
+            app = _odd("its address holds what no address does")
+        await app(scope, receive, send)
+
+
+def _is_readable(scope: Scope) -> bool:
+    try:
+        scope["query_string"].decode()
+    except UnicodeDecodeError:
+        return False
+    return not _ODD.search(scope["path"])
 
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
@@ -140,14 +173,26 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "R
 
 def _refused(request: Request, live: Live) -> Response | None:
     """Another site's page must not reach this one, under whatever name; nor anybody without the token."""
-    if urlsplit(f"//{request.headers.get('host', '')}").hostname not in _NAMES:
+    host, origin = request.headers.get("host", ""), request.headers.get("origin")
+    try:
+        name = urlsplit(f"//{host}").hostname
+        site = urlsplit(origin).netloc if origin is not None else host
+    except ValueError:  # brackets that hold no address
+        return _odd("the host is no host")
+    if name not in _NAMES:
         return Response("this server answers to 127.0.0.1 only", 421)
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if site != host:
         return Response("another site may not ask", 403)
-    if not compare_digest(request.cookies.get(_COOKIE, ""), live.token):
+    cookie = request.cookies.get(_COOKIE, "")
+    if not cookie.isascii():
+        return _odd("a token is letters and digits")
+    if not compare_digest(cookie, live.token):
         return Response("open the address that `kling-pipe report --serve` printed", 403)
     return None
+
+
+def _odd(why: str) -> Response:
+    return Response(f"this request cannot be read: {why}", 400)
 
 
 async def _events(live: Live) -> AsyncIterator[str]:
@@ -164,11 +209,11 @@ async def _events(live: Live) -> AsyncIterator[str]:
 
 async def _pick(request: Request, live: Live) -> Response:
     try:
-        asked = json.loads(await request.body())
+        asked = json.loads(await _body(request))
         address, take = asked["address"], asked["take"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError, ClientDisconnect):
         return JSONResponse({"message": "a pick is an address and a take"}, 400)
-    if not isinstance(address, str) or not isinstance(take, int) or isinstance(take, bool):
+    if not isinstance(address, str) or _ODD.search(address) or type(take) is not int or take.bit_length() > 63:
         return JSONResponse({"message": "a pick is an address and a take"}, 400)
     try:
         said = await asyncio.to_thread(live.pick, address, take)
@@ -177,6 +222,16 @@ async def _pick(request: Request, live: Live) -> Response:
     await asyncio.to_thread(live.draw)
     await live.tell()
     return JSONResponse({"message": said})
+
+
+async def _body(request: Request) -> bytes:
+    """What was sent. Raises ValueError for more than a pick can be, and ClientDisconnect."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LONGEST:
+            raise ValueError("too long")
+    return body
 
 
 def serve(live: Live, port: int, ready: Callable[[str], None]) -> None:

@@ -25,13 +25,13 @@ from kling_pipe.model import Output, Record
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
 numbers = st.integers(0, 10**18)
 outputs = st.builds(
-    Output, index=st.integers(1, 3), url=texts, url_at=numbers, sha256=st.sampled_from(["", "ab"]), size=numbers
+    Output, index=st.integers(1, 3), url=texts, url_at=numbers, sha256=st.sampled_from(["", "ab" * 32]), size=numbers
 )
 records = st.builds(
     Record,
     external_task_id=st.sampled_from(["kp1-p-1", "kp1-p-2", "kp1-p-2-a2"]),
     project=st.just("p"),
-    key=st.just("k" * 64),
+    key=st.just("c" * 64),
     take=st.just(1),
     attempt=st.just(1),
     operation=st.just("omni-image"),
@@ -48,7 +48,7 @@ records = st.builds(
     created_at=numbers,
     updated_at=numbers,
 )
-RECORD = Record("kp1-p-1", "p", "k" * 64, 1, 1, "omni-image", "me", "submitted", address="image.a", task_id="7")
+RECORD = Record("kp1-p-1", "p", "c" * 64, 1, 1, "omni-image", "me", "submitted", address="image.a", task_id="7")
 
 
 @given(records, records, records)
@@ -150,7 +150,7 @@ def test_a_ledger_moves_between_machine_and_fleet(place, tmp_path) -> None:
     made = replace(
         RECORD,
         state="succeed",
-        outputs=(Output(1, element_id=860000000000015839), Output(2, url="u", url_at=7, sha256="ab", size=3)),
+        outputs=(Output(1, element_id=860000000000015839), Output(2, url="u", url_at=7, sha256="ab" * 32, size=3)),
         units="1.8",
         message="ключ \u2028 'quoted'",
     )
@@ -259,7 +259,8 @@ leaves = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | texts | 
 @given(st.data())
 def test_whatever_stands_in_a_row_it_is_taken_or_refused(three, data) -> None:
     """A line in which one thing is another one: told with its number, never with a traceback."""
-    made = replace(RECORD, state="succeed", outputs=(Output(1, url="u", sha256="ab", size=3), Output(2)), units="1")
+    outputs = (Output(1, url="u", sha256="ab" * 32, size=3), Output(2))
+    made = replace(RECORD, state="succeed", outputs=outputs, units="1")
     emptied(*three)
     filled(three[0], [made])
     lines = [json.loads(line) for line in exported(three[0]).splitlines()]

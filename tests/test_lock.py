@@ -15,7 +15,7 @@ from kling_pipe.model import Output, Record
 RECORD = Record(
     "kp1-p-1",
     "p",
-    "k" * 64,
+    "c" * 64,
     1,
     1,
     "omni-video",
@@ -25,7 +25,7 @@ RECORD = Record(
     task_id="88",
     units="1.8",
     created_at=5,
-    outputs=(Output(1, path="out/video/a.mp4", sha256="ab", size=3, duration="5.041", id="9"),),
+    outputs=(Output(1, path="out/video/a.mp4", sha256="ab" * 32, size=3, duration="5.041", id="9"),),
     source="lock",
 )
 BLOCK = made_block(RECORD, {"prompt": "12345678"})
@@ -36,9 +36,11 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 @given(st.dictionaries(names, st.tuples(texts, texts)))
 def test_what_is_written_is_read_again(found):
-    """Any text in any field, line separators of any script included."""
+    """Any text in any field that holds text, line separators of any script included."""
+    failed = {name: BLOCK[name] for name in ("project", "key", "take", "attempt", "external_task_id")}
     blocks = {
-        name: {**BLOCK, "external_task_id": one, "outputs": [{"path": two}]} for name, (one, two) in found.items()
+        name: {**BLOCK, "failed": {**failed, "failure": "moderation", "message": one}, "of_a_newer_tool": two}
+        for name, (one, two) in found.items()
     }
     text = written(Lock(blocks))
     assert parse(text, "lock").blocks == blocks
@@ -51,7 +53,7 @@ def test_a_lock_is_yaml_with_sorted_blocks():
     read = yaml.safe_load(written(lock))
     assert list(read) == ["version", "image.a", "video.b@16x9#2%draft"]
     assert read["image.a"]["outputs"] == [
-        {"path": "out/video/a.mp4", "sha256": "ab", "size": 3, "duration": "5.041", "id": "9"}
+        {"path": "out/video/a.mp4", "sha256": "ab" * 32, "size": 3, "duration": "5.041", "id": "9"}
     ]
 
 
@@ -121,7 +123,7 @@ def test_a_broken_lock_says_where(text, line, message):
 
 def test_a_block_without_its_key_is_refused():
     """Cut off in the middle."""
-    with pytest.raises(LocalStateError, match=r"`image\.b` has no `attempt`"):
+    with pytest.raises(LocalStateError, match=r"^lock:18 .*`image\.b` has no `attempt`"):
         parse(GOOD[: GOOD.rindex("  key")] + '  task_id: "1"\n', "lock")
 
 

@@ -10,7 +10,7 @@ from kling_pipe.lock import Lock, merged, parse, split_name, written
 FAILED = st.fixed_dictionaries(
     {
         "project": st.just("p"),
-        "key": st.sampled_from("kl"),
+        "key": st.sampled_from(["a" * 64, "b" * 64]),
         "take": st.just(1),
         "attempt": st.integers(1, 3),
         "external_task_id": st.just("e"),
@@ -22,7 +22,7 @@ MADE = st.fixed_dictionaries(
         "account": st.sampled_from(["me", "you"]),
         "project": st.just("p"),
         "operation": st.just("omni-image"),
-        "key": st.sampled_from("kl"),
+        "key": st.sampled_from(["a" * 64, "b" * 64]),
         "take": st.just(1),
         "attempt": st.integers(1, 3),
         "external_task_id": st.sampled_from("xy"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_pipe.cli.accounts import accounts_in
 from kling_pipe.cli.options import DEFAULT_MANIFEST
-from kling_pipe.errors import KlingPipeError
+from kling_pipe.errors import KlingPipeError, LocalStateError
 
 if TYPE_CHECKING:
     from kling_pipe.model import Output, Record
@@ -30,12 +30,23 @@ def campaign_of(start: Path) -> Path | None:
 
 
 def read_sidecar(path: Path) -> Form | None:
-    """A sidecar's content; None for what is none."""
+    """A sidecar's content; None for what is none. Raises LocalStateError for one that says what none may say."""
+    from kling_pipe.lock.check import shown
+    from kling_pipe.outputs.sidecar import sidecar_faults
+
     try:
-        form = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        text = path.read_text(encoding="utf-8")
+        form = json.loads(text)
+    except (OSError, ValueError, RecursionError):
         return None
-    return form if isinstance(form, dict) and "external_task_id" in form and "request" in form else None
+    if not isinstance(form, dict) or not {"external_task_id", "request"} <= form.keys():
+        return None
+    for fault in sidecar_faults(form):
+        word = f'"{fault.field.rpartition(".")[2].rpartition(" ")[2]}"'
+        line = next((number for number, one in enumerate(text.splitlines(), 1) if word in one), 1)
+        what = f"{path}:{line} has `{shown(fault.value)}` as `{fault.field}`; allowed is {fault.allowed}"
+        raise LocalStateError(what, hint="restore the sidecar, or remove it")
+    return form
 
 
 class Index:
@@ -70,9 +81,11 @@ class Index:
         return found or next((form for form in self._remembered if form["sha256"] == sha256), None)
 
     def place(self, form: Form) -> Path | None:
-        """The file whose sidecar this is."""
-        if form.get("path"):
-            return self.root / str(form["path"])
+        """The file whose sidecar this is. Raises LocalStateError for a name that leaves the outputs."""
+        from kling_pipe.outputs.inside import inside
+
+        if path := str(form.get("path") or ""):
+            return None if "://" in path else inside(self.root, path)
         return next((path for one, path in self._sidecars if one is form), None)
 
     def account(self, form: Form) -> str:
@@ -85,7 +98,21 @@ class Index:
 
     @cached_property
     def _sidecars(self) -> list[tuple[Form, Path]]:
-        return list(_sidecars(self.root))
+        return list(self._below(self.root))
+
+    def _below(self, root: Path) -> Iterator[tuple[Form, Path]]:
+        """Every sidecar with the file it is about. One that cannot be read is told to who finds nothing."""
+        from kling_pipe.outputs.inside import inside
+
+        for folder in sorted(root.glob("out*")):
+            for path in sorted(folder.rglob("*.*.json")):
+                try:
+                    form = read_sidecar(inside(root, str(path.relative_to(root))))
+                except LocalStateError as error:
+                    self.trouble = self.trouble or error
+                    continue
+                if form is not None:
+                    yield form, path.with_name(path.name.removesuffix(".json"))
 
     @cached_property
     def _known(self) -> dict[str, Form]:
@@ -174,12 +201,3 @@ def _is_output(form: Form, address: str, index: int) -> bool:
 
 def _less_telling(form: Form) -> tuple[bool, int]:
     return bool(form.get("emulated")), form["output"]["index"]
-
-
-def _sidecars(root: Path) -> Iterator[tuple[Form, Path]]:
-    """Every sidecar with the file it is about."""
-    for folder in sorted(root.glob("out*")):
-        for path in sorted(folder.rglob("*.*.json")):
-            form = read_sidecar(path)
-            if form is not None:
-                yield form, path.with_name(path.name.removesuffix(".json"))

@@ -11,8 +11,10 @@ import click
 
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
 from kling_pipe.cli.options import store_option, variables_from
+from kling_pipe.errors import LocalStateError
 
 if TYPE_CHECKING:
+    from kling_pipe.lock import Lock
     from kling_pipe.manifest import Manifest
     from kling_pipe.report.sheet import Sheet
     from kling_pipe.workspace import Workspace
@@ -33,6 +35,7 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
            show: bool) -> None:  # fmt: skip
     """Make the contact sheet: every result with its text, inputs, takes and cost, as one page that opens from disk."""
     from kling_pipe.gallery import sheet_of
+    from kling_pipe.outputs.inside import inside
     from kling_pipe.posters import Posters
     from kling_pipe.report.sheet import compared, written
 
@@ -42,6 +45,8 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
         return
     sheet = sheet_of(manifest, workspace, select=campaign.select, exclude=campaign.exclude)
     default = workspace.folder / ("contact-sheet.html" if single_file else "contact-sheet")
+    if out is None:
+        inside(workspace.root, default.relative_to(workspace.root).as_posix())
     posters = Posters(workspace.state / "posters")
     with _earlier(campaign, manifest, workspace, compare) as then:
         comparison = compared(then, sheet, compare) if then else None
@@ -97,17 +102,25 @@ def _earlier(campaign: Campaign, manifest: Manifest, workspace: Workspace, revis
     """The same campaign at a commit, or as another lock file records it. Its files are there only inside."""
     from kling_pipe import api
     from kling_pipe.gallery import at_commit, sheet_of
-    from kling_pipe.lock import parse
 
     if not revision:
         yield None
     elif Path(revision).is_file():
-        yield sheet_of(manifest, workspace, lock=parse(Path(revision).read_text(encoding="utf-8"), revision))
+        yield sheet_of(manifest, workspace, lock=_lock(Path(revision), revision))
     else:
         with at_commit(campaign.manifest, revision) as path:
             variables = variables_from(campaign.variables, campaign.variable_files)
             then = api.load(path, vars=variables, profile=campaign.profile)
             recorded = path.parent / workspace.lock_path.name
             committed = not workspace.emulated and recorded.is_file()
-            lock = parse(recorded.read_text(encoding="utf-8"), f"{revision}:{recorded.name}") if committed else None
+            lock = _lock(recorded, f"{revision}:{recorded.name}") if committed else None
             yield sheet_of(then, workspace, lock=lock)
+
+
+def _lock(path: Path, name: str) -> Lock:
+    from kling_pipe.lock import parse
+
+    try:
+        return parse(path.read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise LocalStateError(f"`{name}` cannot be read: {error}", hint="name a commit, or a lock file") from error

@@ -51,9 +51,12 @@ async def _file(name: str, record: Record, output: Output, context: Context, tur
         return Pulled(name, output.path, "there")
     async with turns:
         try:
-            if not await context.stored(context.outputs.whole, output.sha256):
-                await fetched(context, operation_named(record.operation), record, output)
-            await context.stored(context.outputs.place, output.sha256, output.path)
+            sha256 = output.sha256
+            is_here = bool(sha256) and await context.stored(context.outputs.whole, sha256)
+            if not is_here:
+                _, stored, _ = await fetched(context, operation_named(record.operation), record, output)
+                sha256 = stored.sha256
+            await context.stored(context.outputs.place, sha256, output.path)
         except KlingPipeError as error:
             return Pulled(name, output.path, "failed", error.message)
     return Pulled(name, output.path, "fetched")

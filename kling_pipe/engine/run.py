@@ -104,8 +104,8 @@ async def pull(
     """Fetch every file that the lock records for these accounts and that is missing here; `wanted` by address."""
     from kling_pipe.engine.pull import pull as pull_files
 
+    lock = workspace.read_lock()  # first: one that is refused changes nothing
     async with desks_of(workspace, settings or Settings(), seams or Seams()) as desks:
-        lock = workspace.read_lock()
         found = [
             await pull_files(lock, one, desk.context, wanted=wanted)
             for one, desk in zip(workspace.each, desks.all, strict=True)

@@ -11,18 +11,20 @@ from kling_pipe.model import FileRef, Job, Json, OutputRef, PresetRef
 
 _LEAVES = {one.__name__: one for one in (FileRef, OutputRef, PresetRef)}
 _MARK = "$kling-pipe"
-_TUPLES = ("needs", "tags")
+_TUPLES = ("needs", "tags", "former_keys")
 
 
 def job_form(job: Job) -> dict[str, Any]:
     """A job as JSON. The place in the manifest stays behind: it means nothing elsewhere."""
     form = {one.name: getattr(job, one.name) for one in fields(job) if one.name not in ("position", "request")}
+    if not job.former_keys:  # a worker of an earlier version knows no such field
+        del form["former_keys"]
     return {**form, "cell": dict(job.cell), "request": _form(job.request)}
 
 
 def job_of(form: Mapping[str, Any]) -> Job:
     """The job of a form."""
-    values = {**form, "request": _value(form["request"]), **{name: tuple(form[name]) for name in _TUPLES}}
+    values = {**form, "request": _value(form["request"]), **{name: tuple(form.get(name, ())) for name in _TUPLES}}
     return Job(**values)
 
 

@@ -14,13 +14,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TextIO, get_args
+from typing import Any, TextIO
 
 from kling_pipe.errors import LocalStateError
+from kling_pipe.fields import OUTPUT, RECORD, Rule
 from kling_pipe.ledger.merge import TwoTasksError, merged
 from kling_pipe.ledger.rows import decoded, encoded
 from kling_pipe.ledger.tables import TABLES, Row, Table, Tables, in_batches
-from kling_pipe.model import Failure, State
 from kling_pipe.unsigned import unsigned
 
 FORMAT = "kling-pipe ledger"
@@ -33,7 +33,20 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "outputs": list,
 }
 """What stands in a column that does not hold text."""
-_CLOSED = {"state": get_args(State), "failure": get_args(Failure)}
+_LIST = Rule("a list of outputs", lambda value: isinstance(value, list))
+_REAL = Rule("a number", lambda value: value - value == 0)
+_COUNT = Rule("an integer that is not negative", lambda value: 0 <= value < 1 << 63)
+_COLUMNS: Mapping[str, Rule] = {
+    "outputs": _LIST,
+    "sort": RECORD["message"],
+    "pool": RECORD["message"],
+    "count": _COUNT,
+    "slots": _COUNT,
+    **dict.fromkeys(("mean", "low", "high", "at"), _REAL),
+    **dict.fromkeys(("created_at", "updated_at", "url_at"), _COUNT),
+    **dict.fromkeys(("units", "duration", "url", "address"), RECORD["message"]),
+}
+"""What a column may hold that no record has, or that a ledger keeps in Kling's own words, whatever they are."""
 _BATCH = 500
 _MOST_CONFLICTS = 10
 
@@ -105,20 +118,25 @@ def _row(word: str, form: Mapping[str, Any]) -> Row:
         _check(name, form[name])
     for output in form.get("outputs", ()):
         for name, value in {"index": 0, **output}.items():
-            _check(name, value)
+            _check(name, value, OUTPUT)
     if word != "record":
         return tuple(form[name] for name in table.columns)
     values = {**form, "outputs": json.dumps(form["outputs"])}
     return encoded(decoded(tuple(values[name] for name in table.columns)))
 
 
-def _check(name: str, value: Any) -> None:
+def _check(name: str, value: Any, rules: Mapping[str, Rule] = RECORD) -> None:
     """Raise ValueError for a value that no ledger has in a column."""
-    if name in _CLOSED and value not in _CLOSED[name]:
-        raise ValueError(f"{name} is {value!r}")
     wanted = _TYPES.get(name, str)
     if not isinstance(value, wanted) or isinstance(value, bool):
-        raise ValueError(f"{name} is {value!r}")  # noqa: TRY004  # told like any other value that is none
+        raise ValueError(f"{name} is {_shown(value)}")  # noqa: TRY004  # told like any other value that is none
+    rule = _COLUMNS.get(name) or rules.get(name)
+    if rule is None or not rule.holds(value):
+        raise ValueError(f"{name} is {_shown(value)}; allowed is {rule.allowed if rule else 'no such field'}")
+
+
+def _shown(value: Any) -> str:
+    return ascii(value)[:60]
 
 
 def _read(lines: Iterable[str], name: str, *, emulated: bool) -> Iterator[tuple[str, Row]]:

@@ -10,7 +10,7 @@ from kling_pipe.lock.blocks import (
     made_record,
     split_name,
 )
-from kling_pipe.lock.file import LockFile
+from kling_pipe.lock.file import LockFile, read_lock
 from kling_pipe.lock.merge import merged
 from kling_pipe.lock.text import parse, written
 
@@ -25,6 +25,7 @@ __all__ = [
     "made_record",
     "merged",
     "parse",
+    "read_lock",
     "split_name",
     "written",
 ]

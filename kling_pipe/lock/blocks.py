@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kling_pipe.fields import OUTPUT, RECORD
 from kling_pipe.model import Output, Record
 
 FIELDS = (
@@ -163,9 +164,7 @@ def made_block(record: Record, fields: Mapping[str, str]) -> dict[str, Any]:
         "take": record.take,
         "attempt": record.attempt,
         "external_task_id": record.external_task_id,
-        "task_id": record.task_id,
-        "created_at": record.created_at,
-        "units": record.units,
+        **_told(record, {"task_id": "", "created_at": 0, "units": ""}),
         "outputs": [_output_form(output) for output in record.outputs],
         "fields": dict(fields),
     }
@@ -180,7 +179,7 @@ def failed_block(record: Record, standing: Block | None) -> dict[str, Any]:
         "attempt": record.attempt,
         "external_task_id": record.external_task_id,
         "failure": record.failure,
-        "message": record.message,
+        "message": record.message.encode("utf-8", "replace").decode("utf-8"),
         **({"task_id": record.task_id} if record.task_id else {}),
     }
     return {"account": record.account, "operation": record.operation, **(standing or {}), "failed": failed}
@@ -201,6 +200,17 @@ def _known(form: Mapping[str, Any]) -> dict[str, Any]:
     return {name: form[name] for name in _OUTPUT_FIELDS if name in form}
 
 
+def _told(record: Record, blank: Mapping[str, Any]) -> dict[str, Any]:
+    """What Kling said of a task. What no lock may say is left out: a lock must be read again by everybody."""
+    values = {name: getattr(record, name) for name in blank}
+    return {name: value if RECORD[name].holds(value) else blank[name] for name, value in values.items()}
+
+
 def _output_form(output: Output) -> dict[str, Any]:
     values = {name: getattr(output, name) for name in _OUTPUT_FIELDS}
-    return {name: value for name, value in values.items() if value != getattr(_BLANK, name)}
+    return {name: value for name, value in values.items() if value != getattr(_BLANK, name) and _may_stand(name, value)}
+
+
+def _may_stand(name: str, value: Any) -> bool:
+    """Kling's own words may be left out where they could not be read again; where a file is may not."""
+    return name in ("path", "sha256", "size") or OUTPUT[name].holds(value)

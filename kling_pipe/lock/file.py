@@ -66,12 +66,7 @@ class LockFile:
         return self._last[1]
 
     def _text(self) -> str:
-        try:
-            return self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return ""
-        except (OSError, UnicodeDecodeError) as error:
-            raise LocalStateError(f"`{self.path}` cannot be read: {error}") from error
+        return _text_of(self.path)
 
     def _write(self, text: str) -> None:
         part = part_of(self.path)
@@ -84,3 +79,18 @@ class LockFile:
             part.unlink(missing_ok=True)
             hint = "nothing is lost: the ledger knows it; run again when the file can be written"
             raise LocalStateError(f"`{self.path}` cannot be written: {error}", hint=hint) from error
+
+
+def read_lock(path: Path) -> Lock:
+    """The lock that stands in a file; one that is not there is an empty lock. Raises LocalStateError."""
+    return parse(_text_of(path), str(path))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "restore the file from version control, or delete it and run `kling-pipe sync`"
+        raise LocalStateError(f"`{path}` cannot be read: {error}", hint=hint) from error

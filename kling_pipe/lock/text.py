@@ -9,7 +9,8 @@
 
 A block is named `<address>[%profile]`. A second account's block for the same job stands beside the first as
 `<address>[%profile]!<account>`, so that neither overwrites the other. Another account's block is kept, never believed.
-Every line is valid YAML with a JSON value; fields that this version does not know are kept.
+Every line is valid YAML with a JSON value; fields that this version does not know are kept. What a field may hold is
+said in `lock.check`, and what holds something else is refused before anything is done.
 """
 
 from __future__ import annotations
@@ -22,17 +23,23 @@ from typing import Any, NoReturn
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.lock.blocks import FIELDS, Block, Lock
+from kling_pipe.lock.check import MADE, NEEDED, USUAL, field_fault, refuse
 
 VERSION = 1
 _HEADER = f"# Written by kling-pipe. Commit this file: it says what was made, and for whom.\nversion: {VERSION}\n"
 _RANK = {name: rank for rank, name in enumerate(FIELDS)}
-_BLOCK = re.compile(r"([^\s:\"\\#][^\s:\"\\]*):")
-_VERSION = re.compile(r"version: (\d+)")
+_BLOCK = re.compile(r"(?!#)([^\s:\"\\/\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+):")
+_VERSION = re.compile(r"version: ([0-9]{1,9})")
 _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
-_NEEDED = frozenset(("account", "operation"))
-_MADE = _NEEDED | {"project", "key", "take", "attempt", "external_task_id", "outputs"}
 _RESTORE = "restore the file from version control, or delete it and run `kling-pipe sync`"
-_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # `raw_decode` without its frame: a tenth of a start
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(word)  # NaN and Infinity are no JSON
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_number)
+_scan = _decoder.scan_once  # type: ignore[attr-defined]  # `raw_decode` without its frame: a tenth of a start
 
 
 def written(lock: Lock) -> str:
@@ -45,7 +52,7 @@ def parse(text: str, where: str) -> Lock:
     """Read a lock file's text. Raises LocalStateError with the line for anything that is not a lock file."""
     if not text.strip():
         return Lock()
-    version = re.search(r"^version: (\d+)", text, re.MULTILINE)
+    version = re.search(r"^version: ([0-9]{1,9})", text, re.MULTILINE)
     if version and int(version[1]) > VERSION:
         raise LocalStateError(
             f"{where} is of version {version[1]}, this kling-pipe knows up to {VERSION}",
@@ -57,7 +64,9 @@ def parse(text: str, where: str) -> Lock:
 def _parse_lines(text: str, where: str) -> dict[str, Block]:
     """By line, and quick: 10,000 blocks are read at every start."""
     blocks: dict[str, Block] = {}
+    starts: dict[str, int] = {}
     block: dict[str, Any] | None = None
+    title, usual = "", USUAL.get
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if line.startswith("  ") and block is not None:
             name, _, value = line[2:].partition(": ")
@@ -65,15 +74,19 @@ def _parse_lines(text: str, where: str) -> dict[str, Block]:
                 _refuse(where, number, f"has the field `{name}` twice in one block", "keep one of the two lines")
             try:
                 block[name], end = _scan(value, 0)
-            except (ValueError, StopIteration):
+            except (ValueError, StopIteration, RecursionError):
                 end = -1
             if end != len(value):
-                _refuse(where, number, f"has a value that is not JSON: `{line[:60]}`", _RESTORE)
+                _refuse(where, number, f"has a value that is not JSON: `{_shown(line)}`", _RESTORE)
+            if not usual(name, _no_match)(value) and (fault := field_fault(name, block[name])):
+                refuse(where, number, title, fault)
         elif line and not line.startswith("#") and not _VERSION.fullmatch(line):
-            block = blocks[_new_name(line, blocks, where, number)] = {}
+            title = _new_name(line, blocks, where, number)
+            block, starts[title] = {}, number
+            blocks[title] = block
     for name, one in blocks.items():
         if lacking := _lacks(one):
-            raise LocalStateError(f"{where}: the block `{name}` has no `{lacking}`", hint=_RESTORE)
+            _refuse(where, starts[name], f"begins a block that is not whole: `{name}` has no `{lacking}`", _RESTORE)
     return blocks
 
 
@@ -82,14 +95,22 @@ def _new_name(line: str, blocks: Mapping[str, Block], where: str, number: int) -
         _refuse(where, number, "has a merge conflict", "keep the blocks of both sides and drop the marker lines")
     found = _BLOCK.fullmatch(line)
     if not found:
-        _refuse(where, number, f"has a line that is no part of a block: `{line[:60]}`", _RESTORE)
+        _refuse(where, number, f"has a line that is no part of a block: `{_shown(line)}`", _RESTORE)
     if found[1] in blocks:
         _refuse(where, number, f"has a second block `{found[1]}`", "keep one of the two")
     return found[1]
 
 
+def _no_match(_: str) -> None:
+    return None
+
+
+def _shown(line: str) -> str:
+    return "".join(one if one.isprintable() else "?" for one in line[:60])
+
+
 def _lacks(block: Block) -> str:
-    needed = _MADE if "outputs" in block or "failed" not in block else _NEEDED
+    needed = MADE if "outputs" in block or "failed" not in block else NEEDED
     return "" if needed <= block.keys() else min(needed - block.keys())
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kling_pipe.graph import cycle as find_cycle
 from kling_pipe.graph import order as topological
 from kling_pipe.keys import key_of
 from kling_pipe.manifest.case import Case
+from kling_pipe.manifest.former import FormerKeys
 from kling_pipe.manifest.lists import Origins
 from kling_pipe.manifest.lookup import NotFound, check_output, entry_of, value_of
 from kling_pipe.manifest.matrix import Cell
@@ -31,7 +32,10 @@ RecordedKey = Callable[[str], str | None]
 
 @dataclass(slots=True)
 class Draft:
-    """A job before its key is known. `after` is order without data; `sound` until something in it was refused."""
+    """A job before its key is known. `after` is order without data; `sound` until something in it was refused.
+
+    `former` are its requests as earlier versions built them, if its row was read otherwise.
+    """
 
     address: str
     recipe: Recipe
@@ -42,6 +46,7 @@ class Draft:
     place: str
     tags: tuple[str, ...]
     sound: bool
+    former: tuple[Mapping[str, Any], ...] = ()
 
 
 def output_refs(value: Json) -> Iterator[OutputRef]:
@@ -82,16 +87,27 @@ class Drafter:
             after = _needs(case, texts)
             tags = _tags(case, texts)
             needs = _all_needs(built, after)
+            former = self._former(case)
             for take in range(1, recipe.takes + 1):
                 if take > 1:
                     case = Case(recipe, cell, take, self.media, self.trouble)
                     if built.uses_take:
                         built, texts = build(case)
                         needs = _all_needs(built, after)
+                        former = self._former(case)
                     else:
                         texts = Texts(case, texts.lists, texts.resolve)
                 place = place_of(case, texts)
-                yield Draft(case.address, recipe, cell, take, built, needs, place, tags, not case.failed)
+                yield Draft(case.address, recipe, cell, take, built, needs, place, tags, not case.failed, former)
+
+    def _former(self, case: Case) -> tuple[Mapping[str, Any], ...]:
+        """The request of a case with its row as earlier versions read it; what could not be built then was not made."""
+        found = []
+        for data in case.cell.former if not case.failed else ():
+            then = Case(case.recipe, replace(case.cell, data=data), case.take, self.media, Trouble())
+            built, _ = build(then)
+            found.append({} if then.failed else built.request)
+        return tuple(found)
 
 
 def _all_needs(built: Built, after: tuple[str, ...]) -> tuple[str, ...]:
@@ -189,6 +205,7 @@ def jobs(order: list[Draft], recorded: RecordedKey, drafter: Drafter) -> list[Jo
     """Jobs with keys; each key is known from the jobs before it."""
     keys: dict[str, str] = {}
     shared: dict[int, str] = {}
+    former = FormerKeys(keys) if any(draft.former for draft in order) else None
     made = []
     for draft in order:
         kept = _frozen_key(draft, recorded, drafter) if draft.recipe.frozen else None
@@ -196,7 +213,8 @@ def jobs(order: list[Draft], recorded: RecordedKey, drafter: Drafter) -> list[Jo
         if key is None:
             key = shared[id(draft.built)] = key_of(draft.recipe.operation.name, draft.built.request, keys.__getitem__)
         keys[draft.address] = key
-        made.append(_job(draft, key, frozen=bool(kept)))
+        then = former.of(draft, key) if former and not kept else ()
+        made.append(_job(draft, key, then, frozen=bool(kept)))
     return made
 
 
@@ -212,7 +230,7 @@ def _frozen_key(draft: Draft, recorded: RecordedKey, drafter: Drafter) -> str | 
     return key
 
 
-def _job(draft: Draft, key: str, *, frozen: bool) -> Job:
+def _job(draft: Draft, key: str, former_keys: tuple[str, ...], *, frozen: bool) -> Job:
     recipe, cell = draft.recipe, draft.cell
     return Job(
         address=draft.address,
@@ -233,4 +251,5 @@ def _job(draft: Draft, key: str, *, frozen: bool) -> Job:
         account=recipe.account,
         takes=recipe.takes,
         position=recipe.position,
+        former_keys=former_keys,
     )

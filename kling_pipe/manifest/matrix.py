@@ -27,18 +27,23 @@ Combo = dict[str, Any]
 class Cell:
     """One combination. `axes` name the cell (value as text, in order); `data` is all that `matrix.` offers.
 
-    `row` is where the table's row stands that it comes from.
+    `row` is where the table's row stands that it comes from. `former` are its data as earlier versions read them, if
+    that was otherwise.
     """
 
     axes: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     slug: str = ""
     row: str = ""
+    former: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(slots=True)
 class Matrix:
-    """One `matrix:` while it is expanded. `fill` fills in the templates of a value (`vars` alone are in scope)."""
+    """One `matrix:` while it is expanded. `fill` fills in the templates of a value (`vars` alone are in scope).
+
+    `broken` are the rows that were read otherwise before, by their places.
+    """
 
     document: Document
     path: Path_
@@ -49,6 +54,7 @@ class Matrix:
     fill: Callable[[Any, Path_], Any]
     opened: Opened
     failed: bool = False
+    broken: dict[str, Row] = field(default_factory=dict)
 
     def refuse(self, id: str, path: Path_, message: str, *, level: Level = "error", **facts: Any) -> None:
         """A problem at a path below the matrix."""
@@ -130,6 +136,7 @@ class Matrix:
             self.opened,
         )
         self.failed |= self.trouble.errors > before
+        self.broken = {row.place: row for row in rows if row.former}
         return self._axis_columns(rows), rows
 
     def _axis_columns(self, rows: list[Row]) -> list[str]:
@@ -249,8 +256,18 @@ class Matrix:
                     key=True,
                     hint="Rename one value, or remove the second row.",
                 )
-            cells[name] = Cell(axes, combo, name, row)
+            cells[name] = Cell(axes, combo, name, row, self._former(combo, row))
         return list(cells.values())
+
+    def _former(self, combo: Combo, place: str) -> tuple[Combo, ...]:
+        """A cell's data with what came from a broken row as it was read before."""
+        row = self.broken.get(place) if place else None
+        if row is None:
+            return ()
+        return tuple(
+            {**combo, **{name: value for name, value in one.items() if combo.get(name) == row.values[name]}}
+            for one in row.former
+        )
 
 
 def _matches(combo: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

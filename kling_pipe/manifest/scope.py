@@ -86,7 +86,11 @@ class Recipe:
             for cell in self.cells:
                 index.setdefault(tuple(cell.axes.get(axis, "") for axis in axes), []).append(cell)
             self._joins[axes] = index
-        return self._joins[axes].get(tuple(wanted.values()), [])
+        found = self._joins[axes].get(tuple(wanted.values()), [])
+        if not found and any("\r\n" in value for value in wanted.values()):
+            # Tables are read with LF; a request as it was built before asks with CRLF.
+            return self.cells_with({axis: value.replace("\r\n", "\n") for axis, value in wanted.items()})
+        return found
 
     def has_value(self, axis: str, value: str) -> bool:
         """Whether some cell has this value on this axis."""

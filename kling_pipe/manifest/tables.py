@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +18,15 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 
 class Row(NamedTuple):
-    """One row: its values by column, and where it stands (`teas.csv:14`)."""
+    """One row: its values by column, and where it stands (`teas.csv:14`).
+
+    `former` are cells as earlier versions read them: with CRLF, as git may check a file out, and as the file has them.
+    Empty where no cell holds a line break.
+    """
 
     values: dict[str, Any]
     place: str
+    former: tuple[Mapping[str, Any], ...] = ()
 
 
 Refuse = Callable[..., None]
@@ -73,6 +78,26 @@ def _complain(
 
 
 def _csv(text: str, name: str, trouble: Trouble) -> list[Row]:
+    """Cells are read with LF, however git checked the file out: a request, and its key, must not depend on that."""
+    unified = text.replace("\r\n", "\n")
+    rows = _csv_rows(unified, name, trouble)
+    if unified.rstrip("\n").count("\n") <= len(rows):  # a line for each, and one for the header: no cell is broken
+        return rows
+    as_it_is = _csv_rows(text, name, trouble) if text != unified else rows
+    return [_with_former(row, raw) for row, raw in zip(rows, as_it_is, strict=True)]
+
+
+def _with_former(row: Row, raw: Row) -> Row:
+    broken = [name for name, value in row.values.items() if "\n" in value]
+    if not broken:
+        return row
+    # Columns by their place: a name may hold a line break, too.
+    found = dict(zip(row.values, raw.values.values(), strict=True))
+    with_crlf = {name: row.values[name].replace("\n", "\r\n") for name in broken}
+    return row._replace(former=(with_crlf, {name: found[name] for name in broken}))
+
+
+def _csv_rows(text: str, name: str, trouble: Trouble) -> list[Row]:
     import csv
 
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

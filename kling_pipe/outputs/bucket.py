@@ -20,6 +20,7 @@ from typing import Any
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
+from kling_pipe.fields import is_digest
 from kling_pipe.outputs.local import LocalOutputs
 from kling_pipe.outputs.store import Stored
 from kling_pipe.unsigned import unsigned
@@ -191,7 +192,8 @@ class BucketOutputs:
         name = relative.removeprefix(f"{self.base}/")
         if name == relative:
             name = name.removeprefix("out/").removeprefix("out-emulator/")
-        if "://" in name or ".." in PurePosixPath(name).parts or name.startswith("/"):
+        # Nobody gives an object away under its own name: a lock might name one to have it replaced.
+        if "://" in name or ".." in PurePosixPath(name).parts or name.startswith(("/", ".objects/")):
             raise LocalStateError(f"`{relative}` lies outside of `{self.base}`")
         return name
 
@@ -236,4 +238,7 @@ def told(where: str, error: Exception) -> LocalStateError:
 
 
 def _object(sha256: str) -> str:
+    if not is_digest(sha256):
+        shown = ascii(sha256[:80])[1:-1]
+        raise LocalStateError(f"`{shown}` is no checksum: 64 hex digits are", hint="nothing was changed")
     return f".objects/{sha256[:2]}/{sha256}"

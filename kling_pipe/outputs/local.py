@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import IO
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
+from kling_pipe.fields import is_digest
+from kling_pipe.outputs.inside import inside, must_stay
 from kling_pipe.outputs.store import Stored
 from kling_pipe.parts import part_of
 
@@ -76,12 +79,15 @@ class LocalOutputs:
     """Objects in `objects/aa/<sha256>`, never changed and never overwritten; names below `root`.
 
     Whatever stands at a name and is not the wanted file is kept as an object before the name is given away.
+    Names and objects stay in their folders: see `outputs.inside`.
     """
 
     def __init__(self, root: Path, objects: Path, effects: Effects) -> None:
         self.root = root
         self.objects = objects
         self._effects = effects
+        self._folders: dict[str, bool] = {}
+        self._shelves: set[str] = set()
 
     @contextmanager
     def incoming(self) -> Iterator[Incoming]:
@@ -96,26 +102,35 @@ class LocalOutputs:
         with _explained(target):
             with incoming.file() as file:
                 self._effects.fsync(file)
-            if not target.exists():
+            if target.is_symlink() or not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._effects.replace(incoming.path, target)
                 incoming.moved = True
         return Stored(incoming.sha256, incoming.size)
 
     def object_path(self, sha256: str) -> Path:
-        """Where an object is, or would be."""
-        return self.objects / sha256[:2] / sha256
+        """Where an object is, or would be. Raises LocalStateError for what is no checksum."""
+        if not is_digest(sha256):
+            shown = ascii(sha256[:80])[1:-1]
+            raise LocalStateError(f"`{shown}` is no checksum: 64 hex digits are", hint="nothing was changed")
+        shelf = self.objects / sha256[:2]
+        if shelf.name not in self._shelves:
+            must_stay(shelf, self.objects)
+            self._shelves.add(shelf.name)
+        return shelf / sha256
 
     def has(self, sha256: str, size: int) -> bool:
         """Whether the object is here and of the right size."""
         try:
-            return bool(sha256) and self.object_path(sha256).stat().st_size == size
+            status = self.object_path(sha256).lstat() if sha256 else None
         except OSError:
             return False
+        return status is not None and stat.S_ISREG(status.st_mode) and status.st_size == size
 
     def whole(self, sha256: str) -> bool:
         """Whether the object is here and its bytes are what its name says. A damaged object is moved aside."""
         path = self.object_path(sha256)
+        must_stay(path, self.objects)
         if not path.is_file():
             return False
         if file_sha256(path) == sha256:
@@ -127,8 +142,11 @@ class LocalOutputs:
     def stands(self, relative: str, size: int) -> bool:
         """Whether a file of this size stands at the name."""
         try:
-            return os.stat(f"{self.root}/{relative}").st_size == size  # noqa: PTH116  # 10,000 of them at a start
-        except OSError:
+            status = os.lstat(f"{self.root}/{relative}")  # 10,000 of them at a start
+            if stat.S_ISLNK(status.st_mode):
+                status = self.inside(relative).stat()
+            return status.st_size == size and self._is_inside(relative.rpartition("/")[0])
+        except (OSError, ValueError, LocalStateError):
             return False
 
     def place(self, sha256: str, relative: str) -> None:
@@ -155,13 +173,17 @@ class LocalOutputs:
             self._effects.replace(part, target)
 
     def inside(self, relative: str) -> Path:
-        """The full path of a name; a name that leaves the root is refused."""
-        if "://" in relative:
-            raise LocalStateError(f"`{relative}` is kept in a bucket", hint="name the bucket: --out, or KLING_PIPE_OUT")
-        path = Path(os.path.normpath(self.root / relative))
-        if not path.is_relative_to(os.path.normpath(self.root)):
-            raise LocalStateError(f"`{relative}` lies outside of `{self.root}`")
-        return path
+        """The full path of a name; a name that leaves its folder is refused."""
+        return inside(self.root, relative)
+
+    def _is_inside(self, folder: str) -> bool:
+        """Whether a folder of names is where it seems to be; looked at once for all files in it."""
+        if folder not in self._folders:
+            try:
+                self._folders[folder] = bool(self.inside(f"{folder}/any" if folder else "any"))
+            except LocalStateError:
+                self._folders[folder] = False
+        return self._folders[folder]
 
     def _keep_standing(self, target: Path) -> None:
         sha256 = file_sha256(target)
@@ -169,7 +191,7 @@ class LocalOutputs:
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             part = part_of(self.objects / sha256)
-            self._link_or_copy(target, part)
+            self._link_or_copy(target.resolve(), part)  # a hard link to a symbolic one would be one, too
             self._effects.replace(part, kept)
 
     def _link_or_copy(self, source: Path, target: Path) -> None:

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kling_pipe.fields import OUTPUT, RECORD, Fault, Rule, faults, is_plain_json, is_text
 from kling_pipe.keys import pruned
 from kling_pipe.model import FileRef, Job, Json, Output, OutputRef, PresetRef, Record
 
 FORMAT = 1
+_NEEDED = frozenset(
+    ("address", "operation", "external_task_id", "task_id", "key", "take", "attempt", "units", "output", "request")
+)
+_TEXT = Rule("text", is_text)
+_FIELDS: Mapping[str, Rule] = {
+    **RECORD,
+    **dict.fromkeys(("units", "source"), _TEXT),
+    "sha256": OUTPUT["sha256"],
+    "size": OUTPUT["size"],
+    "emulated": Rule("true or false", lambda value: isinstance(value, bool)),
+    "path": OUTPUT["path"],
+}
+_OUTPUT: Mapping[str, Rule] = {**OUTPUT, "duration": _TEXT}
+_REFERENCE: Mapping[str, Rule] = {
+    "$ref": _TEXT,
+    "output": OUTPUT["index"],
+    "external_task_id": RECORD["external_task_id"],
+    "task_id": RECORD["task_id"],
+    "element_id": OUTPUT["element_id"],
+}
 
 
 def sidecar_form(
@@ -41,6 +62,34 @@ def sidecar_form(
         "source": str(position) if position else "",
         **({"draft": draft} if draft else {}),
     }
+
+
+def sidecar_faults(form: Mapping[str, Any]) -> Iterator[Fault]:
+    """What stands in a sidecar and may not: it lies beside a file that may be from anywhere."""
+    for name in sorted(_NEEDED - form.keys()):
+        yield Fault(name, None, "a value")
+    yield from faults(form, _FIELDS)
+    output = form.get("output")
+    if not isinstance(output, dict) or "index" not in output:
+        yield Fault("output", output, "the fields of an output")
+    else:
+        yield from faults(output, _OUTPUT, "output.")
+    request = form.get("request")
+    if not isinstance(request, dict) or not is_plain_json(request):
+        yield Fault("request", "...", "a request's fields")
+    else:
+        yield from _reference_faults(request)
+
+
+def _reference_faults(value: Json) -> Iterator[Fault]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield from faults(value, _REFERENCE, "request: ")
+        for item in value.values():
+            yield from _reference_faults(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _reference_faults(item)
 
 
 def plain(value: Json, sources: Mapping[str, Record]) -> Json:

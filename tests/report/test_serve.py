@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -104,6 +105,19 @@ def test_a_bad_pick_is_refused_and_writes_nothing(served, data, status):
     assert ask(served, "pick", data=data, token=served.token)[0] == status
     assert ask(served, "pick", data={"address": "image.keyframe", "take": 1})[0] == 403
     assert (served.folder / "kling-pipe.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "target", [b"/%00", b"/media/%00", b"/media/%ff", b"/media/\xff", b"/?token=%ff", b"/?token=\xff", b"/?token=%00"]
+)
+def test_odd_bytes_on_the_line_are_no_error_of_the_server(served, target):
+    """As a program sends them that is no browser; `test_serve_odd` asks for more."""
+    host, _, port = served.home.removeprefix("http://").rstrip("/").partition(":")
+    with socket.create_connection((host, int(port)), 10) as line:
+        line.sendall(b"GET " + target + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: line.recv(4096), b""))
+
+    assert answer.split(b" ")[1] in (b"400", b"403", b"404"), answer
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
+from kling_pipe.outputs.inside import must_stay
 from kling_pipe.parts import part_of, sweep
 from kling_pipe.posters import Poster, Posters
 from kling_pipe.report.sheet.compare import Comparison
@@ -33,10 +34,14 @@ def written(
 ) -> Path:
     """Write the sheet and return the page's path: `target` itself with `single`, else `target/index.html`.
 
-    Pictures are hard links where the disk has them, copies elsewhere. Raises LocalStateError.
+    Pictures are hard links where the disk has them, copies elsewhere. Raises LocalStateError, also where a link below
+    `target` leads out of it.
     """
     effects = effects or Effects()
-    sweep([target.parent] if single else [target, target / "media", target / "posters"])
+    folders = [target.parent] if single else [target, target / "media", target / "posters"]
+    for folder in folders[1:]:
+        must_stay(folder, target)
+    sweep(folders)
     found = posters.of((one.sha256, one.source) for one in pictures(sheet, comparison) if one.kind != "audio")
     try:
         if single:
