@@ -6,7 +6,7 @@ Kling's own words (`task_status`, `succeed`, `external_task_id`) are kept verbat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Json = Any
@@ -137,6 +137,11 @@ class Job(_Value):
     def identity(self) -> tuple[str, str, int]:
         """What makes two jobs one task: project, key and take."""
         return (self.project, self.key, self.take)
+
+    @property
+    def former(self) -> tuple[Job, ...]:
+        """The same job under each of its former keys."""
+        return tuple(replace(self, key=key, former_keys=()) for key in self.former_keys)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -96,6 +96,51 @@ def test_names_stay_inside_the_root(outputs):
             outputs.place(stored.sha256, name)
 
 
+@pytest.mark.parametrize("name", ["", "ab", "../../mine", "/etc/hosts", "AB" * 32, "ab/../../mine", f"{'ab' * 32}\n"])
+def test_an_object_is_named_by_a_checksum_and_by_nothing_else(outputs, tmp_path, name):
+    """So that no text from elsewhere becomes a path, to be read, moved aside or linked."""
+    (tmp_path / "mine").write_bytes(b"mine")
+    for use in (outputs.object_path, outputs.whole, lambda text: outputs.place(text, "out/a.mp4")):
+        with pytest.raises(LocalStateError, match="is no checksum"):
+            use(name)
+    assert [one.name for one in tmp_path.rglob("*") if one.is_file()] == ["mine"]
+
+
+@pytest.mark.parametrize("link", ["out/video", "out/video/a.mp4", "out/video/a.mp4.json"])
+def test_a_link_that_leads_out_is_named_and_not_followed(outputs, tmp_path, link):
+    """Neither to write nor to look; one that stays inside is followed."""
+    stored = kept(outputs, b"film")
+    outside = tmp_path / "mine"
+    outside.mkdir()
+    for name in ("a.mp4", "a.mp4.json"):
+        (outside / name).write_bytes(b"mine")
+    (tmp_path / link).parent.mkdir(parents=True)
+    (tmp_path / link).symlink_to(outside if link == "out/video" else outside / link.rpartition("/")[2])
+    name = "out/video/a.mp4"
+    assert not outputs.stands(link if link != "out/video" else name, 4)
+    with pytest.raises(LocalStateError, match=f"the link `{tmp_path / link}` leads out of `{tmp_path / 'out'}`"):
+        _ = outputs.write(name, "{}") if not link.endswith(".json") else outputs.write(f"{name}.json", "{}")
+    if not link.endswith(".json"):
+        with pytest.raises(LocalStateError, match="leads out"):
+            outputs.place(stored.sha256, name)
+    assert {one.read_bytes() for one in outside.iterdir()} == {b"mine"}
+
+
+def test_a_link_to_an_object_is_none(outputs, tmp_path):
+    """A shelf or an object that is a link is not read, not moved aside, and replaced when the result comes."""
+    stored = kept(outputs, b"film")
+    path = outputs.object_path(stored.sha256)
+    (tmp_path / "mine").write_bytes(b"mine")
+    path.unlink()
+    path.symlink_to(tmp_path / "mine")
+    assert not outputs.has(stored.sha256, 4)
+    with pytest.raises(LocalStateError, match="leads out"):
+        outputs.whole(stored.sha256)
+    kept(outputs, b"film")
+    assert outputs.whole(stored.sha256)
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+
+
 def test_a_full_disk_is_one_clear_error(tmp_path):
     """With the way on."""
 

@@ -68,7 +68,7 @@ async def lookup_everywhere(
     """`lookup` in several accounts at once, by account; and the accounts that could not be asked, and why."""
     sources = [_Source(client, account) for account, client in clients.items()]
     by_operation: dict[str, dict[Identity, Job]] = defaultdict(dict)
-    for job in jobs:
+    for job in (form for one in jobs for form in (one, *one.former)):
         by_operation[job.operation].setdefault(job.identity, job)
     for name, wanted in by_operation.items():
         operation = operation_named(name)

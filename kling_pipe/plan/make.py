@@ -15,6 +15,7 @@ from kling_pipe.made import Made, made
 from kling_pipe.model import PAYING, Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
 from kling_pipe.plan.ages import Source, expired, soon, sources
 from kling_pipe.plan.allot import Allotment, allot, original
+from kling_pipe.plan.former import as_made, noted
 from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot, may_exist
 from kling_pipe.plan.together import Together, unasked
 from kling_pipe.plan.why import why
@@ -42,6 +43,8 @@ def make_plan(
     files and links that go in. `prices` stand in for the table that is shipped. With `new_account` what the lock says
     was made under another access key is made anew; without it such a job is blocked.
     """
+    written, replace_addresses, retry_addresses = jobs, frozenset(replace_addresses), frozenset(retry_addresses)
+    jobs = as_made(jobs, snapshot, replace_addresses, retry_addresses)
     by_address = {job.address: job for job in jobs}
     replaced = {by_address[address].identity for address in replace_addresses}
     chosen = set(by_address) if selection is None else set(selection)
@@ -50,12 +53,11 @@ def make_plan(
         allotment = allot(jobs, snapshot, replaced)
         by_address = allotment.jobs
         chosen |= {copy for copy, users in allotment.users.items() if users & chosen}
-    retried = frozenset(retry_addresses)
-    planner = _Planner(by_address, snapshot, replaced, retried, allotment, known, prices, new_account)
+    planner = _Planner(by_address, snapshot, replaced, retry_addresses, allotment, known, prices, new_account)
     for address in order({job.address: job.needs for job in by_address.values()}):
         planner.step(by_address[address], selected=address in chosen)
-    steps = tuple(step for address, step in planner.steps.items() if address in chosen)
-    others = tuple(step for address, step in planner.steps.items() if address not in chosen)
+    steps = noted([step for address, step in planner.steps.items() if address in chosen], written)
+    others = noted([step for address, step in planner.steps.items() if address not in chosen], written)
     project = jobs[0].project if jobs else ""
     silent: tuple[Exception, ...] = ()
     accounts: dict[str, str] = {}

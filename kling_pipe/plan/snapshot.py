@@ -143,7 +143,17 @@ class Snapshot:
 
     def counts(self, job: Job) -> Record | None:
         """The record whose result stands for a job now: a frozen one has what the lock records, whatever it asks."""
-        return self.frozen(job) if job.frozen else self.known(job)
+        return self.frozen(job) if job.frozen else self.known(self.as_made(job))
+
+    def as_made(self, job: Job) -> Job:
+        """The job under the one of its keys that something was made under; as it is where nobody knows any.
+
+        A failure under a former key keeps the same request from being sent again, unless a new attempt is allowed: that
+        one is sent under today's key.
+        """
+        if not job.former_keys:
+            return job
+        return max((job, *job.former), key=lambda one: (_standing(self.known(one)), one is job))
 
     def paths(self, job: Job, record: Record) -> list[tuple[Output, str]]:
         """The files that a record should have at this job's place."""
@@ -202,6 +212,13 @@ def _is_unsaved(record: Record) -> bool:
     """Whether files of a made result were never saved."""
     files = "extension" in operation_named(record.operation).kling["result"]
     return record.state == "succeed" and files and not all(output.sha256 for output in record.outputs)
+
+
+def _standing(record: Record | None) -> int:
+    """How much a record keeps a job from being sent: a task that is there most, a failure that may pass least."""
+    if record is None or record.failure in ("transient", "refused"):
+        return 0
+    return {"failed": 1, "intent": 2}.get(record.state, 3)
 
 
 def _last_that_counts(attempts: tuple[Record, ...]) -> Record:
