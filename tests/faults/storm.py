@@ -122,12 +122,16 @@ class Storm:
         if cut_at:
             stage.seams = replace(stage.seams, effects=Failing(cut_at))
         try:
-            stage.run()
+            self.work(stage)
         except (KlingPipeError, PowerCut):
             pass
         finally:
             end_process(self.stage)
         self.check()
+
+    def work(self, stage: Stage) -> None:
+        """What a run is here; `stage` has the effects that may fail."""
+        stage.run()
 
     def lose(self, what: str) -> None:
         """Files, the lock, the ledger, or everything but the manifest goes."""
