@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -189,6 +190,7 @@ def make(
     """Plan, pass the gate, ask, and carry out. `flags` are those of `working_options` and `spending_options`."""
     from kling_pipe import api
 
+    flags["since"] = time.time()  # runs that end while this one plans, or asks, overlap with it
     limits = amounts(flags["budget"])
     flags["price"] = prices_of(campaign, flags["price"])
     _settle(flags, campaign)
@@ -380,6 +382,7 @@ def _settings(manifest: Manifest, flags: dict[str, Any], budget: dict[str, Any])
         callback_secret=os.environ.get("KLING_CALLBACK_SECRET", ""),
         provenance=flags["provenance"],
         drafts=flags.get("drafts", {}),
+        since=flags.get("since"),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_pipe.catalog import Operation, quota
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.engine.context import Context
+from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.reasons import FoundElsewhereError, NoRoomError, SilentError
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Want
@@ -194,7 +194,7 @@ class Desks:
             return [next((desk for desk in desks if desk.stop(step) is None), desks[0])]
         return sorted(desks, key=lambda desk: desk.room(want, pack or ""), reverse=True)
 
-    async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Callable[[int], str]) -> Record:
+    async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Again) -> Record:
         """`run_job` at a desk that holds the slots, or where the task turns out to be."""
         from kling_pipe.engine.job import run_job  # a run that finds nothing to do needs none of it
 
@@ -203,7 +203,7 @@ class Desks:
         async with self._alone(step, desk, want):
             return await self._wherever(step, desk, want, last, again)
 
-    async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Callable[[int], str]) -> Record:
+    async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Again) -> Record:
         from kling_pipe.engine.job import run_job
 
         job, attempt, asked = step.job, step.attempt, desk

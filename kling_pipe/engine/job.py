@@ -11,14 +11,13 @@ It may be called again at any point, by any process: every step is written down 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import TaskState
 from kling_pipe.engine.answers import told
-from kling_pipe.engine.context import Context
+from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.durations import sort_of
 from kling_pipe.engine.presets import preset_id
 from kling_pipe.engine.reasons import NoRoomError
@@ -53,7 +52,7 @@ class Holding:
 
 
 async def run_job(
-    job: Job, attempt: int, context: Context, want: Want, *, last: int = 0, again: Callable[[int], str] = lambda _: ""
+    job: Job, attempt: int, context: Context, want: Want, *, last: int = 0, again: Again = lambda *_: ""
 ) -> Record:
     """Bring one job to its end. Slots for `want` are held already and given back as soon as the task ends.
 
@@ -68,7 +67,7 @@ async def run_job(
             record = await _attempt(job, attempt, operation, context, holding)
             if record.failure != "transient" or attempt >= last:
                 return _last_word(record, context)
-            if why_not := again(attempt + 1):
+            if why_not := again(attempt + 1, context.store):
                 message = f"{record.message}; no new attempt: {why_not}"
                 return _last_word(replace(record, message=message), context)
             attempt += 1

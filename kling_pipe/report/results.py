@@ -73,6 +73,8 @@ def _next(outcome: Outcome, command: Callable[..., str]) -> str:
         return "see to that account, or say with `account:` and --account which one is meant"
     if outcome.message.startswith("it needs"):
         return "see the job that it needs"
+    if record is None and "the budget allows" in outcome.message:
+        return "run again once the runs beside it have ended, or allow more with --budget"
     if record is not None and record.failure == "moderation":
         return "change the prompt or the pictures; Kling's content rules refused them"
     return f"change it in the manifest, or try again with `{command('retry', address)}`"
