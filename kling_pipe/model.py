@@ -212,6 +212,7 @@ class Step(_Value):
 
     With several accounts `account` is where its task is or will be ("": wherever there is room when it is sent), and
     `follows` the address of a job whose account it shares; `asked`: no account knew the id when the plan was made.
+    `again` is what one more attempt costs where that is not `cost`: of a task that is under way.
     """
 
     job: Job
@@ -225,6 +226,7 @@ class Step(_Value):
     account: str = ""
     follows: str = ""
     asked: bool = False
+    again: Cost | None = None
 
     @property
     def is_intent(self) -> bool:
@@ -235,6 +237,19 @@ class Step(_Value):
     def pays(self) -> bool:
         """Whether it sends something that costs, or may: an intent is sent if Kling turns out not to have it."""
         return (self.action in PAYING or self.is_intent) and not self.shared_with
+
+    @property
+    def last_attempt(self) -> int:
+        """The last attempt that `retries` allows; one that a person asked for may be repeated as often."""
+        asked = self.attempt if self.action == "create" else 1
+        return max(self.attempt, asked + self.job.retries)
+
+    @property
+    def most_tasks(self) -> int:
+        """How many tasks it may send, should every attempt fail for a passing reason."""
+        if self.shared_with or not (self.pays or self.action == "resume"):
+            return 0
+        return self.last_attempt - self.attempt + int(self.pays)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

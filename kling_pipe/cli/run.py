@@ -17,7 +17,7 @@ from kling_pipe.cli.fleet import await_workers, hand_over
 from kling_pipe.cli.logfile import Log, log_file
 from kling_pipe.cli.options import place_options, probe_option
 from kling_pipe.cli.prices import price_option, prices_of
-from kling_pipe.cli.reviewed import refuse_changes, reviewed
+from kling_pipe.cli.reviewed import as_reviewed, reviewed
 from kling_pipe.cli.telemetry import traced
 from kling_pipe.errors import BudgetExceeded, Interrupted, UsageError
 
@@ -211,7 +211,7 @@ def make(
         seams=seams(note=_on_request(flags)),
     )
     if saved is not None:
-        refuse_changes(saved[1], found, workspace)
+        found = as_reviewed(saved[1], found, workspace)
     if retry and not any(step.action == "retry" for step in found.steps):
         click.echo("nothing failed here that could be tried again", err=True)
     _tell_problems([*manifest.problems, *found.warnings], campaign)
@@ -367,7 +367,6 @@ def _settings(manifest: Manifest, flags: dict[str, Any], budget: dict[str, Any])
     from kling_pipe.engine.callbacks import listening_at
 
     url = flags.get("callback_url", "")
-
     return Settings(
         jobs=flags["jobs"],
         limits=manifest.limits,

@@ -321,12 +321,6 @@ def as_it_stands(step: Step, attempts: Mapping[str, int]) -> Step:
     return replace(step, action="retry", attempt=attempt, external_task_id=name)
 
 
-def last_attempt(step: Step) -> int:
-    """The number of the last attempt that `retries` allows; one that a person asked for may be repeated as often."""
-    asked = step.attempt if step.action == "create" else 1
-    return max(step.attempt, asked + step.job.retries)
-
-
 def _form(desk: Desk, slots: Mapping[str, Any]) -> dict[str, object]:
     stop, mine = desk.context.stops.first(), desk.shown("")
     return {

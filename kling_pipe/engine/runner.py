@@ -14,7 +14,7 @@ from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota, weight
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.desks import Desk, Desks, as_it_stands, last_attempt
+from kling_pipe.engine.desks import Desk, Desks, as_it_stands
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.reasons import JobError, NoRoomError, OverBudgetError, SilentError
@@ -205,7 +205,7 @@ class LocalRunner:
         pools = tuple((desk.shown(name), weight) for name, weight in want.pools)
         self.context.meter.begun(step.job.address, pools, self.context.clock(), at_kling=_is_at_kling(step))
         try:
-            record = await self.desks.run(step, desk, want, last=last_attempt(step), again=partial(self._again, step))
+            record = await self.desks.run(step, desk, want, last=step.last_attempt, again=partial(self._again, step))
         except SilentError as error:
             self.error = graver(self.error, error.error)
             self._end(step, "waiting", None, error.message)

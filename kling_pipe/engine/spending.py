@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.cost import Prices, estimate
 from kling_pipe.engine.settings import Settings
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.ledger.reservations import Amounts, Reservation, Spent
-from kling_pipe.model import Cost, Job, Plan, Record, Step
+from kling_pipe.model import Cost, Job, Plan, Record
 from kling_pipe.plan.budget import Totals, over
 
 _NONE = Totals()
@@ -102,15 +100,10 @@ def spending_of(plan: Plan, store: Store, settings: Settings) -> Spending:
     working = [step for step in plan.steps if step.action in ("create", "retry", "resume") and not step.shared_with]
     if not working:
         return Spending()
-    costs = {step.job.address: (one_attempt(step, settings.prices), step.attempt) for step in working}
+    costs = {step.job.address: (step.again or step.cost, step.attempt) for step in working}
     planned = {step.job.address: step.cost for step in working if step.pays}
     run = store.begin_run(settings.since)
     return Spending(run, settings.budget, settings.allow_unknown, costs, planned=planned)
-
-
-def one_attempt(step: Step, prices: Prices | None) -> Cost:
-    """What one more attempt costs: a step that only waits for its task costs nothing in the plan."""
-    return step.cost if step.cost.pack else estimate(operation_named(step.job.operation), step.job.request, by=prices)
 
 
 def _amounts(cost: Cost) -> Amounts:

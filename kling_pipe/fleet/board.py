@@ -208,9 +208,7 @@ def _needs(step: Step) -> list[str]:
 
 
 def _step_form(step: Step) -> dict[str, Any]:
-    asked = step.attempt if step.action == "create" else 1
-    last = max(step.attempt, asked + step.job.retries)
-    cost = cost_form(step)
+    cost, last = cost_form(step), step.last_attempt
     form = {"job": job_form(step.job), "attempt": step.attempt, "last": last, "cost": cost, "pays": step.pays}
     where = {"account": step.account, "follows": step.follows, "asked": step.asked}
     return {**form, **{name: value for name, value in where.items() if value}}

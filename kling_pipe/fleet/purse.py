@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.cost import Prices
-from kling_pipe.engine.spending import Spending, one_attempt
+from kling_pipe.engine.spending import Spending
 from kling_pipe.ledger.session import Session
 from kling_pipe.model import Cost, Step
 from kling_pipe.plan.budget import Totals
@@ -17,9 +16,9 @@ def purse_form(budget: Mapping[str, Any], *, allow_unknown: bool) -> dict[str, A
     return {"budget": dict(budget), "allow_unknown": allow_unknown} if budget else {}
 
 
-def cost_form(step: Step, prices: Prices | None = None) -> dict[str, Any]:
+def cost_form(step: Step) -> dict[str, Any]:
     """What one attempt at a step costs, as JSON."""
-    cost = one_attempt(step, prices)
+    cost = step.again or step.cost
     return {"units": cost.units, "pack": cost.pack, "usd": cost.usd}
 
 

@@ -154,7 +154,8 @@ class _Planner:
             if blocked := self._blocked_by(job):
                 return self._step(job, "blocked", record.attempt, (blocked,), record)
             return replace(self._step(job, "resume", record.attempt, (reason,), record), cost=self._cost(job))
-        return self._step(job, "resume", record.attempt, (f"task {record.task_id} is under way",), record)
+        step = self._step(job, "resume", record.attempt, (f"task {record.task_id} is under way",), record)
+        return replace(step, again=self._cost(job))
 
     def _failed(self, job: Job, record: Record) -> Step:
         told = f"attempt {record.attempt} failed: {record.message or 'no reason given'}"
