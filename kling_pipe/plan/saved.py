@@ -2,8 +2,8 @@
 
 A saved plan is not a recipe for running: the manifest is compiled and planned again, and `changed_since` compares.
 What has been made in the meantime, by an earlier run of the same plan, is no change; anything that would be sent and
-was not reviewed is, and so is a higher price. What `retries` may add is reviewed by number: no run of a saved plan makes
-an attempt beyond the last that it names, nor do all its runs together.
+was not reviewed is, and so is a higher price. What `retries` may add is reviewed by number: no run of a saved plan
+makes an attempt beyond the last that it names, nor do all its runs together.
 """
 
 from __future__ import annotations
