@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kling_pipe.ledger import PostgresStore, SqliteStore
+from kling_pipe.ledger import PostgresStore, SqliteStore, liveness
 from kling_pipe.ledger.reservations import Amounts, Reservation
 from kling_pipe.model import Record
 
@@ -255,4 +256,30 @@ def test_an_old_ledger_is_brought_up_to_date_in_its_place(tmp_path) -> None:
     store = SqliteStore(path, "me")
     assert store.get("kp1-p-1") == INTENT
     assert store.reserve(asks(store.begin_run(), "a", 1)) == ""
+    store.close()
+
+
+@pytest.mark.needs("postgres")
+def test_a_database_of_an_earlier_version_keeps_what_its_campaigns_have_reserved(postgres) -> None:
+    """A campaign that is under way while the workers are brought up to date has not its whole budget again."""
+    import psycopg
+
+    url = postgres.database()
+    store = PostgresStore(url, "me")
+    store.put(replace(INTENT, external_task_id="x", state="submitted", created_at=2**42))
+    store.close()
+    cost = '{"cost": {"units": 2, "pack": "image", "usd": 1}}'
+    with psycopg.connect(url, options="-c search_path=kling_pipe") as connection:
+        connection.execute("DROP TABLE runs, reservations")
+        connection.execute("DELETE FROM migrations WHERE name LIKE '0005%'")
+        for name in (file for file in Path(liveness.__file__).parent.glob("migrations/0004*.sql")):
+            connection.execute(name.read_text(encoding="utf-8"))
+        for one, state in (("c", "queued"), ("d", "done")):
+            connection.execute("INSERT INTO campaigns (id, account, project, form) VALUES (%s, 'me', 'p', '{}')", [one])
+            connection.execute("INSERT INTO steps VALUES (%s, 'image.a', %s, 0, %s, 'x', '')", [one, cost, state])
+            connection.execute("INSERT INTO reservations VALUES (%s, 'image.a', 2, 0, 2, 1)", [one])
+    store = PostgresStore(url, "me")
+    assert store.reserve(asks("c", "b", 2)) == "3 of 2"
+    with psycopg.connect(url, options="-c search_path=kling_pipe") as connection:
+        assert connection.execute("SELECT sum(usd), count(*) FROM reservations").fetchone() == (2, 2)
     store.close()
