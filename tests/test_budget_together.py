@@ -39,7 +39,7 @@ def asks(run: str, name: str, budget: float | None, *, address: str = "image.a",
 
     def refusal(spent) -> str:
         over = spent.all.usd > budget or spent.job.usd > per_job
-        return f"{spent.all.usd:g} of {budget:g}{', with others' * spent.by_others}" * over
+        return f"{spent.all.usd:g} of {budget:g}{', with others' * spent.with_others}" * over
 
     return Reservation(run, "me", name, "p", address, Amounts(0, 0, usd), None if budget is None else refusal)
 

@@ -89,7 +89,7 @@ class Spending:
         whole = Totals(video, image, usd)
         video, image, usd = (max(one, getattr(least, name)) for name, one in spent.job._asdict().items())
         job = Totals(video, image, usd)
-        what = "the runs at work cost" if spent.by_others else "the run costs"
+        what = "the runs at work cost" if spent.with_others else "the run costs"
         per_job = self.budget.get("per_job") or {}
         problems = [*over(what, whole, self.budget, ""), *over("the job costs", job, per_job, "")]
         return f"with it {problems[0].message}" if problems else ""

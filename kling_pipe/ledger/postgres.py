@@ -125,9 +125,7 @@ class PostgresStore:
         """Write intents, durably, each with what it reserves; those that may not are left out, and told why by id."""
 
         def action(cursor: Any) -> dict[str, str]:
-            asked = [(record.external_task_id, one) for record, one in wanted if one is not None]
-            asked.sort(key=lambda one: one[1].refusal is None)  # who must be alone is so from the start: no deadlock
-            refused = {name: why_not for name, one in asked if (why_not := self._reserved(cursor, one))}
+            refused = self._reserved(cursor, [one for _, one in wanted if one is not None])
             rows = [encoded(record) for record, _ in wanted if record.external_task_id not in refused]
             if rows:
                 cursor.executemany(_REPLACE, sorted(rows, key=itemgetter(0)))
@@ -137,7 +135,8 @@ class PostgresStore:
 
     def reserve(self, reservation: Reservation) -> str:
         """Reserve what a task will cost before its intent. Returns why that is not possible, or ""."""
-        return self._session.step(lambda cursor: self._reserved(cursor, reservation), durable=True)
+        refused = self._session.step(lambda cursor: self._reserved(cursor, [reservation]), durable=True)
+        return refused.get(reservation.external_task_id, "")
 
     def give_back(self, run: str, external_task_id: str) -> None:
         """A reservation of which nothing came."""
@@ -147,13 +146,13 @@ class PostgresStore:
 
         self._session.step(action)
 
-    def _reserved(self, cursor: Any, wanted: Reservation) -> str:
-        now = self._clock()
+    def _reserved(self, cursor: Any, wanted: Sequence[Reservation]) -> dict[str, str]:
+        now, query = self._clock(), "SELECT 1 FROM campaigns WHERE id = %s"
         # Without a budget nobody's sums are looked at: then nobody has to stand in a queue.
-        found = reservations(cursor, now, alone=wanted.refusal is not None)
-        is_campaign = "SELECT 1 FROM campaigns WHERE id = %s"
-        if self.was_silent() and not cursor.execute(is_campaign, (wanted.run,)).fetchone():
-            reservations(cursor, now).join(wanted.run, now, now)  # runs that began meanwhile did not see this one
+        found = reservations(cursor, now, alone=any(one.refusal for one in wanted))
+        if self.was_silent():  # runs that began meanwhile did not see this one; campaigns are seen without a process
+            for run in {one.run for one in wanted if not cursor.execute(query, (one.run,)).fetchone()}:
+                reservations(cursor, now).join(run, now, now)
         return found.reserve(wanted, now)
 
     def forget(self, external_task_id: str, *, expected: State) -> bool:

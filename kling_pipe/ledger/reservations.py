@@ -30,11 +30,11 @@ class Amounts(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What a series has reserved, with the task that is asked for: of all jobs, and of its job alone."""
+    """What a series has reserved, with the task that is asked for: of all jobs, of its job alone; if it has others."""
 
     all: Amounts
     job: Amounts
-    by_others: bool
+    with_others: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,46 +78,55 @@ class Reservations:
         self._execute("INSERT INTO runs (token, series, until) VALUES (?, ?, ?)", run, series, now)
         self._sweep({one for _, one, until in rows if until < now - _KEPT} - {series}, now)
 
-    def seen(self, run: str, now: float) -> None:
-        """A run was at work until now. What it reserved counts for those that overlapped with it."""
-        self._execute("UPDATE runs SET until = ? WHERE token = ?", now, run)
+    def reserve(self, wanted: Sequence[Reservation], now: float) -> dict[str, str]:
+        """Reserve what tasks cost. Returns why that is not possible, by external id; asked again, a yes stays a yes."""
+        refused, sums = {}, dict[int, Amounts]()
+        for one in wanted:
+            series = self._series(one.run, now)
+            key = (series, one.account, one.external_task_id)
+            found = self._execute(f"SELECT run FROM reservations {_ONE}", *key).fetchone()
+            if found is not None and found[0] == one.run:
+                continue
+            if one.refusal and (why_not := one.refusal(self._spent(one, series, sums, known=found is not None))):
+                refused[one.external_task_id] = why_not
+            elif found is not None:  # two runs may send it: neither can give it back for both
+                self._execute(f"UPDATE reservations SET run = '' {_ONE}", *key)
+            else:
+                places = ", ".join("?" * 9)
+                query = f"INSERT INTO reservations ({_COLUMNS}) VALUES ({places})"
+                self._execute(query, *key, one.run, one.project, one.address, *one.amounts)
+                if series in sums:
+                    sums[series] = _plus(sums[series], one.amounts)
+        return refused
 
-    def reserve(self, wanted: Reservation, now: float) -> str:
-        """Reserve what a task costs. Returns why that is not possible, or "". Asked again, the answer stays yes."""
-        row = self._execute(_RUN, wanted.run).fetchone()
+    def _series(self, run: str, now: float) -> int:
+        query = "SELECT series, until FROM runs WHERE token = ?"
+        row = self._execute(query, run).fetchone()
         if row is None:
-            self.join(wanted.run, now, now)
-            row = self._execute(_RUN, wanted.run).fetchone()
-        key = (row[0], wanted.account, wanted.external_task_id)
-        found = self._execute(f"SELECT run FROM reservations {_ONE}", *key).fetchone()
-        if found is None or found[0] != wanted.run:
-            if wanted.refusal and (why_not := wanted.refusal(self._spent(wanted, row[0], known=found is not None))):
-                return why_not
-            self._write(wanted, key, known=found is not None)
+            self.join(run, now, now)
+            row = self._execute(query, run).fetchone()
         if row[1] < now - _MOMENT:
-            self.seen(wanted.run, now)  # all that is known of its end, should it be killed
-        return ""
+            # All that is known of its end, should it be killed.
+            self._execute("UPDATE runs SET until = ? WHERE token = ?", now, run)
+        return int(row[0])
 
     def give_back(self, run: str, account: str, external_task_id: str) -> None:
         """Nothing was made of it. What another run of the series has reserved as well stays."""
-        query = "DELETE FROM reservations WHERE account = ? AND external_task_id = ? AND run = ?"
-        self._execute(query, account, external_task_id, run)
+        series = "(SELECT series FROM runs WHERE token = ?)"
+        query = f"DELETE FROM reservations WHERE series = {series} AND account = ? AND external_task_id = ? AND run = ?"
+        self._execute(query, run, account, external_task_id, run)
 
-    def _write(self, wanted: Reservation, key: tuple[Any, ...], *, known: bool) -> None:
-        if known:  # two runs may send it: neither can give it back for both
-            self._execute(f"UPDATE reservations SET run = '' {_ONE}", *key)
-        else:
-            places = ", ".join("?" * 9)
-            query = f"INSERT INTO reservations ({_COLUMNS}) VALUES ({places})"
-            self._execute(query, *key, wanted.run, wanted.project, wanted.address, *wanted.amounts)
-
-    def _spent(self, wanted: Reservation, series: int, *, known: bool) -> Spent:
-        query = f"SELECT {_SUMS}, count(CASE WHEN run <> ? THEN 1 END) FROM reservations WHERE series = ?"
-        *all_, others = self._execute(query, wanted.run, series).fetchone()
-        query = f"SELECT {_SUMS} FROM reservations WHERE series = ? AND project = ? AND address = ?"
-        job = self._execute(query, series, wanted.project, wanted.address).fetchone()
+    def _spent(self, wanted: Reservation, series: int, sums: dict[int, Amounts], *, known: bool) -> Spent:
+        if series not in sums:  # as long as nobody else writes, it is enough to add it up once
+            found = self._execute(f"SELECT {_SUMS} FROM reservations WHERE series = ?", series).fetchone()
+            sums[series] = Amounts(*map(float, found))
+        # The sign keeps SQLite from reading the whole series, by the key, for one job.
+        query = f"SELECT {_SUMS} FROM reservations WHERE address = ? AND project = ? AND +series = ?"
+        job = self._execute(query, wanted.address, wanted.project, series).fetchone()
+        query = "SELECT 1 FROM runs WHERE series = ? AND token <> ?"
+        others = self._execute(query, series, wanted.run).fetchone() is not None
         more = Amounts(0.0, 0.0, 0.0) if known else wanted.amounts
-        return Spent(_plus(all_, more), _plus(job, more), others > 0)
+        return Spent(_plus(sums[series], more), _plus(job, more), others)
 
     def _merge(self, series: int, into: int) -> None:
         """Two series turn out to be one: a task that is in both counts once."""
@@ -139,7 +148,6 @@ class Reservations:
         return self._run_statement(query.replace("?", self._mark), values)
 
 
-_RUN = "SELECT series, until FROM runs WHERE token = ?"
 _COLUMNS = "series, account, external_task_id, run, project, address, video, image, usd"
 _ONE = "WHERE series = ? AND account = ? AND external_task_id = ?"
 _SUMS = "coalesce(sum(video), 0), coalesce(sum(image), 0), coalesce(sum(usd), 0)"

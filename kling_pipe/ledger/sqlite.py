@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS reservations (
   series INTEGER NOT NULL, account TEXT NOT NULL, external_task_id TEXT NOT NULL, run TEXT NOT NULL,
   project TEXT NOT NULL, address TEXT NOT NULL, video REAL NOT NULL, image REAL NOT NULL, usd REAL NOT NULL,
   PRIMARY KEY (series, account, external_task_id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS reservations_by_job ON reservations (address, project);
 """
 _PLACES = ", ".join("?" for _ in COLUMNS.split(","))
 
@@ -133,29 +134,28 @@ class SqliteStore:
     def intend(self, wanted: Sequence[tuple[Record, Reservation | None]]) -> dict[str, str]:
         """Write intents, durably, each with what it reserves; those that may not are left out, and told why by id."""
         insert = f"INSERT OR REPLACE INTO records ({COLUMNS}) VALUES ({_PLACES})"
-        refused = {}
         with self._transaction(durable=True) as connection:
-            for record, reservation in wanted:
-                if why_not := self._reserved(reservation) if reservation else "":
-                    refused[record.external_task_id] = why_not
-                else:
-                    connection.execute(insert, encoded(record))
+            refused = self._reserved([one for _, one in wanted if one is not None])
+            rows = [encoded(record) for record, _ in wanted if record.external_task_id not in refused]
+            connection.executemany(insert, rows)
         return refused
 
     def reserve(self, reservation: Reservation) -> str:
         """Reserve what a task will cost before its intent. Returns why that is not possible, or ""."""
         with self._transaction():
-            return self._reserved(reservation)
+            return self._reserved([reservation]).get(reservation.external_task_id, "")
 
     def give_back(self, run: str, external_task_id: str) -> None:
         """A reservation of which nothing came."""
         with self._transaction():
             self._reservations.give_back(run, self.account, external_task_id)
 
-    def _reserved(self, wanted: Reservation) -> str:
+    def _reserved(self, wanted: Sequence[Reservation]) -> dict[str, str]:
+        now = self._clock()
         if self.was_silent():  # runs that began meanwhile did not see this one
-            self._reservations.join(wanted.run, self._clock(), self._clock())
-        return self._reservations.reserve(wanted, self._clock())
+            for run in {one.run for one in wanted}:
+                self._reservations.join(run, now, now)
+        return self._reservations.reserve(wanted, now)
 
     def forget(self, external_task_id: str, *, expected: State) -> bool:
         """Remove a record that is in this state: an intent of which is known that nothing was created."""

@@ -6,6 +6,7 @@ CREATE TABLE reservations (
   series bigint NOT NULL, account text NOT NULL, external_task_id text NOT NULL, run text NOT NULL,
   project text NOT NULL, address text NOT NULL, video double precision NOT NULL, image double precision NOT NULL,
   usd double precision NOT NULL, PRIMARY KEY (series, account, external_task_id));
+CREATE INDEX reservations_by_job ON reservations (address, project);
 -- What campaigns that are under way have sent and reserved counts on.
 INSERT INTO runs
   SELECT c.id, 1, extract(epoch FROM c.at) FROM campaigns c
