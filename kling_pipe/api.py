@@ -277,8 +277,8 @@ def run(
 ) -> Result:
     """Carry out a plan and wait: submit, poll, save, write ledger and lock.
 
-    What the plan costs is not held against any budget here: ask `over_budget` first. `settings.budget` bounds what
-    comes on top of it, the new attempts after passing failures; without one `retries:` alone does.
+    What the plan costs is not refused as a whole here: ask `over_budget` first. `settings.budget` bounds, task by
+    task, what this run and all that overlap with it on its ledger send together; the result's error says so.
 
     `signals` turns SIGINT and SIGTERM into a stop with all state saved. Raises CredentialsError and LocalStateError
     when the run cannot begin; what happens later is in the Result.

@@ -4,7 +4,7 @@
     +-- ManifestInvalid                3   problems in a manifest or a request; nothing was sent
     +-- CredentialsError               4   missing, refused or expired credentials
     |   +-- AccountError               4   the account may not do this (arrears, empty pack, no right)
-    +-- BudgetExceeded                 5   the plan costs more than the budget; nothing was sent
+    +-- BudgetExceeded                 5   it would cost more than the budget; what goes beyond it was not sent
     +-- UsageError                    64   the command line is wrong
     +-- Unreachable                   69   Kling does not answer
     +-- LocalStateError               74   local files, ledger or lock
@@ -60,7 +60,7 @@ class AccountError(CredentialsError):
 
 
 class BudgetExceeded(KlingPipeError):
-    """The plan costs more than the budget allows; nothing was sent."""
+    """A plan, or runs that overlap, would cost more than the budget allows; what goes beyond it was not sent."""
 
     exit_code = 5
 

@@ -194,6 +194,11 @@ class Record(_Value):
     source: Literal["ledger", "lock", "account"] = "ledger"
 
     @property
+    def may_exist(self) -> bool:
+        """Whether its task may be at Kling: everything but a create that was refused."""
+        return bool(self.task_id) or self.state != "failed" or self.failure not in ("refused", "moderation")
+
+    @property
     def identity(self) -> tuple[str, str, int]:
         """What makes two jobs one task: project, key and take."""
         return (self.project, self.key, self.take)
@@ -222,7 +227,8 @@ class Step(_Value):
 
     With several accounts `account` is where its task is or will be ("": wherever there is room when it is sent), and
     `follows` the address of a job whose account it shares; `asked`: no account knew the id when the plan was made.
-    `owed` are earlier attempts that were sent here, and whose results nobody saved: they are fetched first.
+    `owed` are earlier attempts that were sent here, and whose results nobody saved: they are fetched first. `again` is
+    what one more attempt costs where that is not `cost`: of a task that is under way.
     """
 
     job: Job
@@ -238,6 +244,7 @@ class Step(_Value):
     asked: bool = False
     owed: tuple[Record, ...] = ()
     cause: Cause = ""
+    again: Cost | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -251,6 +258,14 @@ class Step(_Value):
         return self.action == "resume" and self.record is not None and bool(self.record.task_id)
 
     @property
+    def refused_at(self) -> int:
+        """When (ms) the create of its attempt was refused, as the plan knows it; 0 where it was not."""
+        record = self.record
+        if record is None or record.attempt != self.attempt or record.may_exist:
+            return 0
+        return record.updated_at
+
+    @property
     def is_intent(self) -> bool:
         """Whether it was about to be sent when the last run ended, so that nobody knows yet whether it is paid."""
         return self.action == "resume" and self.record is not None and self.record.state == "intent"
@@ -259,6 +274,19 @@ class Step(_Value):
     def pays(self) -> bool:
         """Whether it sends something that costs, or may: an intent is sent if Kling turns out not to have it."""
         return (self.action in PAYING or self.is_intent) and not self.shared_with
+
+    @property
+    def last_attempt(self) -> int:
+        """The last attempt that `retries` allows; one that a person asked for may be repeated as often."""
+        asked = self.attempt if self.action == "create" else 1
+        return max(self.attempt, asked + self.job.retries)
+
+    @property
+    def most_tasks(self) -> int:
+        """How many tasks it may send, should every attempt fail for a passing reason."""
+        if self.shared_with or not (self.pays or self.action == "resume"):
+            return 0
+        return self.last_attempt - self.attempt + int(self.pays)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -15,7 +15,7 @@ from test_plan import ledger, lock, one, record, snapshot
 from kling_pipe.keys import external_id
 from kling_pipe.lock import Lock, failed_block
 from kling_pipe.model import Output
-from kling_pipe.plan.snapshot import IN_FLIGHT, may_exist, stronger
+from kling_pipe.plan.snapshot import IN_FLIGHT, stronger
 
 KITE = image("kite", retries=1)
 ATTEMPTS = range(1, 5)
@@ -94,7 +94,7 @@ def test_no_attempt_number_is_skipped(world, chosen):
     step = one(KITE, known, **chosen)
     if step.action in ("create", "retry"):
         everything = known._all(KITE)
-        assert step.attempt == 1 + max((r.attempt for r in everything if may_exist(r)), default=0)
+        assert step.attempt == 1 + max((r.attempt for r in everything if r.may_exist), default=0)
         assert step.external_task_id == external_id(KITE.project, KITE.key, 1, step.attempt)
 
 

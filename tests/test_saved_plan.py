@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import Cost, Job, Plan, Step
-from kling_pipe.plan.saved import SavedPlan, changed_since, is_saved, read_saved, saved_text
+from kling_pipe.plan.saved import SavedPlan, changed_since, is_saved, read_saved, saved_text, within
 
 PRICE = Cost(4.0, "video", 0.56)
 
@@ -118,3 +119,80 @@ def test_a_plan_is_told_from_a_manifest() -> None:
     assert is_saved(saved_text(REVIEWED, account="acc", emulated=False, asked={}))
     assert not is_saved("project: tea\nvideos: {}\n")
     assert not is_saved('{"project": "tea"}')
+
+
+def retried(found: Step, retries: int, *, action: str = "", attempt: int = 0) -> Step:
+    attempt = attempt or found.attempt
+    name = "kp1-tea-aa" + (f"-a{attempt}" if attempt > 1 else "")
+    more = {"action": action or found.action, "attempt": attempt, "external_task_id": name}
+    return replace(found, job=replace(found.job, retries=retries), **more)  # type: ignore[arg-type]
+
+
+def old(text: str) -> str:
+    """The file as an earlier version wrote it."""
+    body = json.loads(text)
+    del body["sha256"], body["at_most"]
+    for row in body["steps"]:
+        del row["last_attempt"], row["each"]
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+    return json.dumps({**body, "sha256": digest.hexdigest()})
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "now", "last"),
+    [
+        (retried(step("a"), 3), retried(step("a"), 3), 4),
+        (retried(step("a"), 0), retried(step("a"), 3), 1),
+        (retried(step("a"), 1), retried(step("a"), 9), 2),
+        (retried(step("a"), 9), retried(step("a"), 1), 2),
+        (retried(step("a"), 2), retried(step("a"), 9, action="retry", attempt=2), 3),
+        (retried(step("a"), 2), retried(step("a"), 9, action="resume", attempt=3), 3),
+        (retried(step("a"), 2, attempt=5), retried(step("a"), 9, attempt=5), 7),
+        (retried(step("a"), 2, action="retry", attempt=2), retried(step("a"), 9, action="retry", attempt=2), 3),
+    ],
+    ids=["as-it-is", "none", "more", "less", "after-a-failure", "under-way", "replaced", "retried"],
+)
+def test_no_attempt_is_made_beyond_the_last_that_was_reviewed(reviewed: Step, now: Step, last: int) -> None:
+    """Whatever `retries` says by now, and however many of them earlier runs of the plan have made."""
+    review = saved(plan(reviewed))
+
+    assert changed_since(review, plan(now), account="acc", emulated=False) == []
+    assert within(review, plan(now)).steps[0].last_attempt == last
+
+
+def test_an_attempt_beyond_the_last_is_something_else() -> None:
+    (found,) = changed_since(
+        saved(plan(retried(step("a"), 1))),
+        plan(retried(step("a"), 9, action="retry", attempt=3)),
+        account="acc",
+        emulated=False,
+    )
+
+    assert found.message.startswith("the plan said `create`, a run would `retry` now")
+
+
+def test_what_a_task_under_way_may_cost_again_is_reviewed_with_it() -> None:
+    """It costs nothing in the plan; a new attempt does."""
+    free = Cost(0.0, None, 0.0)
+    waiting = replace(retried(step("a", "resume", cost=free), 2), again=PRICE)
+    now = retried(step("a"), 2, action="retry", attempt=2)
+    dear = replace(now, cost=Cost(8.0, "video", 1.12))
+
+    assert waiting.most_tasks == 2
+    assert changed_since(saved(plan(waiting)), plan(now), account="acc", emulated=False) == []
+    assert len(changed_since(saved(plan(waiting)), plan(dear), account="acc", emulated=False)) == 1
+
+
+def test_a_file_of_an_earlier_version_allows_what_it_shows() -> None:
+    """One task for each price in it, and no retries."""
+    text = old(saved_text(plan(retried(step("a"), 3)), account="acc", emulated=False, asked={}))
+    review = read_saved(text, "plan.json")
+
+    assert changed_since(review, plan(retried(step("a"), 3)), account="acc", emulated=False) == []
+    assert within(review, plan(retried(step("a"), 3))).steps[0].last_attempt == 1
+
+
+def test_the_worst_case_stands_in_the_file() -> None:
+    text = saved_text(plan(retried(step("a"), 3)), account="acc", emulated=False, asked={})
+
+    assert json.loads(text)["at_most"] == {"units": {"video": 16.0, "image": 0.0}, "usd": 2.24, "unknown": 0}

@@ -27,6 +27,7 @@ def save(
     from kling_pipe import __version__
     from kling_pipe.cli.options import variables_from
     from kling_pipe.plan.saved import saved_text
+    from kling_pipe.report.plans import retries_text
 
     asked = {
         "manifest": str(campaign.manifest),
@@ -42,7 +43,7 @@ def save(
         plan, account=workspace.queue, emulated=workspace.emulated, asked=asked, tool=f"kling-pipe {__version__}"
     )
     file.write_text(text, encoding="utf-8")
-    click.echo(f"saved; `kling-pipe run {file}` runs just this", err=True)
+    click.echo(f"saved; `kling-pipe run {file}` runs just this{retries_text(plan.steps)}", err=True)
 
 
 def reviewed(campaign: Campaign) -> tuple[Campaign, SavedPlan, tuple[str, ...]] | None:
@@ -72,10 +73,11 @@ def _head(file: Path) -> str:
         return opened.read(_HEAD).decode("utf-8", "replace")
 
 
-def refuse_changes(saved: SavedPlan, plan: Plan, workspace: Workspace) -> None:
-    """Raise `ManifestInvalid` with everything that is not as it was reviewed."""
-    from kling_pipe.plan.saved import changed_since
+def as_reviewed(saved: SavedPlan, plan: Plan, workspace: Workspace) -> Plan:
+    """The plan with no more attempts than were reviewed. Raises `ManifestInvalid` with all that is not as reviewed."""
+    from kling_pipe.plan.saved import changed_since, within
 
     changes = changed_since(saved, plan, account=workspace.queue, emulated=workspace.emulated)
     if changes:
         raise ManifestInvalid(changes, hint="Make and review a new plan: `kling-pipe plan --out FILE`.")
+    return within(saved, plan)

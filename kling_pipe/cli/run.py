@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from kling_pipe.cli.fleet import await_workers, hand_over
 from kling_pipe.cli.logfile import Log, log_file
 from kling_pipe.cli.options import new_account_option, place_options, probe_option
 from kling_pipe.cli.prices import price_option, prices_of
-from kling_pipe.cli.reviewed import refuse_changes, reviewed
+from kling_pipe.cli.reviewed import as_reviewed, reviewed
 from kling_pipe.cli.telemetry import traced
 from kling_pipe.errors import BudgetExceeded, UsageError
 
@@ -191,6 +192,7 @@ def make(
     """Plan, pass the gate, ask, and carry out. `flags` are those of `working_options` and `spending_options`."""
     from kling_pipe import api
 
+    flags["since"] = time.time()  # runs that end while this one plans, or asks, overlap with it
     limits = amounts(flags["budget"])
     flags["price"] = prices_of(campaign, flags["price"])
     _settle(flags, campaign)
@@ -216,7 +218,7 @@ def make(
     if saved is None and wants_anew(found, flags):
         found = planned(new_account=True)
     if saved is not None:
-        refuse_changes(saved[1], found, workspace)
+        found = as_reviewed(saved[1], found, workspace)
     if retry and not any(step.action == "retry" for step in found.steps):
         click.echo("nothing failed here that could be tried again", err=True)
     _tell_problems([*manifest.problems, *found.warnings], campaign)
@@ -346,7 +348,6 @@ def _settings(manifest: Manifest, flags: dict[str, Any], budget: dict[str, Any])
     from kling_pipe.engine.callbacks import listening_at
 
     url = flags.get("callback_url", "")
-
     return Settings(
         jobs=flags["jobs"],
         limits=manifest.limits,
@@ -361,6 +362,7 @@ def _settings(manifest: Manifest, flags: dict[str, Any], budget: dict[str, Any])
         callback_secret=os.environ.get("KLING_CALLBACK_SECRET", ""),
         provenance=flags["provenance"],
         drafts=flags.get("drafts", {}),
+        since=flags.get("since"),
     )
 
 

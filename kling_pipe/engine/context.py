@@ -16,6 +16,7 @@ from kling_pipe.engine.poll import Poller
 from kling_pipe.engine.publish import Publisher
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
+from kling_pipe.engine.spending import Spending
 from kling_pipe.engine.stops import Stops
 from kling_pipe.engine.turn import Turn
 from kling_pipe.ledger import Store
@@ -23,6 +24,9 @@ from kling_pipe.model import Job, Record
 from kling_pipe.outputs import OutputStore
 
 T = TypeVar("T")
+Again = Callable[[int, Store], str]
+"""Told the number of one more attempt, and the ledger of its account: why it may not be made, or ""."""
+
 Elsewhere = Callable[[Operation, str], Awaitable[None]]
 """Asks the other accounts for an external id, before a create; raises `FoundElsewhereError` where one has it."""
 
@@ -39,7 +43,7 @@ class Context:
     out links to local files; without one Kling gets none of those that it takes by URL only. With several accounts
     `name` is what the settings call this one, `elsewhere` is called before each create, and `beside` holds the parts
     of every account by its id. `met` are the external ids of tasks that another run made while this one wanted to:
-    they are that run's to count.
+    they are that run's to count. `spending` is what this run may send.
     """
 
     client: Client
@@ -63,6 +67,7 @@ class Context:
     elsewhere: Elsewhere = nowhere_else
     beside: Mapping[str, Context] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
+    spending: Spending = field(default_factory=Spending)
     turn: Turn = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from kling_pipe.catalog import Operation, quota
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.engine.context import Context
+from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.reasons import FoundElsewhereError, NoRoomError, SilentError
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Want
@@ -26,7 +26,6 @@ from kling_pipe.ledger import Store
 from kling_pipe.model import Record, Step
 from kling_pipe.plan.allot import MARK
 from kling_pipe.plan.places import Places, ranked
-from kling_pipe.plan.snapshot import may_exist
 
 _FOLLOW_SECONDS = 0.2
 _KNOWN = ("intent", "submitted", "processing", "succeed")
@@ -197,9 +196,7 @@ class Desks:
             return [next((desk for desk in desks if desk.stop(step) is None), desks[0])]
         return sorted(desks, key=lambda desk: desk.room(want, pack or ""), reverse=True)
 
-    async def run(
-        self, step: Step, desk: Desk, want: Want, *, last: int, again: Callable[[int], str], refused_at: int
-    ) -> Record:
+    async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Again, refused_at: int) -> Record:
         """`run_job` at a desk that holds the slots, or where the task turns out to be."""
         from kling_pipe.engine.job import run_job  # a run that finds nothing to do needs none of it
 
@@ -209,9 +206,7 @@ class Desks:
         async with self._alone(step, desk, want):
             return await self._wherever(step, desk, want, last, again, refused_at)
 
-    async def _wherever(
-        self, step: Step, desk: Desk, want: Want, last: int, again: Callable[[int], str], refused_at: int
-    ) -> Record:
+    async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Again, refused_at: int) -> Record:
         from kling_pipe.engine.job import run_job
 
         job, attempt, asked = step.job, step.attempt, desk
@@ -292,19 +287,6 @@ def as_it_stands(step: Step, attempts: Mapping[str, int]) -> Step:
         return step
     name = external_id(job.project, job.key, job.take, attempt)
     return replace(step, action="retry", attempt=attempt, external_task_id=name)
-
-
-def refused_at(step: Step) -> int:
-    """When (ms) the create of a step's attempt was refused, as the plan knows it; 0 where it was not."""
-    record = step.record
-    is_refusal = record is not None and record.attempt == step.attempt and not may_exist(record)
-    return record.updated_at if record is not None and is_refusal else 0
-
-
-def last_attempt(step: Step) -> int:
-    """The number of the last attempt that `retries` allows; one that a person asked for may be repeated as often."""
-    asked = step.attempt if step.action == "create" else 1
-    return max(step.attempt, asked + step.job.retries)
 
 
 def _form(desk: Desk, slots: Mapping[str, Any]) -> dict[str, object]:

@@ -11,14 +11,13 @@ It may be called again at any point, by any process: every step is written down 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import TaskState
 from kling_pipe.engine.answers import told
-from kling_pipe.engine.context import Context
+from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.durations import sort_of
 from kling_pipe.engine.presets import preset_id
 from kling_pipe.engine.reasons import NoRoomError
@@ -28,7 +27,6 @@ from kling_pipe.engine.slots import Want
 from kling_pipe.engine.submit import Submission
 from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Record
-from kling_pipe.plan.snapshot import may_exist
 
 _FOLLOW_SECONDS, _FOLLOW_LONGEST = 0.2, 2.0
 
@@ -60,7 +58,7 @@ async def run_job(
     want: Want,
     *,
     last: int = 0,
-    again: Callable[[int], str] = lambda _: "",
+    again: Again = lambda *_: "",
     refused_at: int = 0,
 ) -> Record:
     """Bring one job to its end. Slots for `want` are held already and given back as soon as the task ends.
@@ -77,7 +75,7 @@ async def run_job(
             record = await _attempt(job, attempt, operation, context, holding, refused_at)
             if record.failure != "transient" or attempt >= last:
                 return _last_word(record, context)
-            if why_not := again(attempt + 1):
+            if why_not := again(attempt + 1, context.store):
                 message = f"{record.message}; no new attempt: {why_not}"
                 return _last_word(replace(record, message=message), context)
             attempt += 1
@@ -185,7 +183,7 @@ def _is_answered(known: Record | None, refused_at: int) -> bool:
     """Whether the ledger knows what became of a create: a task, or a refusal that counts."""
     if known is None or known.state == "intent":
         return False
-    return may_exist(known) or (known.failure != "refused" and known.updated_at != refused_at)
+    return known.may_exist or (known.failure != "refused" and known.updated_at != refused_at)
 
 
 async def _submitted(job: Job, attempt: int, context: Context, want: Want, refused_at: int) -> Record:

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from kling_pipe.ledger import Store
 from kling_pipe.model import Plan, Record
-from kling_pipe.plan.snapshot import may_exist
 
 
 def keep_known_tasks(plan: Plan, store_of: Callable[[str], Store]) -> list[Record]:
@@ -30,7 +29,7 @@ def keep_known_tasks(plan: Plan, store_of: Callable[[str], Store]) -> list[Recor
 
 def _keep(record: Record, store: Store) -> bool:
     known = store.get(record.external_task_id)
-    if known is not None and known.state != "intent" and may_exist(known):
+    if known is not None and known.state != "intent" and known.may_exist:
         return False
     written = store.put(replace(record, source="ledger"), expected=known.state if known else None)
     return written and (known is None or known.state != "intent")

@@ -28,6 +28,10 @@ class NoRoomError(JobError):
     """A run that does not wait found no free slot: the job is for the next run."""
 
 
+class OverBudgetError(JobError):
+    """The task would cost more than the budget allows: nothing was sent."""
+
+
 class UnseenError(JobError):
     """An id that was sent before is refused, and its task is not to be seen: the next run looks again."""
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from kling_pipe.cost import unit_price
-from kling_pipe.errors import CredentialsError, KlingPipeError, LocalStateError, Unreachable
+from kling_pipe.errors import BudgetExceeded, CredentialsError, KlingPipeError, LocalStateError, Unreachable
 from kling_pipe.model import Record, Step
 
 Ending = Literal["made", "reused", "failed", "waiting"]
-_GRAVITY = (CredentialsError.exit_code, LocalStateError.exit_code, Unreachable.exit_code)
+_GRAVITY = (CredentialsError.exit_code, LocalStateError.exit_code, Unreachable.exit_code, BudgetExceeded.exit_code)
 
 
 class Outcome(NamedTuple):
@@ -110,7 +110,7 @@ class Result:
 
 
 def graver(one: KlingPipeError | None, other: KlingPipeError | None) -> KlingPipeError | None:
-    """Of two errors that ended a run, the one whose exit code goes first: account, local state, network."""
+    """Of two errors that ended a run, the one whose exit code goes first: account, local state, network, budget."""
     found = [error for error in (one, other) if error is not None]
     rank = {code: number for number, code in enumerate(_GRAVITY)}
     return min(found, key=lambda error: rank.get(error.exit_code, -1), default=None)

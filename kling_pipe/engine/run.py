@@ -17,6 +17,7 @@ from kling_pipe.engine.opening import Seams, clients_of, desks_of, stores_of
 from kling_pipe.engine.result import Result
 from kling_pipe.engine.runner import LocalRunner
 from kling_pipe.engine.settings import Settings
+from kling_pipe.engine.spending import Spending, spending_of
 from kling_pipe.model import Job, Plan, Record
 from kling_pipe.plan import Snapshot, Together
 from kling_pipe.workspace import Workspace
@@ -70,13 +71,14 @@ async def run(
     """
     settings, seams = settings or Settings(), seams or Seams()
     async with desks_of(workspace, settings, seams, on_event) as desks:
+        spending = spending_of(plan, desks.first.context.store, settings) if create else Spending()
         if create and any(step.pays for step in plan.steps):
             from kling_pipe.engine.packs import look_into_packs
 
             await look_into_packs(desks)
         for record in keep_known_tasks(plan, lambda account: desks.at(account).context.store):
             desks.at(record.account).context.met.add(record.external_task_id)
-        runner = _runner(plan, workspace, desks, seams)
+        runner = _runner(plan, workspace, desks, seams, spending)
         runner.create = create
         async with receiving(settings, desks.nudge):
             return await runner.run(stop or asyncio.Event())
@@ -144,15 +146,16 @@ def _in_doubt(plan: Plan) -> bool:
     return any(step.action in ("create", "retry", "lost", "blocked") for step in (*plan.steps, *plan.others))
 
 
-def _runner(plan: Plan, workspace: Workspace, desks: Desks, seams: Seams) -> LocalRunner:
+def _runner(plan: Plan, workspace: Workspace, desks: Desks, seams: Seams, spending: Spending) -> LocalRunner:
     jobs = {step.job.address: step.job for step in (*plan.steps, *plan.others)}
     stores = [desk.context.store for desk in desks.all]
     file = workspace.lock_file(stores[0], seams.effects)
     journal = LockJournal(file, stores, jobs, workspace.profile, desks.first.context.settings.drafts)
-    runner = LocalRunner(plan, desks, journal)
+    runner = LocalRunner(plan, desks, journal, spending=spending)
     desks.upstream = runner.upstream
     for desk in desks.all:
         desk.context.upstream, desk.context.draft = runner.upstream, journal.draft
+        desk.context.spending = spending
     return runner
 
 

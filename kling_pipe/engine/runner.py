@@ -14,20 +14,22 @@ from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.desks import Desk, Desks, as_it_stands, last_attempt, refused_at
+from kling_pipe.engine.desks import Desk, Desks, as_it_stands
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.journal import LockJournal
-from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
+from kling_pipe.engine.reasons import JobError, NoRoomError, OverBudgetError, SilentError
 from kling_pipe.engine.result import Ending, Outcome, Result, graver
 from kling_pipe.engine.slots import Want, slots_of
 from kling_pipe.engine.spending import Spending
-from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
+from kling_pipe.errors import BudgetExceeded, CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.keys import external_id
+from kling_pipe.ledger import Store
 from kling_pipe.ledger.processes import BEAT
 from kling_pipe.model import Plan, Record, Step
 from kling_pipe.plan.snapshot import IN_FLIGHT
 
 _WORKING = ("create", "retry", "resume")
+_MORE = "Run again once the runs beside it have ended, or allow more: --budget usd=N replaces an amount."
 
 
 @dataclass(slots=True)
@@ -50,7 +52,7 @@ class LocalRunner:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     error: KlingPipeError | None = None
     bug: BaseException | None = None
-    spending: Spending = field(init=False)
+    spending: Spending = field(default_factory=Spending)
     told: set[str] = field(default_factory=set)
     paid_up: set[str] = field(default_factory=set)
     settling: bool = False
@@ -79,12 +81,8 @@ class LocalRunner:
 
     def _prepare(self) -> None:
         self.steps = {step.job.address: step for step in self.plan.steps}
-        settings = self.context.settings
         for silent in self.plan.silent:
             self.error = graver(self.error, silent)  # type: ignore[arg-type]  # of the family, says the plan
-        self.spending = Spending(
-            self.plan, settings.budget, allow_unknown=settings.allow_unknown, prices=settings.prices
-        )
         for step in (*self.plan.steps, *self.plan.others):
             if step.record is not None and step.record.state == "succeed":
                 self.records[step.job.address] = step.record
@@ -207,13 +205,16 @@ class LocalRunner:
         try:
             again = partial(self._again, step)
             record = await self.desks.run(
-                step, desk, want, last=last_attempt(step), again=again, refused_at=refused_at(step)
+                step, desk, want, last=step.last_attempt, again=again, refused_at=step.refused_at
             )
         except SilentError as error:
             self.error = graver(self.error, error.error)
             self._end(step, "waiting", None, error.message)
         except NoRoomError as error:
             self._end(step, "waiting", self._under_way(step), error.message)
+        except OverBudgetError as error:
+            self.error = graver(self.error, BudgetExceeded("over budget; what goes beyond it was not sent", hint=_MORE))
+            self._end(step, "failed", None, error.message)
         except JobError as error:
             self._end(step, "failed", self._known(step), error.message)
         except CredentialsError as error:
@@ -236,9 +237,9 @@ class LocalRunner:
         self.error = graver(self.error, desk.context.stops.first() or stop)
         return stop
 
-    def _again(self, step: Step, _attempt: int) -> str:
+    def _again(self, step: Step, attempt: int, store: Store) -> str:
         """Whether one more attempt may be made: why not, or ""."""
-        why_not = self.spending.again(step) if self.create else "nothing is created here"
+        why_not = self.spending.again(step.job, attempt, store) if self.create else "nothing is created here"
         if not why_not:
             self.attempts[step.job.address] = self.attempts.get(step.job.address, step.attempt) + 1
         return why_not

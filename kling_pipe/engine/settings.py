@@ -30,8 +30,9 @@ class Settings:
     is how long Kling may fail to answer. `detach` returns when everything possible is submitted, `timeout` stops
     waiting. `fail_fast` stops submitting after the first failure. `inline_bytes` bounds upstream pictures sent as
     base64. `url_seconds` is how long a URL is trusted without asking for a fresh one.
-    `budget` (`{usd, video, image, per_job: {...}}`) bounds new attempts after transient failures, on top of what the
-    plan costs; `allow_unknown` lets those pass whose price nobody knows. `grace` is how long an answer is waited for
+    `budget` (`{usd, video, image, per_job: {...}}`) bounds what this run and those that overlap with it send together;
+    `since` (seconds) is when its command began, where that was earlier. `allow_unknown` lets new attempts pass whose
+    price nobody knows. `grace` is how long an answer is waited for
     after a stop. `callback_url` is sent with every create; `callback_listen` (`host:port`) is where this run listens
     for what Kling tells it, `callback_secret` (`whsec_...`) signs it. `provenance` writes a task's ids into new files.
     `prices` stand in for the table that is shipped, where a new attempt is held against the budget.
@@ -56,3 +57,4 @@ class Settings:
     provenance: bool = True
     drafts: Mapping[str, str] = field(default_factory=dict)
     prices: Prices | None = None
+    since: float | None = None

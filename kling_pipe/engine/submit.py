@@ -21,7 +21,7 @@ from kling_pipe.engine.context import Context
 from kling_pipe.engine.lookup import find
 from kling_pipe.engine.prepare import prepared
 from kling_pipe.engine.publish import linked
-from kling_pipe.engine.reasons import NoRoomError, UnseenError
+from kling_pipe.engine.reasons import NoRoomError, OverBudgetError, UnseenError
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import stop_for, trouble
 from kling_pipe.errors import KlingPipeError, Unreachable
@@ -216,7 +216,9 @@ class Submission:
         """Write down, durably, that a POST is about to be sent: before its first byte."""
         now = int(self.context.clock() * 1000)
         self.record = replace(self.record, state="intent", message="", failure="", updated_at=now)
-        await self.context.turn.put(self.record)
+        wanted = self.context.spending.reservation(self.record)
+        if why_not := await self.context.turn.intend(self.record, wanted):
+            raise OverBudgetError(why_not)
 
     async def _known(self, task: TaskState, event: str) -> Record:
         self.record = told(self.record, self.operation, task, self.context.clock())
@@ -229,6 +231,7 @@ class Submission:
         """The id was taken. If nothing was sent from here before, another run was faster."""
         if not self.resent:
             self.context.met.add(self.record.external_task_id)
+            self._give_back()
         return await self._adopted(task)
 
     async def _adopted(self, task: TaskState) -> Record:
@@ -242,6 +245,8 @@ class Submission:
             self.record, state="failed", failure=family, message=message, updated_at=int(self.context.clock() * 1000)
         )
         self.context.store.put(self.record)
+        if self.doubt_at is None and not self.resent:
+            self._give_back()
         return self.record
 
     def _undecidable(self) -> Record:
@@ -251,8 +256,8 @@ class Submission:
         self.context.store.put(self.record)
         return self.record
 
-    def _forget_unless_unknown(self) -> None:
-        """Nothing was created: no need to look it up should the run end here.
+    def _forget_unless_unknown(self, *, waits: bool = False) -> None:
+        """Nothing was created: no need to look it up should the run end here, nor to reserve money for it.
 
         An answer that was lost shortly before may have been that of a task which is not to be seen yet: perhaps the
         very one that took the last units.
@@ -260,6 +265,11 @@ class Submission:
         shown = self.lost_at is None or self.context.clock() - self.lost_at > _LATEST_SHOWN
         if self.doubt_at is None and shown:
             self.context.store.forget(self.record.external_task_id, expected="intent")
+            if not waits:
+                self._give_back()
+
+    def _give_back(self) -> None:
+        self.context.spending.give_back(self.record, self.context.store)
 
     async def _wait_for_slot(self) -> None:
         if self.context.settings.detach:
@@ -269,7 +279,7 @@ class Submission:
         pool, limit, seconds = self.context.slots.refused(self.want)
         data = {"pool": pool, "limit": limit, "seconds": seconds}
         self.context.tell("cooldown", self.record, **data)
-        self._forget_unless_unknown()
+        self._forget_unless_unknown(waits=True)
         store, name = self.context.store, self.record.external_task_id
         # What waits holds no slots in the eyes of others, or all would wait for each other.
         store.claim(name, {})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from kling_pipe.ledger import Store
+from kling_pipe.ledger.reservations import Reservation
 from kling_pipe.model import Record
 
 Item = TypeVar("Item")
@@ -14,7 +15,7 @@ Answer = TypeVar("Answer")
 
 
 class Turn:
-    """Puts and claims, gathered until the loop has asked every job that can go on."""
+    """Puts, intents and claims, gathered until the loop has asked every job that can go on."""
 
     def __init__(self, store: Store, saw: Callable[[Mapping[str, int]], None] = lambda _: None) -> None:
         """`saw` is told of the slots that other processes held when this one claimed."""
@@ -26,11 +27,16 @@ class Turn:
             return claimed.names
 
         self._puts: _Gathered[tuple[Record, bool], None] = _Gathered(store.put_all)
+        self._intents: _Gathered[tuple[Record, Reservation | None], Mapping[str, str]] = _Gathered(store.intend)
         self._claims: _Gathered[tuple[str, Mapping[str, int]], frozenset[str]] = _Gathered(claim_all)
 
     async def put(self, record: Record, *, unlocked: bool = False) -> None:
         """Write a record whatever the present state is. It is written on return. Raises LocalStateError."""
         await self._puts.add((record, unlocked))
+
+    async def intend(self, record: Record, reservation: Reservation | None) -> str:
+        """Write an intent with what it reserves. Returns why it was not written, or "". Raises LocalStateError."""
+        return (await self._intents.add((record, reservation))).get(record.external_task_id, "")
 
     async def put_last(self, record: Record) -> None:
         """Write what a job made, its last act. A run that is stopped meanwhile still hears of it, and counts it."""

@@ -7,15 +7,16 @@ waiting --(all that it needs is done)--> queued --> done
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.engine.desks import refused_at
 from kling_pipe.fleet.forms import files_of, job_form
 from kling_pipe.fleet.publish import is_published
 from kling_pipe.fleet.purse import cost_form
+from kling_pipe.ledger.liveness import reservations
 from kling_pipe.ledger.session import Session
 from kling_pipe.model import Plan, Step
 
@@ -56,6 +57,8 @@ def post(session: Session, name: str, plan: Plan, account: str, form: Mapping[st
             return len(rows)  # the first try was written, and its answer was lost
         values = (name, account, plan.project, json.dumps(dict(form)))
         cursor.execute("INSERT INTO campaigns (id, account, project, form) VALUES (%s, %s, %s, %s)", values)
+        now = time.time()
+        reservations(cursor, now).join(name, now, now)
         with cursor.copy(
             "COPY steps (campaign, address, form, waiting, state, external_task_id, message) FROM STDIN"
         ) as copy:
@@ -201,10 +204,9 @@ def _rows(plan: Plan) -> tuple[list[tuple[Step, int, str, str]], list[tuple[str,
 
 
 def _step_form(step: Step) -> dict[str, Any]:
-    asked = step.attempt if step.action == "create" else 1
-    last = max(step.attempt, asked + step.job.retries)
-    form = {"job": job_form(step.job), "attempt": step.attempt, "last": last, "cost": cost_form(step)}
-    where = {"account": step.account, "follows": step.follows, "asked": step.asked, "refused_at": refused_at(step)}
+    cost, last = cost_form(step), step.last_attempt
+    form = {"job": job_form(step.job), "attempt": step.attempt, "last": last, "cost": cost, "pays": step.pays}
+    where = {"account": step.account, "follows": step.follows, "asked": step.asked, "refused_at": step.refused_at}
     return {**form, **{name: value for name, value in where.items() if value}}
 
 

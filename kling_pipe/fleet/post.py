@@ -29,9 +29,9 @@ def enqueue(
 ) -> tuple[str, int]:
     """Put a plan into the queue of its account. Returns the campaign's name there, and how many steps are to be done.
 
-    What is made already is written into the shared ledger, so that workers find it. `budget` bounds new attempts after
-    transient failures, on top of what the plan costs; `allow_unknown` lets those pass whose price nobody knows. What
-    goes to Kling by link is uploaded now, for workers have no other way to it. `origin` is the `traceparent` of
+    What is made already is written into the shared ledger, so that workers find it. `budget` bounds what this
+    campaign and what overlaps with it send together; `allow_unknown` lets new attempts pass whose price nobody knows.
+    What goes to Kling by link is uploaded now, for workers have no other way to it. `origin` is the `traceparent` of
     the run that does this, which the workers' traces stand below. Raises LocalStateError.
     """
     if workspace.emulator_state is not None:
@@ -55,7 +55,7 @@ def enqueue(
             "bucket": workspace.bucket,
             "limits": dict(limits),
             "origin": origin,
-            "purse": purse_form(plan, budget or {}, allow_unknown=allow_unknown),
+            "purse": purse_form(budget or {}, allow_unknown=allow_unknown),
             "publish": publish_form(workspace.publish),
         }
         plan = published(plan, workspace.publish, Effects())

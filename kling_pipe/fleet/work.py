@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota
 from kling_pipe.effects import Effects
-from kling_pipe.engine.context import Context
+from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.publish import Publisher
 from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
 from kling_pipe.engine.slots import Want, slots_of
+from kling_pipe.engine.spending import Spending
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.fleet import board
 from kling_pipe.fleet.forms import files_of, job_of
 from kling_pipe.fleet.publish import is_published, publisher_of
-from kling_pipe.fleet.purse import reserved
+from kling_pipe.fleet.purse import spending_of
 from kling_pipe.keys import external_id
 from kling_pipe.ledger.session import Session
 from kling_pipe.model import Cost, FileRef, Job, Json, Record, Step
@@ -76,7 +77,8 @@ class Bench:
             return
         job = self._with_files(job_of(place.form["job"]))
         records = {need: self._record(name) for need, name in place.needs.items()}
-        desks = self._desks(place, records)
+        spending = spending_of(self.session, campaign, address, place.form, place.campaign.get("purse"))
+        desks = self._desks(place, records, spending)
         step, context = _step(job, place.form), desks.first.context
         self.limits.update(place.campaign["limits"])
         want, meter = slots_of(job), context.meter
@@ -89,7 +91,7 @@ class Bench:
                 desk.context.slots.release(want)
                 return
             meter.begun(address, tuple((desk.shown(pool), slots) for pool, slots in want.pools), context.clock())
-            again = functools.partial(reserved, self.session, campaign, address)
+            again = functools.partial(spending.again, job)
             record = await self._run(step, desk, want, desks, place.form, again)
             if record.state == "succeed":
                 board.done(self.session, self.workspace.queue, campaign, address, record.external_task_id)
@@ -106,13 +108,7 @@ class Bench:
             board.failed(self.session, campaign, address, failed)
 
     async def _run(
-        self,
-        step: Step,
-        desk: Desk,
-        want: Want,
-        desks: Desks,
-        form: Mapping[str, Any],
-        again: Callable[[int], str],
+        self, step: Step, desk: Desk, want: Want, desks: Desks, form: Mapping[str, Any], again: Again
     ) -> Record:
         """At the desk that has the slots; what it surely did not take goes to another one of several."""
         last, refused_at = form["last"], form.get("refused_at", 0)
@@ -138,9 +134,13 @@ class Bench:
         found = (desk.context.store.get(name) for desk in self.desks.all)
         return next((record for record in found if record is not None), None)
 
-    def _desks(self, place: board.Place, records: dict[str, Record | None]) -> Desks:
+    def _desks(self, place: board.Place, records: dict[str, Record | None], spending: Spending) -> Desks:
         """The desks as this step's campaign has them."""
-        mine = [replace(desk, context=self._context(desk.context, place, records)) for desk in self.desks.all]
+        contexts = [self._context(desk.context, place, records) for desk in self.desks.all]
+        mine = [
+            replace(desk, context=replace(context, spending=spending))
+            for desk, context in zip(self.desks.all, contexts, strict=True)
+        ]
         return replace(self.desks, all=mine, upstream=records.get)
 
     def _context(self, context: Context, place: board.Place, records: dict[str, Record | None]) -> Context:

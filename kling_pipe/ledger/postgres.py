@@ -14,7 +14,9 @@ from typing import Any
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger.processes import BEAT, SILENCE
+from kling_pipe.ledger.liveness import LIVING, living_since, reservations
+from kling_pipe.ledger.processes import SILENCE
+from kling_pipe.ledger.reservations import Reservation
 from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
 from kling_pipe.ledger.session import PATIENCE, Session
 from kling_pipe.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
@@ -29,14 +31,6 @@ _REPLACE = (
 )
 _BYTES = ' COLLATE "C"'
 _ONE = "WHERE account = %s AND external_task_id = %s"
-# A process lives as long as it gives signs of life and its session stands. Only a server that has just started says
-# nothing by a session's absence: it has thrown everybody out, and they need a moment to come back.
-_LIVING = """
-SELECT token FROM processes p WHERE seen >= %s AND (
-  EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.pid = p.backend AND a.backend_start = p.started)
-  OR extract(epoch FROM pg_postmaster_start_time()) > greatest(p.seen, %s))"""
-_COMES_BACK = 2 * BEAT + 2.0
-"""Seconds after which a process that lives has called a server again that has started anew."""
 
 
 class PostgresStore:
@@ -113,6 +107,54 @@ class PostgresStore:
 
         self._session.step(action, durable=any(record.state == "intent" for record, _ in records))
 
+    def begin_run(self, since: float | None = None) -> str:
+        """Become a run that others see as long as this store is open; the token that its reservations name.
+
+        Runs that were at work after `since` (seconds; None: now) count as overlapping.
+        """
+
+        def action(cursor: Any) -> str:
+            self._sign(cursor)
+            now = self._clock()
+            reservations(cursor, now).join(self._token, now if since is None else since, now)
+            return self._token
+
+        return self._session.step(action, durable=True)
+
+    def intend(self, wanted: Sequence[tuple[Record, Reservation | None]]) -> dict[str, str]:
+        """Write intents, durably, each with what it reserves; those that may not are left out, and told why by id."""
+
+        def action(cursor: Any) -> dict[str, str]:
+            refused = self._reserved(cursor, [one for _, one in wanted if one is not None])
+            rows = [encoded(record) for record, _ in wanted if record.external_task_id not in refused]
+            if rows:
+                cursor.executemany(_REPLACE, sorted(rows, key=itemgetter(0)))
+            return refused
+
+        return self._session.step(action, durable=True)
+
+    def reserve(self, reservation: Reservation) -> str:
+        """Reserve what a task will cost before its intent. Returns why that is not possible, or ""."""
+        refused = self._session.step(lambda cursor: self._reserved(cursor, [reservation]), durable=True)
+        return refused.get(reservation.external_task_id, "")
+
+    def give_back(self, run: str, external_task_id: str) -> None:
+        """A reservation of which nothing came."""
+
+        def action(cursor: Any) -> None:
+            reservations(cursor, self._clock(), alone=False).give_back(run, self.account, external_task_id)
+
+        self._session.step(action)
+
+    def _reserved(self, cursor: Any, wanted: Sequence[Reservation]) -> dict[str, str]:
+        now, query = self._clock(), "SELECT 1 FROM campaigns WHERE id = %s"
+        # Without a budget nobody's sums are looked at: then nobody has to stand in a queue.
+        found = reservations(cursor, now, alone=any(one.refusal for one in wanted))
+        if self.was_silent():  # runs that began meanwhile did not see this one; campaigns are seen without a process
+            for run in {one.run for one in wanted if not cursor.execute(query, (one.run,)).fetchone()}:
+                reservations(cursor, now).join(run, now, now)
+        return found.reserve(wanted, now)
+
     def forget(self, external_task_id: str, *, expected: State) -> bool:
         """Remove a record that is in this state: an intent of which is known that nothing was created."""
         query, values = f"DELETE FROM records {_ONE} AND state = %s", (self.account, external_task_id, expected)
@@ -166,8 +208,8 @@ class PostgresStore:
         cursor.execute(
             f"INSERT INTO claims VALUES (%s, %s, %s, %s) ON CONFLICT (account, external_task_id) DO UPDATE SET"
             f" token = EXCLUDED.token, pools = EXCLUDED.pools"
-            f" WHERE claims.token = EXCLUDED.token OR claims.token NOT IN ({_LIVING})",
-            (self.account, external_task_id, self._token, json.dumps(dict(pools)), *self._since()),
+            f" WHERE claims.token = EXCLUDED.token OR claims.token NOT IN ({LIVING})",
+            (self.account, external_task_id, self._token, json.dumps(dict(pools)), *living_since(self._clock())),
         )
         return bool(cursor.rowcount)
 
@@ -178,9 +220,9 @@ class PostgresStore:
 
     def slots_of_others(self) -> Mapping[str, int]:
         """Slots that other live processes hold, by pool."""
-        query = f"SELECT pools FROM claims WHERE account = %s AND token <> %s AND token IN ({_LIVING})"
+        query = f"SELECT pools FROM claims WHERE account = %s AND token <> %s AND token IN ({LIVING})"
         found: Counter[str] = Counter()
-        for (pools,) in self._rows(query, (self.account, self._token, *self._since())):
+        for (pools,) in self._rows(query, (self.account, self._token, *living_since(self._clock()))):
             found.update(pools)
         return found
 
@@ -291,12 +333,8 @@ class PostgresStore:
             )
             self._known = self._session.backend
 
-    def _since(self) -> tuple[float, float]:
-        """The values of `_LIVING`."""
-        now = self._clock()
-        return now - SILENCE, now - _COMES_BACK
-
     def _leave(self, cursor: Any) -> None:
+        cursor.execute("UPDATE runs SET until = %s WHERE token = %s", (self._clock(), self._token))
         cursor.execute("DELETE FROM claims WHERE token = %s", (self._token,))
         cursor.execute("DELETE FROM processes WHERE token = %s", (self._token,))
 

@@ -31,9 +31,9 @@ class Processes:
         self._connection = connection
         self._effects = effects
         self._clock = clock
-        self._token = os.urandom(8).hex()
+        self.token = os.urandom(8).hex()
         self._host = place()
-        _open.add(self._token)
+        _open.add(self.token)
         self._known = False
         self._seen = float("inf")
         self._silent = False
@@ -45,11 +45,11 @@ class Processes:
         where = (self._account, external_task_id)
         query = "SELECT token FROM claims WHERE account = ? AND external_task_id = ?"
         row = self._connection.execute(query, where).fetchone()
-        if row and row[0] != self._token and self._lives(row[0]):
+        if row and row[0] != self.token and self._lives(row[0]):
             return False
         if not self._known:
             self.beat()
-        values = (*where, self._token, json.dumps(dict(pools)))
+        values = (*where, self.token, json.dumps(dict(pools)))
         self._connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", values)
         return True
 
@@ -62,7 +62,7 @@ class Processes:
         query = "SELECT token, pools FROM claims WHERE account = ? AND token <> ?"
         found: Counter[str] = Counter()
         living: dict[str, bool] = {}
-        for token, pools in self._connection.execute(query, (self._account, self._token)).fetchall():
+        for token, pools in self._connection.execute(query, (self._account, self.token)).fetchall():
             if living.setdefault(token, self._lives(token)):
                 found.update(json.loads(pools))
         return found
@@ -77,24 +77,31 @@ class Processes:
         self._give_back()
         self.was_silent()
         self._seen = now = self._clock()
-        row = (self._token, os.getpid(), self._host, now)
+        row = (self.token, os.getpid(), self._host, now)
         self._connection.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?, ?)", row)
         self._connection.execute("DELETE FROM processes WHERE seen < ?", (now - 100 * SILENCE,))
         self._known = True
 
+    def living(self) -> set[str]:
+        """The tokens of all processes that live."""
+        return {
+            one for (one,) in self._connection.execute("SELECT token FROM processes").fetchall() if self._lives(one)
+        }
+
     def leave(self) -> None:
         """Drop everything of this process."""
-        _open.discard(self._token)
+        _open.discard(self.token)
         if self._known:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("DELETE FROM claims WHERE token = ?", (self._token,))
-            self._connection.execute("DELETE FROM processes WHERE token = ?", (self._token,))
+            self._connection.execute("UPDATE runs SET until = ? WHERE token = ?", (self._clock(), self.token))
+            self._connection.execute("DELETE FROM claims WHERE token = ?", (self.token,))
+            self._connection.execute("DELETE FROM processes WHERE token = ?", (self.token,))
             self._effects.commit(self._connection)
 
     def _give_back(self) -> None:
         if self._given_back:
             query = "DELETE FROM claims WHERE account = ? AND external_task_id = ? AND token = ?"
-            rows = [(self._account, name, self._token) for name in self._given_back]
+            rows = [(self._account, name, self.token) for name in self._given_back]
             self._connection.executemany(query, rows)
             self._given_back.clear()
 

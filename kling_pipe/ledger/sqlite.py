@@ -11,12 +11,13 @@ from pathlib import Path
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.ledger.processes import Processes
+from kling_pipe.ledger.reservations import Reservation, Reservations
 from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
 from kling_pipe.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
 from kling_pipe.ledger.tables import T, Tables
 from kling_pipe.model import Record, State
 
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 15.0
 """How long a transaction of another process is waited for."""
 
@@ -37,6 +38,12 @@ CREATE TABLE IF NOT EXISTS claims (
 CREATE TABLE IF NOT EXISTS durations (sort TEXT PRIMARY KEY, count INTEGER, mean REAL, low REAL, high REAL);
 CREATE TABLE IF NOT EXISTS limits (account TEXT, pool TEXT, slots INTEGER, at REAL, PRIMARY KEY (account, pool));
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT);
+CREATE TABLE IF NOT EXISTS runs (token TEXT PRIMARY KEY, series INTEGER NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reservations (
+  series INTEGER NOT NULL, account TEXT NOT NULL, external_task_id TEXT NOT NULL, run TEXT NOT NULL,
+  project TEXT NOT NULL, address TEXT NOT NULL, video REAL NOT NULL, image REAL NOT NULL, usd REAL NOT NULL,
+  PRIMARY KEY (series, account, external_task_id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS reservations_by_job ON reservations (address, project);
 """
 _PLACES = ", ".join("?" for _ in COLUMNS.split(","))
 
@@ -68,6 +75,7 @@ class SqliteStore:
             self._prepare()
             refused.pop_all()
         self._processes = Processes(account, self._connection, self._effects, clock)
+        self._reservations = Reservations(self._connection.execute, "?", self._processes.living)
 
     def close(self) -> None:
         """Give back every claim and close the file. Claims that cannot be given back die with the process."""
@@ -111,6 +119,43 @@ class SqliteStore:
             news = [(record.account, record.external_task_id) for record, unlocked in records if unlocked]
             connection.executemany("INSERT OR IGNORE INTO unlocked VALUES (?, ?)", news)
             connection.executemany(insert, [encoded(record) for record, _ in records])
+
+    def begin_run(self, since: float | None = None) -> str:
+        """Become a run that others see as long as this store is open; the token that its reservations name.
+
+        Runs that were at work after `since` (seconds; None: now) count as overlapping.
+        """
+        with self._transaction():
+            self._processes.beat()
+            now = self._clock()
+            self._reservations.join(self._processes.token, now if since is None else since, now)
+        return self._processes.token
+
+    def intend(self, wanted: Sequence[tuple[Record, Reservation | None]]) -> dict[str, str]:
+        """Write intents, durably, each with what it reserves; those that may not are left out, and told why by id."""
+        insert = f"INSERT OR REPLACE INTO records ({COLUMNS}) VALUES ({_PLACES})"
+        with self._transaction(durable=True) as connection:
+            refused = self._reserved([one for _, one in wanted if one is not None])
+            rows = [encoded(record) for record, _ in wanted if record.external_task_id not in refused]
+            connection.executemany(insert, rows)
+        return refused
+
+    def reserve(self, reservation: Reservation) -> str:
+        """Reserve what a task will cost before its intent. Returns why that is not possible, or ""."""
+        with self._transaction():
+            return self._reserved([reservation]).get(reservation.external_task_id, "")
+
+    def give_back(self, run: str, external_task_id: str) -> None:
+        """A reservation of which nothing came."""
+        with self._transaction():
+            self._reservations.give_back(run, self.account, external_task_id)
+
+    def _reserved(self, wanted: Sequence[Reservation]) -> dict[str, str]:
+        now = self._clock()
+        if self.was_silent():  # runs that began meanwhile did not see this one
+            for run in {one.run for one in wanted}:
+                self._reservations.join(run, now, now)
+        return self._reservations.reserve(wanted, now)
 
     def forget(self, external_task_id: str, *, expected: State) -> bool:
         """Remove a record that is in this state: an intent of which is known that nothing was created."""

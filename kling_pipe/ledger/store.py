@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from kling_pipe.ledger.reservations import Reservation
 from kling_pipe.ledger.tables import T, Tables
 from kling_pipe.model import Record, State
 
@@ -68,6 +69,21 @@ class Store(Protocol):
 
     def put_all(self, records: Sequence[tuple[Record, bool]]) -> None:
         """Write these whatever the present states are, all or none; each with its `unlocked`. One transaction."""
+
+    def begin_run(self, since: float | None = None) -> str:
+        """Become a run that others see as long as this store is open; the token that its reservations name.
+
+        Runs that were at work after `since` (seconds; None: now) count as overlapping.
+        """
+
+    def intend(self, wanted: Sequence[tuple[Record, Reservation | None]]) -> Mapping[str, str]:
+        """Write intents, durably, each with what it reserves; those that may not are left out, and told why by id."""
+
+    def reserve(self, reservation: Reservation) -> str:
+        """Reserve what a task will cost before its intent. Returns why that is not possible, or ""."""
+
+    def give_back(self, run: str, external_task_id: str) -> None:
+        """A reservation of which nothing came."""
 
     def forget(self, external_task_id: str, *, expected: State) -> bool:
         """Remove a record that is in this state: an intent of which is known that nothing was created."""

@@ -40,11 +40,11 @@ def check_budget(plan: Plan, budget: Mapping[str, Any], *, allow_unknown: bool =
     """What breaks `{usd, video, image, per_job: {usd, video, image}}`; empty when all is within."""
     if not budget:
         return []
-    found = [*over("the plan", totals(plan), budget, "")]
+    found = [*over("the plan costs", totals(plan), budget, "")]
     for step in plan.steps:
         if step.pays:
             address = step.job.address
-            found += over(f"`{address}`", Totals().plus(step.cost, address), budget.get("per_job") or {}, address)
+            found += over(f"`{address}` costs", Totals().plus(step.cost, address), budget.get("per_job") or {}, address)
     unknown = totals(plan).unknown
     if unknown and not allow_unknown:
         some = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
@@ -63,7 +63,7 @@ def over(what: str, cost: Totals, budget: Mapping[str, Any], address: str) -> It
             yield Problem(
                 "KP401",
                 "error",
-                f"{what} costs {texts[0]}, the budget allows {texts[1]}",
+                f"{what} {texts[0]}, the budget allows {texts[1]}",
                 address=address,
                 found=texts[0],
                 allowed=texts[1],

@@ -16,7 +16,7 @@ from kling_pipe.model import PAYING, Action, Cost, Job, OutputRef, Plan, Problem
 from kling_pipe.plan.ages import Source, expired, soon, sources
 from kling_pipe.plan.allot import Allotment, allot, original
 from kling_pipe.plan.former import as_made, noted
-from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot, may_exist
+from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
 from kling_pipe.plan.together import Together, unasked
 from kling_pipe.plan.why import why
 
@@ -184,13 +184,14 @@ class _Planner:
             if blocked := self._blocked_by(job):
                 return self._step(job, "blocked", record.attempt, (blocked,), record)
             return replace(self._step(job, "resume", record.attempt, (reason,), record), cost=self._cost(job))
-        return self._step(job, "resume", record.attempt, (f"task {record.task_id} is under way",), record)
+        step = self._step(job, "resume", record.attempt, (f"task {record.task_id} is under way",), record)
+        return replace(step, again=self._cost(job))
 
     def _failed(self, job: Job, record: Record) -> Step:
         told = f"attempt {record.attempt} failed: {record.message or 'no reason given'}"
         attempt = self._seen(job).next_attempt(job)
         refused = f"it was refused: {record.message or 'no reason given'}"
-        if job.address in self.retried and not may_exist(record):
+        if job.address in self.retried and not record.may_exist:
             return self._send(job, "retry", attempt, (refused, "nothing was made: it keeps its id"), record)
         if job.address in self.retried:
             return self._send(job, "retry", attempt, (told, "a new attempt, as asked for"), record)

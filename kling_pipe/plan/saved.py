@@ -2,7 +2,8 @@
 
 A saved plan is not a recipe for running: the manifest is compiled and planned again, and `changed_since` compares.
 What has been made in the meantime, by an earlier run of the same plan, is no change; anything that would be sent and
-was not reviewed is, and so is a higher price.
+was not reviewed is, and so is a higher price. What `retries` may add is reviewed by number: no run of a saved plan
+makes an attempt beyond the last that it names, nor do all its runs together.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import Plan, Problem, Step
+from kling_pipe.report.plans import at_most
 
 FORMAT = "kling-pipe plan"
 FORMAT_VERSION = "1.0"
@@ -47,6 +49,7 @@ def saved_text(plan: Plan, *, account: str, emulated: bool, asked: Mapping[str, 
         "account": account,
         "emulated": emulated,
         "asked": dict(asked),
+        "at_most": at_most(plan.steps),
         "steps": [_row(step) for step in plan.steps],
     }
     return json.dumps({**body, "sha256": _digest(body)}, ensure_ascii=False, indent=2) + "\n"
@@ -84,6 +87,17 @@ def changed_since(saved: SavedPlan, plan: Plan, *, account: str, emulated: bool)
                        for address in saved.steps if address not in now]  # fmt: skip
 
 
+def within(saved: SavedPlan, plan: Plan) -> Plan:
+    """The plan with no more attempts than were reviewed, whatever `retries` says by now."""
+    return replace(plan, steps=tuple(_within(saved.steps.get(step.job.address), step) for step in plan.steps))
+
+
+def _within(row: Mapping[str, Any] | None, step: Step) -> Step:
+    asked = step.attempt if step.action == "create" else 1
+    most = _last(row) - asked if row else 0
+    return replace(step, job=replace(step.job, retries=max(0, min(step.job.retries, most))))
+
+
 def _circumstances(saved: SavedPlan, plan: Plan, account: str, emulated: bool) -> Iterator[Problem]:
     if saved.emulated != emulated:
         yield _problem("", f"the plan was made {'on' if saved.emulated else 'without'} the emulator")
@@ -101,6 +115,8 @@ def _step_changes(row: Mapping[str, Any] | None, step: Step) -> Iterator[Problem
         yield _problem(
             address, f"its request changed: it was `{row['external_task_id']}`, now `{step.external_task_id}`", step
         )
+    elif _is_next(row, step):
+        yield from _price(row, step)
     elif row["action"] != step.action and not (_reviewed_to_pay(row) and step.action in _PROGRESS):
         if step.action in ("reuse", "download"):
             return
@@ -116,12 +132,28 @@ def _step_changes(row: Mapping[str, Any] | None, step: Step) -> Iterator[Problem
 
 
 def _price(row: Mapping[str, Any], step: Step) -> Iterator[Problem]:
+    each = row.get("each") or row
     for name, now in (("units", step.cost.units), ("usd", step.cost.usd)):
-        then = row[name]
+        then = each[name]
         if (now is None) != (then is None) or (now is not None and now > then + _TOLERANCE):
             words = [f"{'unknown' if value is None else f'{value:g}'}" for value in (then, now)]
             yield _problem(step.job.address, f"its price in {name} was {words[0]}, now it is {words[1]}", step)
             return
+
+
+def _is_next(row: Mapping[str, Any], step: Step) -> bool:
+    """Whether it is a further attempt at what was reviewed, of those that were reviewed with it."""
+    return step.pays and _reviewed_to_pay(row) and _first(row) < step.attempt <= _last(row) and step.action != "create"
+
+
+def _first(row: Mapping[str, Any]) -> int:
+    _, mark, number = str(row["external_task_id"]).rpartition("-a")
+    return int(number) if mark and number.isdecimal() else 1
+
+
+def _last(row: Mapping[str, Any]) -> int:
+    """The last attempt that was reviewed. A plan of an earlier version shows one task and no retries."""
+    return int(row.get("last_attempt", _first(row)))
 
 
 def _reviewed_to_pay(row: Mapping[str, Any]) -> bool:
@@ -129,6 +161,7 @@ def _reviewed_to_pay(row: Mapping[str, Any]) -> bool:
 
 
 def _row(step: Step) -> dict[str, Any]:
+    each = step.again or step.cost
     return {
         "address": step.job.address,
         "action": step.action,
@@ -137,6 +170,8 @@ def _row(step: Step) -> dict[str, Any]:
         "units": step.cost.units,
         "pack": step.cost.pack,
         "usd": step.cost.usd,
+        "last_attempt": step.last_attempt if step.most_tasks else step.attempt,
+        "each": {"units": each.units, "usd": each.usd},
         "shared_with": step.shared_with,
     }
 

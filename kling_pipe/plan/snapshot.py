@@ -111,7 +111,7 @@ class Snapshot:
 
     def next_attempt(self, job: Job) -> int:
         """The number of a new attempt: one more than those that may have a task, so that none is skipped."""
-        return 1 + max((record.attempt for record in self._all(job) if may_exist(record)), default=0)
+        return 1 + max((record.attempt for record in self._all(job) if record.may_exist), default=0)
 
     def unfinished(self, job: Job) -> Record | None:
         """The newest attempt if its result is not saved, or not in the lock yet; else None.
@@ -201,11 +201,6 @@ def stronger(told: Record, kept: Record | None) -> Record:
         return merged(told, kept) if told.state == "succeed" else told
     except TwoTasksError:
         return told
-
-
-def may_exist(record: Record) -> bool:
-    """Whether a record's task may be at Kling: everything but a create that was refused."""
-    return bool(record.task_id) or record.state != "failed" or record.failure not in ("refused", "moderation")
 
 
 def _is_unsaved(record: Record) -> bool:

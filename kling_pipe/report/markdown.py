@@ -10,7 +10,7 @@ from typing import Any
 from kling_pipe.model import Plan, Problem, Record, Step
 from kling_pipe.report.ended import Ended
 from kling_pipe.report.facts import facts
-from kling_pipe.report.plans import amount, cost_text, spending, total_text
+from kling_pipe.report.plans import amount, paid_text, spending, total_text
 
 MOST_ROWS = 100
 """Rows of one table: a comment may have 65,536 characters at GitHub, and nobody reads row 101."""
@@ -142,7 +142,7 @@ def _remarks(emulated: bool, offline: bool) -> list[str]:
 
 
 def _step_row(step: Step) -> tuple[str, str, str, str]:
-    cost = cost_text(step.cost) if step in spending((step,)) else ""
+    cost = paid_text(step)
     why = f"same request as {code(step.shared_with)}" if step.shared_with else escaped("; ".join(step.reasons))
     return step.action, code(step.job.address), cost, why
 

@@ -43,8 +43,26 @@ def totals(steps: Sequence[Step]) -> dict[str, Any]:
         "units": {pack: round(amount, 4) for pack, amount in units.items()},
         "usd": round(usd, 4),
         "unknown": len(unknown),
+        "at_most": at_most(steps),
         "actions": dict(Counter(step.action for step in steps)),
     }
+
+
+def at_most(steps: Iterable[Step]) -> dict[str, Any]:
+    """The same sums if every attempt failed for a passing reason, and `retries` were used up."""
+    units = {"video": 0.0, "image": 0.0}
+    usd, unknown = 0.0, 0
+    for step in steps:
+        cost = step.again or step.cost
+        if not step.most_tasks or cost.pack is None:
+            continue
+        if cost.units is None:
+            unknown += 1
+        else:
+            units[cost.pack] += cost.units * step.most_tasks
+            usd += (cost.usd or 0.0) * step.most_tasks
+    rounded = {pack: round(amount, 4) for pack, amount in units.items()}
+    return {"units": rounded, "usd": round(usd, 4), "unknown": unknown}
 
 
 def amount(value: float) -> str:
@@ -60,6 +78,16 @@ def cost_text(cost: Cost) -> str:
         return f"cost unknown: {cost.note}" if cost.note else "cost unknown"
     usd = f", ${cost.usd:.2f}" if cost.usd is not None else ""
     return f"{amount(cost.units)} {cost.pack} units{usd}"
+
+
+def paid_text(step: Step) -> str:
+    """What a step costs, and with all its retries, where that is more."""
+    now = f"{cost_text(step.cost)}{', unless Kling has it' * step.is_intent}" if step.pays else ""
+    cost = step.again or step.cost
+    if step.most_tasks <= step.pays or cost.pack is None:
+        return now
+    most = f"${step.most_tasks * cost.usd:.2f}" if cost.usd is not None else f"{step.most_tasks} tasks"
+    return f"{now}{', ' * bool(now)}at most {most} with retries"
 
 
 def plan_text(plan: Plan, *, why: bool = False, emulated: bool = False, everything: bool = False) -> str:
@@ -82,7 +110,7 @@ def _where(step: Step, accounts: Mapping[str, str]) -> str:
 def _step(step: Step, width: int, why: bool, accounts: Mapping[str, str]) -> list[str]:
     sign, colour = _SIGNS[step.action]
     head = click.style(f"  {sign} {step.action:<8}", fg=colour)
-    cost = f"  {cost_text(step.cost)}{', unless Kling has it' * step.is_intent}" if step.pays else ""
+    cost = f"  {paid_text(step)}" if step.most_tasks else ""
     shared = f"  same request as {step.shared_with}: one task for both" if step.shared_with else ""
     lines = [f"{head} {padded(step.job.address, width)}{cost}{shared}{_where(step, accounts)}".rstrip()]
     made_again = step.action in PAYING and "!" in step.job.address
@@ -101,7 +129,16 @@ def total_text(steps: Sequence[Step]) -> str:
     found = totals(steps)
     units = found["units"]
     unknown = f", plus {found['unknown']} of unknown cost" if found["unknown"] else ""
-    return f"Estimated: {units_text(units)} (${found['usd']:.2f}){unknown}"
+    return f"Estimated: {units_text(units)} (${found['usd']:.2f}){unknown}{retries_text(steps)}"
+
+
+def retries_text(steps: Sequence[Step]) -> str:
+    """`, at most $1.40 with retries`, or nothing where retries change nothing."""
+    most = at_most(steps)
+    if all(step.most_tasks <= step.pays for step in steps if (step.again or step.cost).pack):
+        return ""
+    unknown = f" and {most['unknown']} of unknown cost" if most["unknown"] else ""
+    return f", at most ${most['usd']:.2f}{unknown} with retries"
 
 
 def units_text(units: Mapping[str, float]) -> str:
@@ -135,6 +172,7 @@ def plan_form(
             "units": step.cost.units,
             "pack": step.cost.pack,
             "usd": step.cost.usd,
+            "most_tasks": step.most_tasks,
             "needs": list(step.job.needs),
             "reasons": list(step.reasons),
             "shared_with": step.shared_with or None,

@@ -67,12 +67,26 @@ def _failure(outcome: Outcome, command: Callable[..., str]) -> str:
 
 def _next(outcome: Outcome, command: Callable[..., str]) -> str:
     address, record = outcome.address, outcome.record
+    if outcome.step.action in ("lost", "blocked"):
+        return _next_unsent(outcome, command)
+    if outcome.message.startswith("it needs"):
+        return "see the job that it needs"
+    if record is None and "the budget allows" in outcome.message:
+        return "run again once the runs beside it have ended, or allow more with --budget"
+    if record is not None and record.failure == "moderation":
+        return "change the prompt or the pictures; Kling's content rules refused them"
+    return f"change it in the manifest, or try again with `{command('retry', address)}`"
+
+
+def _next_unsent(outcome: Outcome, command: Callable[..., str]) -> str:
+    """The same of a job that the plan would not send."""
+    address, record = outcome.address, outcome.record
     if outcome.step.action == "lost":
         return f"pay for it once more with `{command('run', '--replace', address)}`, or bring the file back"
     if outcome.step.cause == "other_account":
         adopt, run = command("adopt", address), command("run", "--new-account")
         return f"take that result over with `{adopt}`, or make it anew, and pay again, with `{run}`"
-    if outcome.step.action == "blocked" and "the account `" in outcome.message:
+    if "the account `" in outcome.message:
         return "see to that account, or say with `account:` and --account which one is meant"
     if outcome.message.startswith("it needs"):
         return "see the job that it needs"
