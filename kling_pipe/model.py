@@ -212,6 +212,7 @@ class Step(_Value):
 
     With several accounts `account` is where its task is or will be ("": wherever there is room when it is sent), and
     `follows` the address of a job whose account it shares; `asked`: no account knew the id when the plan was made.
+    `looked_at` is when this process looked it up (seconds on a clock that nobody can set), 0 for not at all.
     """
 
     job: Job
@@ -225,6 +226,7 @@ class Step(_Value):
     account: str = ""
     follows: str = ""
     asked: bool = False
+    looked_at: float = 0.0
 
     @property
     def is_intent(self) -> bool:

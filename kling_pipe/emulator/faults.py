@@ -20,6 +20,7 @@ FAULTS: Mapping[str, tuple[str, frozenset[str]]] = {
     "delay": (REQUEST, frozenset({"seconds"})),
     "error": (REQUEST, frozenset({"code", "http", "message", "created", "retry_after"})),
     "bad_gateway": (REQUEST, frozenset({"http", "created"})),
+    "short_page": (REQUEST, frozenset({"share"})),
     "invisible": (CREATE, frozenset({"seconds", "refuse_duplicates"})),
     "task_failure": (CREATE, frozenset({"message"})),
     "slow": (CREATE, frozenset({"seconds"})),

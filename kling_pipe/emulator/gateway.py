@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -185,6 +186,19 @@ async def _bad_gateway(wire: Wire, values: Mapping[str, Any], handle: Handle) ->
     await wire.respond(Answer(values.get("http", 502), GATEWAY_PAGE, "text/html"))
 
 
+async def _short_page(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+    answer = await handle()
+    form = json.loads(answer.body)
+    data = form.get("data")
+    rows = data.get("result") if isinstance(data, dict) else data
+    if isinstance(rows, list):
+        del rows[int(len(rows) * values.get("share", 0.5)) :]
+        if isinstance(data, dict):
+            data.update(count=len(rows), next_cursor="", has_more=False)
+        answer = Answer(answer.status, json.dumps(form).encode(), answer.media_type, answer.headers)
+    await wire.respond(answer)
+
+
 async def _truncated(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
     await wire.respond(await handle(), share=min(0.999, values.get("share", 0.5)))
     await wire.drop()
@@ -198,6 +212,7 @@ STRIKES: Mapping[str, Strike] = {
     "delay": _delay,
     "error": _error,
     "bad_gateway": _bad_gateway,
+    "short_page": _short_page,
     "truncated": _truncated,
 }
 """What each fault that strikes an exchange does with it."""

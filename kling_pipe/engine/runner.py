@@ -88,6 +88,7 @@ class LocalRunner:
         for step in (*self.plan.steps, *self.plan.others):
             if step.record is not None and step.record.state == "succeed":
                 self.records[step.job.address] = step.record
+        self.desks.note_looks(self.plan.steps)
         needs = {address: _needs(step) for address, step in self.steps.items()}
         self.children = graph.children(needs)
         self.waiting = {address: sum(need in self.steps for need in set(wanted)) for address, wanted in needs.items()}

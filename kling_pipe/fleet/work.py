@@ -17,6 +17,7 @@ from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.publish import Publisher
 from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
+from kling_pipe.engine.result import Ending
 from kling_pipe.engine.slots import Want
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.fleet import board
@@ -76,7 +77,7 @@ class Bench:
             return
         job = self._with_files(job_of(place.form["job"]))
         records = {need: self._record(name) for need, name in place.needs.items()}
-        desks = self._desks(place, records)
+        desks = self._desks(place, records, lambda: not board.is_queued(self.session, campaign, address))
         step, context = _step(job, place.form), desks.first.context
         self.limits.update(place.campaign["limits"])
         want, meter = wanted(job), context.meter
@@ -100,8 +101,7 @@ class Bench:
         except JobError as error:
             failed = error.message
         finally:
-            ending = "failed" if failed else "made" if record and record.state == "succeed" else "waiting"
-            meter.ended(address, ending, record, failed, context.clock())
+            meter.ended(address, _ending(record, failed, desks), record, failed, context.clock())
         if failed:
             board.failed(self.session, campaign, address, failed)
 
@@ -131,9 +131,14 @@ class Bench:
         found = (desk.context.store.get(name) for desk in self.desks.all)
         return next((record for record in found if record is not None), None)
 
-    def _desks(self, place: board.Place, records: dict[str, Record | None]) -> Desks:
+    def _desks(
+        self, place: board.Place, records: dict[str, Record | None], withdrawn: Callable[[], bool]
+    ) -> Desks:
         """The desks as this step's campaign has them."""
-        mine = [replace(desk, context=self._context(desk.context, place, records)) for desk in self.desks.all]
+        mine = [
+            replace(desk, context=replace(self._context(desk.context, place, records), withdrawn=withdrawn))
+            for desk in self.desks.all
+        ]
         return replace(self.desks, all=mine, upstream=records.get)
 
     def _context(self, context: Context, place: board.Place, records: dict[str, Record | None]) -> Context:
@@ -180,6 +185,13 @@ def _step(job: Job, form: Mapping[str, Any]) -> Step:
         follows=form.get("follows", ""),
         asked=form.get("asked", False),
     )
+
+
+def _ending(record: Record | None, failed: str, desks: Desks) -> Ending:
+    """How a step ended. What another step or another process made is theirs to count."""
+    if failed or record is None or record.state != "succeed":
+        return "failed" if failed else "waiting"
+    return "reused" if record.external_task_id in desks.at(record.account).context.met else "made"
 
 
 def wanted(job: Job) -> Want:
