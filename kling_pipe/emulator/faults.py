@@ -10,7 +10,7 @@ from typing import Any
 
 from kling_pipe.emulator.fate import Extra
 
-REQUEST, CREATE, DOWNLOAD, CALLBACK = "request", "create", "download", "callback"
+REQUEST, LIST, CREATE, DOWNLOAD, CALLBACK = "request", "list", "create", "download", "callback"
 
 FAULTS: Mapping[str, tuple[str, frozenset[str]]] = {
     "reset_before": (REQUEST, frozenset()),
@@ -20,7 +20,7 @@ FAULTS: Mapping[str, tuple[str, frozenset[str]]] = {
     "delay": (REQUEST, frozenset({"seconds"})),
     "error": (REQUEST, frozenset({"code", "http", "message", "created", "retry_after"})),
     "bad_gateway": (REQUEST, frozenset({"http", "created"})),
-    "short_page": (REQUEST, frozenset({"share"})),
+    "short_page": (LIST, frozenset({"share"})),
     "invisible": (CREATE, frozenset({"seconds", "refuse_duplicates"})),
     "task_failure": (CREATE, frozenset({"message"})),
     "slow": (CREATE, frozenset({"seconds"})),
@@ -63,7 +63,7 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A request, a new task or a callback, as rules see it. `scope` is one of the four above."""
+    """A request, a new task or a callback, as rules see it. `scope` is one of the five above."""
 
     scope: str
     method: str

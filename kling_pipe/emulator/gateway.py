@@ -15,7 +15,7 @@ from kling_pipe.emulator.api import Api, Route
 from kling_pipe.emulator.auth import Gate
 from kling_pipe.emulator.downloads import Downloads
 from kling_pipe.emulator.fate import Extra
-from kling_pipe.emulator.faults import CREATE, DOWNLOAD, REQUEST, Faults, Rule, Subject
+from kling_pipe.emulator.faults import CREATE, DOWNLOAD, LIST, REQUEST, Faults, Rule, Subject
 from kling_pipe.emulator.studio import Studio
 from kling_pipe.emulator.wire import Receive, Request, Send, Wire
 from kling_pipe.emulator.world import World
@@ -59,7 +59,9 @@ class Gateway:
 
     async def _call(self, wire: Wire, request: Request) -> None:
         route = self._route(request)
-        rule = self.faults.strike(self._subject(REQUEST, request, route)) if self.faults.rules else None
+        rule = self._strike(REQUEST, request, route)
+        if rule is None and route.kind == "list":
+            rule = self._strike(LIST, request, route)
         era = self.world.era
 
         async def handle() -> Answer:
@@ -72,6 +74,9 @@ class Gateway:
             return answer
 
         await self._finish(wire, request, route, rule, handle)
+
+    def _strike(self, scope: str, request: Request, route: Route) -> Rule | None:
+        return self.faults.strike(self._subject(scope, request, route)) if self.faults.rules else None
 
     def _route(self, request: Request) -> Route:
         """Where a request leads. One that leads nowhere is counted, and refused once the caller has shown a key."""

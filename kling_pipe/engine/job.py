@@ -113,11 +113,12 @@ def _make_way(context: Context, holding: Holding) -> None:
 async def _worked(job: Job, attempt: int, operation: Operation, context: Context, holding: Holding) -> Record:
     name = external_id(job.project, job.key, job.take, attempt)
     try:
-        await _claimed(name, context, holding)
-        known = context.store.get(name)
-        if known is not None and known.state == "succeed" and not is_unsaved(job, known):
-            context.met.add(name)
-        record = await _submitted(job, attempt, context, holding.want)
+        with context.pulse.watched():
+            await _claimed(name, context, holding)
+            known = context.store.get(name)
+            if known is not None and known.state == "succeed" and not is_unsaved(job, known):
+                context.met.add(name)
+            record = await _submitted(job, attempt, context, holding.want)
         if record.state in ("submitted", "processing"):
             if not context.settings.detach:
                 record = await _waited(job, operation, context, record, holding.want)

@@ -7,8 +7,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-_TICK = 0.1
-STILL = 0.3
+_TICK = 0.05
+STILL = 0.15
 """Seconds without a tick that count as standing still."""
 
 

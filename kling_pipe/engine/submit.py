@@ -35,7 +35,7 @@ _SETTLES_AFTER_REFUSED_ID = 3
 _LATEST_SHOWN = 600.0
 """Seconds after a lost answer in which its task may still come to light: so long no other account is given the job."""
 
-_LOOK_LASTS = 10.0
+_LOOK_LASTS = 5.0
 """Seconds in which an id that was looked up counts as not there: others may make it at any time."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
@@ -45,8 +45,8 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 class Submission:
     """One external id on its way to a task. `record` is what the ledger holds: an intent, until Kling answers.
 
-    `looked` is when the id was last looked up, on the clock of the pulse; `held` how often a create was held back
-    because that had become doubtful between the look-up and its first byte.
+    `looked` is when the id was last looked up, on the clock of the pulse, which the caller watches; `held` how often a
+    create was held back because that had become doubtful before its first byte.
     """
 
     context: Context
@@ -73,16 +73,15 @@ class Submission:
         self.began, self.doubt_at = self.context.clock(), doubt_at
         self.again = "" if doubt_at is None else "the last run ended before the answer"
         self.looked = self.context.looked.get(self.record.external_task_id)
-        with self.context.pulse.watched():
-            while True:
-                if self.doubt_at is not None:
-                    if task := await self._look_up_settled(self.doubt_at):
-                        return await self._adopted(task)
-                    if self.operation.kling["lookup"] == "none":
-                        return self._undecidable()
-                record = await self._post()
-                if record is not None:
-                    return record
+        while True:
+            if self.doubt_at is not None:
+                if task := await self._look_up_settled(self.doubt_at):
+                    return await self._adopted(task)
+                if self.operation.kling["lookup"] == "none":
+                    return self._undecidable()
+            record = await self._post()
+            if record is not None:
+                return record
 
     async def _post(self) -> Record | None:
         """One POST and what follows from its answer; None: send again."""

@@ -131,9 +131,7 @@ class Bench:
         found = (desk.context.store.get(name) for desk in self.desks.all)
         return next((record for record in found if record is not None), None)
 
-    def _desks(
-        self, place: board.Place, records: dict[str, Record | None], withdrawn: Callable[[], bool]
-    ) -> Desks:
+    def _desks(self, place: board.Place, records: dict[str, Record | None], withdrawn: Callable[[], bool]) -> Desks:
         """The desks as this step's campaign has them."""
         mine = [
             replace(desk, context=replace(self._context(desk.context, place, records), withdrawn=withdrawn))
