@@ -25,8 +25,8 @@ class Options:
     `over_limit_http` is the HTTP status of code 1303: 429 or 200.
     `standards_apart` hides from each of the vendor's two standards what was made in the other.
     `reuse_failed_ids` allows an external id again when its task failed, `accept_duplicates` any id at any time.
-    `media` is `real` or `tiny`, `media_bytes` pads tiny files. `url_seconds` is how long one signed URL works. `keys` are further accounts, `ACCESS:SECRET`.
-    `idle_exit` ends the server after so many quiet seconds (0: never).
+    `media` is `real` or `tiny`, `media_bytes` pads tiny files. `url_seconds` is how long one signed URL works. `keys`
+    are further accounts, `ACCESS:SECRET`. `idle_exit` ends the server after so many quiet seconds (0: never).
     """
 
     host: str = "127.0.0.1"

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from fleet import WORKER, finished, rows, until
+from pair import Pair
 from stage import CHAIN, HEAD, many
 
 pytestmark = pytest.mark.needs("postgres")
@@ -131,6 +132,40 @@ def test_what_is_not_sent_is_taken_back_in_both(picture, tmp_path, url) -> None:
     assert_sent_once(picture, 1)
     states = rows(url, "SELECT state, count(*) FROM kling_pipe.steps GROUP BY 1 ORDER BY 1")
     assert states == [("done", 2), ("failed", 8)]
+
+
+def test_what_kling_has_no_slot_for_is_taken_back(picture, tmp_path, url) -> None:
+    """Steps that were refused with 1303 and wait to be sent again are cancelled, and are not sent again."""
+    picture.faults({"fault": "over_limit", "match": {"method": "POST"}})
+    post(picture.write(many(3)), url)
+    post(picture, url)
+    worker = machines(picture, tmp_path, 1)[0].process(*WORKER, "--store", url)
+    until(lambda: picture.posts >= 3 and rows(url, "SELECT count(*) FROM kling_pipe.records") == [(0,)])
+    until(lambda: picture.cli("cancel", "--store", url).stdout and left(url) == 0)
+    picture.faults()
+    until(lambda: rows(url, "SELECT count(*) FROM kling_pipe.pgqueuer") == [(0,)])
+    assert stopped(worker)[0] < 5
+    assert picture.ledger()["creates"] == {}
+
+
+def left(url) -> int:
+    return rows(url, "SELECT count(*) FROM kling_pipe.steps WHERE state IN ('queued', 'waiting')")[0][0]
+
+
+@pytest.mark.parametrize("spread", ["steady", "free"])
+def test_two_accounts_share_a_plan_that_is_queued_twice(kling, tmp_path, url, spread) -> None:
+    """A job is in one account only, however often it stands in the queue."""
+    pair = Pair(kling, tmp_path / "campaign", spread=spread)
+    pair.reset()
+    try:
+        post(pair.write(many(8)), url)
+        post(pair, url)
+        worker = pair.elsewhere(tmp_path / "machine").process(*WORKER, "--store", url)
+        until(lambda: finished(url, 16))
+        assert_sent_once(pair, 8)
+        assert stopped(worker)[0] < 5
+    finally:
+        pair.end()
 
 
 def test_a_refusal_is_told_to_both(picture, tmp_path, url) -> None:
