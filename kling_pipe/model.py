@@ -228,7 +228,8 @@ class Step(_Value):
     With several accounts `account` is where its task is or will be ("": wherever there is room when it is sent), and
     `follows` the address of a job whose account it shares; `asked`: no account knew the id when the plan was made.
     `owed` are earlier attempts that were sent here, and whose results nobody saved: they are fetched first. `again` is
-    what one more attempt costs where that is not `cost`: of a task that is under way.
+    what one more attempt costs where that is not `cost`: of a task that is under way. `looked_at` is when this process
+    looked it up (seconds on a clock that nobody can set), 0 for not at all.
     """
 
     job: Job
@@ -245,6 +246,7 @@ class Step(_Value):
     owed: tuple[Record, ...] = ()
     cause: Cause = ""
     again: Cost | None = None
+    looked_at: float = 0.0
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from kling_pipe.client.answers import (
 from kling_pipe.client.body import Body, body_of
 from kling_pipe.client.codes import code_row
 from kling_pipe.client.forms import Call, First, Form, Page, Second, first_page, no_key
-from kling_pipe.client.http import READ_SECONDS, Http, NoAnswerError, RawAnswer
+from kling_pipe.client.http import READ_SECONDS, Http, NoAnswerError, RawAnswer, Ready, always
 from kling_pipe.effects import Effects
 from kling_pipe.model import Json
 from kling_pipe.standards import FIRST, form, row, speaks
@@ -105,16 +105,25 @@ class Client:
         await self._lists.close()
 
     async def create(
-        self, operation: Operation, request: Mapping[str, Json], external_task_id: str, *, again: str = ""
+        self,
+        operation: Operation,
+        request: Mapping[str, Json],
+        external_task_id: str,
+        *,
+        again: str = "",
+        ready: Ready = always,
     ) -> Created | Refused | InDoubt:
-        """Create a task. Sent once; once more only when Kling refused the token's time."""
+        """Create a task. Sent once; once more only when Kling refused the token's time.
+
+        `ready` is asked once more when all that is left is to send: if it says no, nothing is.
+        """
         own = {"external_task_id": external_task_id} if "external_task_id" in operation.fields else {}
         wanted = self._form(operation, request)
         call = no_key() if wanted.plain and not self._signer.has_key else wanted.create(operation, {**request, **own})
         if isinstance(call, Refused):
             return call
         asked = _Asked("create", external_task_id, again, plain=wanted.plain)
-        answer = await self._signed(asked, call.method, call.path, body_of(call.fields or {}))
+        answer = await self._signed(asked, call.method, call.path, body_of(call.fields or {}), ready)
         if not isinstance(answer, _Envelope):
             return answer
         if not isinstance(answer.data, Mapping):
@@ -269,15 +278,17 @@ class Client:
         return await self._signed(asked, call.method, call.path, body)
 
     async def _signed(
-        self, asked: _Asked, method: str, path: str, body: Body | None = None
+        self, asked: _Asked, method: str, path: str, body: Body | None = None, ready: Ready = always
     ) -> _Envelope | Refused | InDoubt:
-        answer = await self._once(asked, method, path, body)
+        answer = await self._once(asked, method, path, body, ready)
         expired = isinstance(answer, Refused) and answer.row.create == "resign"
         if expired and self._signer.renew():
-            return await self._once(asked._replace(again=_why(answer)), method, path, body)
+            return await self._once(asked._replace(again=_why(answer)), method, path, body, ready)
         return answer
 
-    async def _once(self, asked: _Asked, method: str, path: str, body: Body | None) -> _Envelope | Refused | InDoubt:
+    async def _once(
+        self, asked: _Asked, method: str, path: str, body: Body | None, ready: Ready = always
+    ) -> _Envelope | Refused | InDoubt:
         headers = {"Authorization": self._signer.header(plain=asked.plain)}
         if body:
             headers["Content-Type"] = "application/json"
@@ -287,7 +298,7 @@ class Client:
         try:
             # Lists stand in no queue behind creates: each moment that an ended task is not seen, a slot is idle.
             http = self._lists if asked.kind == "list" else self._http
-            raw = await http.send(method, self.base_url + path, headers, body)
+            raw = await http.send(method, self.base_url + path, headers, body, ready)
             answer, status = _opened(raw, self._signer.hidden), raw.status
         except NoAnswerError as failure:
             answer = InDoubt(failure.reason, failure.sent)

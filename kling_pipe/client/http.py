@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,12 @@ from kling_pipe.client.wire import READ_SECONDS, Carrier, NoAnswerError, RawAnsw
 __all__ = ["CONNECTIONS", "READ_SECONDS", "Http", "NoAnswerError", "RawAnswer", "library"]
 
 CONNECTIONS = 32
+Ready = Callable[[], bool]
+
+
+def always() -> bool:
+    """Nothing holds a request back."""
+    return True
 
 
 def library() -> Any:
@@ -47,10 +53,14 @@ class Http:
         self._read_seconds = read_seconds
         self._turns = asyncio.Semaphore(connections)
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None) -> RawAnswer:
-        """One request, one answer. Raises NoAnswerError."""
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None, ready: Ready = always
+    ) -> RawAnswer:
+        """One request, one answer. `ready` is asked when its turn has come. Raises NoAnswerError."""
         sized = {**headers, "Content-Length": str(body.length)} if body else headers
         async with self._turns:
+            if not ready():
+                raise NoAnswerError("it was held back before its first byte", sent=False)
             return await self._carrier.send(method, url, sized, body)
 
     @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from kling_pipe.emulator.fate import Extra
 
-REQUEST, CREATE, DOWNLOAD, CALLBACK = "request", "create", "download", "callback"
+REQUEST, LIST, CREATE, DOWNLOAD, CALLBACK = "request", "list", "create", "download", "callback"
 
 FAULTS: Mapping[str, tuple[str, frozenset[str]]] = {
     "reset_before": (REQUEST, frozenset()),
@@ -21,6 +21,7 @@ FAULTS: Mapping[str, tuple[str, frozenset[str]]] = {
     "error": (REQUEST, frozenset({"code", "http", "message", "created", "retry_after"})),
     "bad_gateway": (REQUEST, frozenset({"http", "created"})),
     "sent_twice": (REQUEST, frozenset()),
+    "short_page": (LIST, frozenset({"share"})),
     "invisible": (CREATE, frozenset({"seconds", "refuse_duplicates"})),
     "task_failure": (CREATE, frozenset({"message"})),
     "slow": (CREATE, frozenset({"seconds"})),
@@ -63,7 +64,7 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A request, a new task or a callback, as rules see it. `scope` is one of the four above.
+    """A request, a new task or a callback, as rules see it. `scope` is one of the five above.
 
     `account` is whose it is: a branch by its own name, any other by its access key; "" for nobody's.
     """

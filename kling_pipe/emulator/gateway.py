@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -15,7 +16,7 @@ from kling_pipe.emulator.api import Api, Route
 from kling_pipe.emulator.auth import Gate
 from kling_pipe.emulator.downloads import Downloads
 from kling_pipe.emulator.fate import Extra
-from kling_pipe.emulator.faults import CREATE, DOWNLOAD, REQUEST, Faults, Rule, Subject
+from kling_pipe.emulator.faults import CREATE, DOWNLOAD, LIST, REQUEST, Faults, Rule, Subject
 from kling_pipe.emulator.studio import Studio
 from kling_pipe.emulator.wire import Receive, Request, Send, Wire
 from kling_pipe.emulator.world import World
@@ -59,7 +60,9 @@ class Gateway:
 
     async def _call(self, wire: Wire, request: Request) -> None:
         route = self._route(request)
-        rule = self.faults.strike(self._subject(REQUEST, request, route)) if self.faults.rules else None
+        rule = self._strike(REQUEST, request, route)
+        if rule is None and route.kind == "list":
+            rule = self._strike(LIST, request, route)
         era = self.world.era
 
         async def handle() -> Answer:
@@ -72,6 +75,9 @@ class Gateway:
             return answer
 
         await self._finish(wire, request, route, rule, handle)
+
+    def _strike(self, scope: str, request: Request, route: Route) -> Rule | None:
+        return self.faults.strike(self._subject(scope, request, route)) if self.faults.rules else None
 
     def _route(self, request: Request) -> Route:
         """Where a request leads. One that leads nowhere is counted, and refused once the caller has shown a key."""
@@ -198,6 +204,19 @@ async def _bad_gateway(wire: Wire, values: Mapping[str, Any], handle: Handle) ->
     await wire.respond(Answer(values.get("http", 502), GATEWAY_PAGE, "text/html"))
 
 
+async def _short_page(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+    answer = await handle()
+    form = json.loads(answer.body)
+    data = form.get("data")
+    rows = data.get("result") if isinstance(data, dict) else data
+    if isinstance(rows, list):
+        del rows[int(len(rows) * values.get("share", 0.5)) :]
+        if isinstance(data, dict):
+            data.update(count=len(rows), next_cursor="", has_more=False)
+        answer = Answer(answer.status, json.dumps(form).encode(), answer.media_type, answer.headers)
+    await wire.respond(answer)
+
+
 async def _truncated(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
     await wire.respond(await handle(), share=min(0.999, values.get("share", 0.5)))
     await wire.drop()
@@ -211,6 +230,7 @@ STRIKES: Mapping[str, Strike] = {
     "delay": _delay,
     "error": _error,
     "bad_gateway": _bad_gateway,
+    "short_page": _short_page,
     "truncated": _truncated,
     "sent_twice": _sent_twice,
 }

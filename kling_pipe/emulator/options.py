@@ -24,9 +24,9 @@ class Options:
     has (a pack that is not named never runs out); in both `NAME/video` is for the account NAME alone.
     `over_limit_http` is the HTTP status of code 1303: 429 or 200.
     `standards_apart` hides from each of the vendor's two standards what was made in the other.
-    `reuse_failed_ids` allows an external id again when its task failed. `media` is `real` or `tiny`, `media_bytes`
-    pads tiny files. `url_seconds` is how long one signed URL works. `keys` are further accounts, `ACCESS:SECRET`.
-    `idle_exit` ends the server after so many quiet seconds (0: never).
+    `reuse_failed_ids` allows an external id again when its task failed, `accept_duplicates` any id at any time.
+    `media` is `real` or `tiny`, `media_bytes` pads tiny files. `url_seconds` is how long one signed URL works. `keys`
+    are further accounts, `ACCESS:SECRET`. `idle_exit` ends the server after so many quiet seconds (0: never).
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +45,7 @@ class Options:
     over_limit_http: int = 429
     reuse_failed_ids: bool = False
     taken_id_code: int = 1201
+    accept_duplicates: bool = False
     standards_apart: bool = False
     packs: Mapping[str, float] = field(default_factory=dict)
     max_body: int = 192 * 1024 * 1024
@@ -114,6 +115,7 @@ _HELP: Mapping[str, str] = {
     "taken_id_code": "code of the refusal of an external id that is taken",
     "standards_apart": "hide from each standard the tasks that were made in the other",
     "reuse_failed_ids": "allow the external id of a failed task again",
+    "accept_duplicates": "allow every external id again and again",
     "packs": "units an account has, such as video=100,image=500",
     "max_body": "largest request body in bytes",
     "url_seconds": "how long a signed media URL works",

@@ -171,7 +171,7 @@ class World:
 
     def _must_be_new(self, account: str, external_id: str, now: int) -> None:
         owner = self.index.owner(account, external_id)
-        if owner is None:
+        if owner is None or self.options.accept_duplicates:
             return
         if self.options.reuse_failed_ids and owner.failure and now >= owner.done_at:
             return

@@ -8,6 +8,7 @@ from dataclasses import replace
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Client
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
+from kling_pipe.engine.pulse import elapsed
 from kling_pipe.graph import ancestors
 from kling_pipe.model import Job, Plan
 from kling_pipe.plan import Snapshot, Together
@@ -24,18 +25,20 @@ async def looked_around(
     clock: Callable[[], float],
     *,
     everything: bool = False,
+    elapsed: Callable[[], float] = elapsed,
 ) -> Snapshot:
     """The snapshot with the answers of the account, or of all accounts, by id in `clients`.
 
     Asked for: jobs that nobody here knows, results that are nowhere here, and elements that a job about to be created
     uses; with `everything` each job. Raises Unreachable and CredentialsError when there is one account.
     """
+    began, given = elapsed(), snapshot
     asked = jobs if everything else _doubtful(jobs, planner(snapshot))
     snapshot = await _asked(asked, snapshot, clients, clock)
     if not everything:
         elements = _elements_in_use(jobs, planner(snapshot), snapshot)
         snapshot = await _asked(elements, snapshot, clients, clock)
-    return snapshot
+    return snapshot if snapshot is given else replace(snapshot, looked_at=given.looked_at or began)
 
 
 def _doubtful(jobs: Sequence[Job], plan: Plan) -> list[Job]:

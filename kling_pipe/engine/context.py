@@ -14,11 +14,13 @@ from kling_pipe.engine.events import Event, EventType, OnEvent, ignore
 from kling_pipe.engine.meter import Meter
 from kling_pipe.engine.poll import Poller
 from kling_pipe.engine.publish import Publisher
+from kling_pipe.engine.pulse import Pulse
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
 from kling_pipe.engine.spending import Spending
 from kling_pipe.engine.stops import Stops
 from kling_pipe.engine.turn import Turn
+from kling_pipe.engine.waits import Waits
 from kling_pipe.ledger import Store
 from kling_pipe.model import Job, Record
 from kling_pipe.outputs import OutputStore
@@ -43,7 +45,8 @@ class Context:
     out links to local files; without one Kling gets none of those that it takes by URL only. With several accounts
     `name` is what the settings call this one, `elsewhere` is called before each create, and `beside` holds the parts
     of every account by its id. `met` are the external ids of tasks that another run made while this one wanted to:
-    they are that run's to count. `spending` is what this run may send.
+    they are that run's to count. `spending` is what this run may send. `waits` keeps the jobs of this process off each
+    other. `looked` says when an external id was looked up and not found, on the clock of `pulse`.
     """
 
     client: Client
@@ -68,6 +71,10 @@ class Context:
     beside: Mapping[str, Context] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
     spending: Spending = field(default_factory=Spending)
+    waits: Waits = field(default_factory=Waits)
+    pulse: Pulse = field(default_factory=Pulse)
+    looked: dict[str, float] = field(default_factory=dict)
+    withdrawn: Callable[[], bool] = lambda: False
     turn: Turn = field(init=False)
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from kling_pipe.engine.reasons import FoundElsewhereError, NoRoomError, SilentEr
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import Silence
+from kling_pipe.engine.waits import Waits
 from kling_pipe.errors import CredentialsError
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
@@ -81,6 +82,7 @@ class Desks:
     guard: Store | None
     began: float
     upstream: Callable[[str], Record | None] = lambda _: None
+    waits: Waits = field(default_factory=Waits)
 
     def __post_init__(self) -> None:
         beside = {desk.account: desk.context for desk in self.all}
@@ -127,6 +129,18 @@ class Desks:
         for desk in self.all:
             desk.context.slots.stop()
 
+    def note_looks(self, steps: Iterable[Step]) -> None:
+        """Take over from a plan when ids were looked up: in all accounts, or the step says nothing of it."""
+        looks = {step.external_task_id: step.looked_at for step in steps if step.looked_at}
+        for desk in self.all:
+            desk.context.looked.update(looks)
+
+    def end_waits(self) -> None:
+        """Send nothing more, and let nobody wait any longer for slots, other jobs or other processes."""
+        self.close()
+        for waits in (self.waits, *(desk.context.waits for desk in self.all)):
+            waits.close()
+
     def units(self) -> dict[str, float]:
         """What all of them charged, by pack."""
         found: dict[str, float] = {}
@@ -168,7 +182,12 @@ class Desks:
             step, want, lambda desk: desk.context.slots.release(want) if taken.done() else taken.set_result(desk)
         ):
             raise stop
-        return await taken
+        try:
+            return await self.waits.until(taken)
+        except asyncio.CancelledError:
+            if taken.done() and not taken.cancelled():
+                taken.result().context.slots.release(want)
+            raise
 
     def keep_lessons(self) -> None:
         """Write down what was learned of durations and slots."""
@@ -232,18 +251,30 @@ class Desks:
     async def _alone(self, step: Step, desk: Desk, want: Want) -> AsyncIterator[None]:
         """While inside, no other process of this ledger works on the job, in whichever account."""
         assert self.guard is not None
-        name = external_id(step.job.project, step.job.key, step.job.take)
-        try:
-            if not self.guard.claim(name, {}):
-                desk.context.slots.release(want)
+        name, slots = external_id(step.job.project, step.job.key, step.job.take), desk.context.slots
+
+        def make_way() -> None:
+            slots.release(want)
+            if desk.context.settings.detach:
+                raise NoRoomError("another job has the same task in hand")
+
+        async with self.waits.alone(name, make_way) as has_waited:
+            try:
+                if self.guard.claim(name, {}):
+                    if has_waited:
+                        await slots.take(want)
+                    yield
+                    return
+                if not has_waited:
+                    slots.release(want)
                 while not (self.guard.claim(name, {}) or self._is_over(step)):
                     if desk.context.settings.detach:
                         raise NoRoomError("another process works on it")
-                    await desk.context.sleep(_FOLLOW_SECONDS)
-                await desk.context.slots.take(want)
-            yield
-        finally:
-            self.guard.release(name)
+                    await self.waits.until(desk.context.sleep(_FOLLOW_SECONDS))
+                await slots.take(want)
+                yield
+            finally:
+                self.guard.release(name)
 
     def _is_over(self, step: Step) -> bool:
         """Whether another process has done it: a claim is given back some seconds after."""

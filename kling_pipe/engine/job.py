@@ -20,7 +20,7 @@ from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.durations import sort_of
 from kling_pipe.engine.presets import preset_id
-from kling_pipe.engine.reasons import NoRoomError
+from kling_pipe.engine.reasons import NoRoomError, OvertakenError
 from kling_pipe.engine.resolve import resolved
 from kling_pipe.engine.save import renewed, saved
 from kling_pipe.engine.slots import Want
@@ -96,27 +96,59 @@ def _last_word(record: Record, context: Context) -> Record:
 async def _attempt(
     job: Job, attempt: int, operation: Operation, context: Context, holding: Holding, refused_at: int
 ) -> Record:
+    """One job of this process at a time. Who waited for another reads what that one was told, a refusal too."""
+    name = external_id(job.project, job.key, job.take, attempt)
+    async with context.waits.alone(name, lambda: _make_way(context, holding)) as has_waited:
+        known = context.store.get(name) if has_waited else None
+        if known is not None and (known.state == "failed" or is_over(known)):
+            if known.state == "succeed" and not is_unsaved(job, known):
+                context.met.add(name)
+            return await _ended(job, operation, context, holding, replace(known, address=job.address))
+        if has_waited:
+            await holding.again()
+        while True:
+            try:
+                return await _worked(job, attempt, operation, context, holding, refused_at)
+            except OvertakenError:
+                continue
+
+
+def _make_way(context: Context, holding: Holding) -> None:
+    """Another job of this process has the same task in hand: the slots go to those that can use them."""
+    holding.release()
+    _unless_detached(context, "another job has the same task in hand")
+
+
+async def _worked(
+    job: Job, attempt: int, operation: Operation, context: Context, holding: Holding, refused_at: int
+) -> Record:
     name = external_id(job.project, job.key, job.take, attempt)
     try:
-        await _claimed(name, context, holding)
-        known = context.store.get(name)
-        if known is not None and known.state == "succeed" and not is_unsaved(job, known):
-            context.met.add(name)
-        record = await _submitted(job, attempt, context, holding.want, refused_at)
+        with context.pulse.watched():
+            await _claimed(name, context, holding)
+            known = context.store.get(name)
+            if known is not None and known.state == "succeed" and not is_unsaved(job, known):
+                context.met.add(name)
+            record = await _submitted(job, attempt, context, holding.want, refused_at)
         if record.state in ("submitted", "processing"):
             if not context.settings.detach:
                 record = await _waited(job, operation, context, record, holding.want)
             elif known is not None and known.task_id:
                 # A run that does not wait still takes what is done by now, so that what needs it can be sent.
                 record = await renewed(context, operation, record) or record
-        if record.state == "succeed":
-            holding.release()
-            record = await saved(context, job, operation, record)
-        elif record.state == "failed":
-            context.tell("failed", record, message=record.message, failure=record.failure)
-        return record
+        return await _ended(job, operation, context, holding, record)
     finally:
         context.store.release(name)
+
+
+async def _ended(job: Job, operation: Operation, context: Context, holding: Holding, record: Record) -> Record:
+    """The record with its files saved, where there is something to save."""
+    if record.state == "succeed":
+        holding.release()
+        return await saved(context, job, operation, record)
+    if record.state == "failed":
+        context.tell("failed", record, message=record.message, failure=record.failure)
+    return record
 
 
 async def _claimed(name: str, context: Context, holding: Holding) -> None:
@@ -149,7 +181,7 @@ async def _followed(name: str, context: Context, holding: Holding) -> bool:
         if is_over(context.store.get(name)):
             return True
         _unless_detached(context, "another process works on it")
-        await context.sleep(wait)
+        await context.waits.until(context.sleep(wait))
         wait = min(_FOLLOW_LONGEST, 1.5 * wait)
     await holding.again()
     return False

@@ -101,14 +101,15 @@ async def find(
         for task in answer.tasks:
             if task.external_task_id == name:
                 return Found(task)
-        if not answer.full:
+        # A page that is not full says nothing: only one without a task is the end.
+        if not answer.rows:
             break
     return NotFound()
 
 
 @dataclass(slots=True)
 class _Seen:
-    """Tasks from list pages by external id. `whole` when no task of the account is missing."""
+    """Tasks from list pages by external id. `whole` when the list has ended: not that it lacks nothing."""
 
     tasks: dict[str, TaskState] = field(default_factory=dict)
     whole: bool = False
@@ -142,7 +143,7 @@ async def _listed(operation: Operation, jobs: list[Job], client: Client) -> _See
             if task.external_task_id:
                 seen.tasks.setdefault(task.external_task_id, task)
                 wanted.discard(task.external_task_id)
-        if not answer.full:
+        if not (answer.rows if operation.kling["lookup"] == "list" else answer.full):
             seen.whole = True
             break
         # Newest first: when every first attempt was seen, every later one was, too.
@@ -197,6 +198,7 @@ class _Source:
         name = _name(job, attempt)
         if name in self.seen.tasks:
             return self.seen.tasks[name]
+        # A list may lack what was made, and says so nowhere: whom it does not name is asked for by name.
         if self.silent is not None or operation.kling["lookup"] != "path" or (far and self.seen.whole):
             return None
         answer = await self.client.get(operation, name, job.request)

@@ -21,6 +21,7 @@ from kling_pipe.engine.meter import Meter
 from kling_pipe.engine.poll import Poller
 from kling_pipe.engine.pools import pools
 from kling_pipe.engine.publish import Publisher
+from kling_pipe.engine.pulse import Pulse, elapsed
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
 from kling_pipe.errors import CredentialsError, KlingPipeError
@@ -42,7 +43,7 @@ Sleep = Callable[[float], Awaitable[None]]
 class Seams:
     """What a test or a caller may replace: effects, clock (seconds since 1970), sleep, network, request log, meter.
 
-    `read_seconds`: how long the next byte of an answer is waited for.
+    `read_seconds`: how long the next byte of an answer is waited for. `elapsed` is a clock that nobody can set.
     """
 
     effects: Effects | None = None
@@ -53,6 +54,7 @@ class Seams:
     note: Note | None = None
     meter: Meter | None = None
     read_seconds: float = READ_SECONDS
+    elapsed: Callable[[], float] = elapsed
 
 
 @contextlib.asynccontextmanager
@@ -172,5 +174,6 @@ def _context(workspace: Workspace, store: Store, client: Client, settings: Setti
         out=workspace.out,
         name=workspace.name,
         emulated=workspace.emulated,
+        pulse=Pulse(seams.elapsed),
         publisher=Publisher(shelf, min(images_over, settings.inline_bytes)) if shelf else None,
     )

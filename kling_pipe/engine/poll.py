@@ -24,15 +24,19 @@ _EARLY = 0.97
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """One task that is waited for. `since` and `look_at` are on the poller's clock."""
+    """One task that is waited for, by any number of jobs. `since` and `look_at` are on the poller's clock.
+
+    `listeners` are told of every new status, one for each job that waits.
+    """
 
     task_id: str
     sort: str
     since: float
     look_at: float
     done: asyncio.Future[TaskState]
-    on_status: Callable[[TaskState], None]
+    listeners: list[Callable[[TaskState], None]] = field(default_factory=list)
     status: str = ""
+    latest: TaskState | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -86,20 +90,36 @@ class Poller:
 
         Raises Unreachable when Kling does not answer for too long, and what `stop_for` raises.
         """
-        now = self._clock()
         at_once = self._client.at_once(operation, request)
         group = self._groups.setdefault((operation.name, at_once), _Group(operation, request, at_once))
-        watch = Watch(task_id, sort, now - age, 0.0, asyncio.get_running_loop().create_future(), on_status)
-        watch.look_at = self._first_look(watch, now)
-        group.watches[task_id] = watch
+        watch = group.watches.get(task_id) or self._watched(group, task_id, sort, age)
+        watch.listeners.append(on_status)
+        if watch.latest is not None:
+            on_status(watch.latest)
         if watch.look_at < group.wakes_at:
             group.changed.set()
         if group.pump is None or group.pump.done():
             group.pump = asyncio.create_task(self._pump(group))
         try:
-            return await watch.done
+            return await asyncio.shield(watch.done)
         finally:
-            group.watches.pop(task_id, None)
+            self._leave(group, watch, on_status)
+
+    def _watched(self, group: _Group, task_id: str, sort: str, age: float) -> Watch:
+        now = self._clock()
+        watch = Watch(task_id, sort, now - age, 0.0, asyncio.get_running_loop().create_future())
+        watch.look_at = self._first_look(watch, now)
+        group.watches[task_id] = watch
+        return watch
+
+    def _leave(self, group: _Group, watch: Watch, on_status: Callable[[TaskState], None]) -> None:
+        """One job waits no more; with the last one goes the watch."""
+        watch.listeners.remove(on_status)
+        if watch.listeners:
+            return
+        watch.done.cancel()
+        if group.watches.get(watch.task_id) is watch:
+            del group.watches[watch.task_id]
 
     def nudge(self, task_id: str, status: str) -> None:
         """Somebody says that a task has this status now: look at it at once if that would be its end."""
@@ -228,8 +248,9 @@ class Poller:
         if watch.done.done():
             return
         if task.status != watch.status:
-            watch.status = task.status
-            watch.on_status(task)
+            watch.status, watch.latest = task.status, task
+            for told in tuple(watch.listeners):
+                told(task)
         if task.status not in operation.kling["states"]["pending"]:
             watch.done.set_result(task)
 

@@ -50,3 +50,7 @@ class FoundElsewhereError(Exception):
     def __init__(self, record: Record) -> None:
         super().__init__(record.external_task_id)
         self.record = record
+
+
+class OvertakenError(Exception):
+    """No failure: this process counted as gone before it sent a create. The job begins anew, with its claim."""

@@ -47,7 +47,8 @@ async def refresh(
     async with clients_of(workspace, seams) as (clients, silent):
         if isinstance(known, Together):
             known = known.asked(known.parts, silent)
-        found = await looked_around(jobs, known, planner, clients, seams.clock, everything=everything)
+        clocks = {"clock": seams.clock, "elapsed": seams.elapsed}
+        found = await looked_around(jobs, known, planner, clients, everything=everything, **clocks)
     if isinstance(found, Together) and len(found.silent) == len(found.parts):
         raise next(iter(found.silent.values()))
     return found

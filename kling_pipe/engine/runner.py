@@ -54,7 +54,6 @@ class LocalRunner:
     bug: BaseException | None = None
     spending: Spending = field(default_factory=Spending)
     told: set[str] = field(default_factory=set)
-    paid_up: set[str] = field(default_factory=set)
     settling: bool = False
 
     @property
@@ -86,6 +85,7 @@ class LocalRunner:
         for step in (*self.plan.steps, *self.plan.others):
             if step.record is not None and step.record.state == "succeed":
                 self.records[step.job.address] = step.record
+        self.desks.note_looks(self.plan.steps)
         needs = {address: step.needs for address, step in self.steps.items()}
         self.children = graph.children(needs)
         self.waiting = {address: sum(need in self.steps for need in wanted) for address, wanted in needs.items()}
@@ -126,7 +126,7 @@ class LocalRunner:
 
     def _start(self, step: Step) -> None:
         """A step whose needs have ended: what earlier attempts of it are owed comes first."""
-        if step.owed and step.job.address not in self.paid_up:
+        if step.owed:
             self._spawn(step, self._save_owed(step))
         else:
             self._begin(step)
@@ -283,7 +283,6 @@ class LocalRunner:
 
         for error in await save_owed(step, self.context.at):
             self._halt(error)
-        self.paid_up.add(step.job.address)
         self._begin(step)
 
     async def _fetch(self, step: Step) -> None:

@@ -1,5 +1,6 @@
 """The submit protocol: one task per external id, whatever happens.
 
+looked up just now, or looked up here
 intent (durable) -> POST once -> answer        -> record
                               -> in doubt      -> look up -> found     -> adopt
                                                           -> not found -> settle, look up, POST the same id again
@@ -21,7 +22,8 @@ from kling_pipe.engine.context import Context
 from kling_pipe.engine.lookup import find
 from kling_pipe.engine.prepare import prepared
 from kling_pipe.engine.publish import linked
-from kling_pipe.engine.reasons import NoRoomError, OverBudgetError, UnseenError
+from kling_pipe.engine.pulse import STILL
+from kling_pipe.engine.reasons import JobError, NoRoomError, OverBudgetError, OvertakenError, UnseenError
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import stop_for, trouble
 from kling_pipe.errors import KlingPipeError, Unreachable
@@ -33,12 +35,19 @@ _SETTLES_AFTER_REFUSED_ID = 3
 _LATEST_SHOWN = 600.0
 """Seconds after a lost answer in which its task may still come to light: so long no other account is given the job."""
 
+_LOOK_LASTS = 5.0
+"""Seconds in which an id that was looked up counts as not there: others may make it at any time."""
+
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 
 
 @dataclass(slots=True)
 class Submission:
-    """One external id on its way to a task. `record` is what the ledger holds: an intent, until Kling answers."""
+    """One external id on its way to a task. `record` is what the ledger holds: an intent, until Kling answers.
+
+    `looked` is when the id was last looked up, on the clock of the pulse, which the caller watches; `held` how often a
+    create was held back because that had become doubtful before its first byte.
+    """
 
     context: Context
     operation: Operation
@@ -52,6 +61,8 @@ class Submission:
     resent: bool = False
     again: str = ""
     is_ready: bool = False
+    looked: float | None = None
+    held: int = 0
 
     async def run(self, *, doubt_at: float | None) -> Record:
         """From the intent to a record that Kling knows, or that Kling refused (state `failed`).
@@ -61,6 +72,7 @@ class Submission:
         """
         self.began, self.doubt_at = self.context.clock(), doubt_at
         self.again = "" if doubt_at is None else "the last run ended before the answer"
+        self.looked = self.context.looked.get(self.record.external_task_id)
         while True:
             if self.doubt_at is not None:
                 if task := await self._look_up_settled(self.doubt_at):
@@ -83,8 +95,14 @@ class Submission:
             if ready is not request:
                 self.request = request = dict(ready)
         await self.context.elsewhere(self.operation, self.record.external_task_id)
+        if not self._is_sure() and (task := await self._look_up_again()):
+            return await self._met(task)
+        if self.context.withdrawn():
+            raise JobError("cancelled")
         await self._intend()
         answer = await self._send(request)
+        if self.looked is None:  # held back before its first byte
+            return None
         if isinstance(answer, Created):
             self.context.slots.accepted(self.want)
             return await self._known(answer.task, "submitted")
@@ -104,10 +122,33 @@ class Submission:
             return None
         return self._failed(answer) if answer.row.create == "lookup" else await self._refused(answer)
 
+    def _is_sure(self, *, rounds: int = 0) -> bool:
+        """Whether the last look-up still counts; after many `rounds` of a process that is slow an older one does."""
+        pulse, patience = self.context.pulse, 2.0 ** min(rounds, 20)
+        if self.looked is None or pulse.now() - self.looked > _LOOK_LASTS * patience:
+            return False
+        return not pulse.stood_still(self.looked, STILL * patience)
+
+    def _is_sure_at_last(self) -> bool:
+        """Right before the first byte: who was stopped after its intent was written looks up once more."""
+        if self._is_sure(rounds=self.held + 1 if self.held else 0):
+            return True
+        self.looked, self.held = None, self.held + 1
+        return False
+
+    async def _look_up_again(self) -> TaskState | None:
+        """Whoever stood still may have lost its claim meanwhile. Raises OvertakenError."""
+        if self.held and not self.context.store.claim(self.record.external_task_id, dict(self.want.pools)):
+            raise OvertakenError
+        self.looked = self.context.pulse.now()  # where it cannot be asked for
+        return await self.look_up()
+
     async def _send(self, request: Mapping[str, Any]) -> Created | Refused | InDoubt:
         """The POST. When the run is stopped meanwhile, an answer that is on its way is worth a moment."""
         name, again = self.record.external_task_id, self.again
-        create = self.context.client.create(self.operation, self._body(request), name, again=again)
+        create = self.context.client.create(
+            self.operation, self._body(request), name, again=again, ready=self._is_sure_at_last
+        )
         sending = asyncio.ensure_future(create)
         try:
             return await asyncio.shield(sending)
@@ -200,6 +241,7 @@ class Submission:
         wait = _FIRST_WAIT
         while True:
             name = self.record.external_task_id
+            self.looked = self.context.pulse.now()
             answer = await find(self.context.client, self.operation, name, self.request, everywhere=everywhere)
             if isinstance(answer, Found):
                 return answer.task
@@ -209,7 +251,7 @@ class Submission:
                 raise trouble(answer)
             if self.context.clock() - began > self.context.settings.patience:
                 raise Unreachable(f"Kling does not answer ({_reason(answer)})", hint="run again to go on")
-            await self.context.sleep(answer.retry_after or wait)
+            await self._pause(answer.retry_after or wait)
             wait = min(_LONGEST_WAIT, wait * 2)
 
     async def _intend(self) -> None:
@@ -289,7 +331,7 @@ class Submission:
             self.context.slots.force(self.want)  # whoever had them granted gives them back, once
             raise
         if not store.claim(name, dict(self.want.pools)):
-            self.doubt_at = self.context.clock()  # this process counted as gone: whoever took over may have sent it
+            raise OvertakenError  # this process counted as gone: whoever took over may have sent it
 
     async def _back_off(self, reason: str, retry_after: float | None) -> None:
         if self.context.clock() - self.began > self.context.settings.patience:
@@ -299,7 +341,11 @@ class Submission:
         seconds = 0.0 if self.doubt_at is not None and self.waits == 0 else seconds
         self.waits, self.again = self.waits + 1, reason
         self.context.tell("retrying", self.record, reason=reason, seconds=seconds)
-        await self.context.sleep(seconds)
+        await self._pause(seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for Kling. Raises NoRoomError when the process is to end: what was sent is looked up by the next one."""
+        await self.context.waits.until(self.context.sleep(seconds))
 
 
 def _reason(answer: Refused | InDoubt) -> str:

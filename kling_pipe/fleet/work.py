@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.publish import Publisher
 from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
+from kling_pipe.engine.result import Ending
 from kling_pipe.engine.slots import Want, slots_of
 from kling_pipe.engine.spending import Spending
 from kling_pipe.errors import CredentialsError, KlingPipeError
@@ -78,7 +79,8 @@ class Bench:
         job = self._with_files(job_of(place.form["job"]))
         records = {need: self._record(name) for need, name in place.needs.items()}
         spending = spending_of(self.session, campaign, address, place.form, place.campaign.get("purse"))
-        desks = self._desks(place, records, spending)
+        is_withdrawn = functools.partial(self._is_withdrawn, campaign, address)
+        desks = self._desks(place, records, spending, is_withdrawn)
         step, context = _step(job, place.form), desks.first.context
         self.limits.update(place.campaign["limits"])
         want, meter = slots_of(job), context.meter
@@ -102,8 +104,7 @@ class Bench:
         except JobError as error:
             failed = error.message
         finally:
-            ending = "failed" if failed else "made" if record and record.state == "succeed" else "waiting"
-            meter.ended(address, ending, record, failed, context.clock())
+            meter.ended(address, _ending(record, failed, desks), record, failed, context.clock())
         if failed:
             board.failed(self.session, campaign, address, failed)
 
@@ -134,11 +135,20 @@ class Bench:
         found = (desk.context.store.get(name) for desk in self.desks.all)
         return next((record for record in found if record is not None), None)
 
-    def _desks(self, place: board.Place, records: dict[str, Record | None], spending: Spending) -> Desks:
+    def _is_withdrawn(self, campaign: str, address: str) -> bool:
+        return not board.is_queued(self.session, campaign, address)
+
+    def _desks(
+        self,
+        place: board.Place,
+        records: dict[str, Record | None],
+        spending: Spending,
+        withdrawn: Callable[[], bool],
+    ) -> Desks:
         """The desks as this step's campaign has them."""
         contexts = [self._context(desk.context, place, records) for desk in self.desks.all]
         mine = [
-            replace(desk, context=replace(context, spending=spending))
+            replace(desk, context=replace(context, spending=spending, withdrawn=withdrawn))
             for desk, context in zip(self.desks.all, contexts, strict=True)
         ]
         return replace(self.desks, all=mine, upstream=records.get)
@@ -187,6 +197,13 @@ def _step(job: Job, form: Mapping[str, Any]) -> Step:
         follows=form.get("follows", ""),
         asked=form.get("asked", False),
     )
+
+
+def _ending(record: Record | None, failed: str, desks: Desks) -> Ending:
+    """How a step ended. What another step or another process made is theirs to count."""
+    if failed or record is None or record.state != "succeed":
+        return "failed" if failed else "waiting"
+    return "reused" if record.external_task_id in desks.at(record.account).context.met else "made"
 
 
 def _moved(value: Json, here: dict[str, FileRef]) -> Json:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
@@ -53,7 +53,7 @@ async def work(
         settings = Settings(limits=limits)
         async with at_work(workspace, settings=settings, seams=seams, on_event=on_event) as desks:
             bench = Bench(workspace, desks, session, limits)
-            async with _beating(desks):
+            async with _beating(desks), _ended_with(stop, desks.end_waits):
                 while await _shift(bench, stop, concurrency, heartbeat, drain=drain):
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), _PAUSE)
@@ -71,7 +71,7 @@ async def _shift(bench: Bench, stop: asyncio.Event, concurrency: int, heartbeat:
     mode = QueueExecutionMode.drain if drain else QueueExecutionMode.continuous
     ended = False
     try:
-        async with _queue(bench) as (queue, lost):
+        async with _queue(bench, stop) as (queue, lost):
             stopping = asyncio.create_task(_pass_on(stop, queue.shutdown))
             losing = asyncio.create_task(_notice(queue.shutdown, stop, lost, drain=drain))
             try:
@@ -93,7 +93,7 @@ async def _shift(bench: Bench, stop: asyncio.Event, concurrency: int, heartbeat:
 
 
 @contextlib.asynccontextmanager
-async def _queue(bench: Bench) -> AsyncIterator[Any]:
+async def _queue(bench: Bench, stop: asyncio.Event) -> AsyncIterator[Any]:
     """A queue on connections of its own, with the one entry that this worker serves; and what tells of their end.
 
     A queue waits for its handlers, and they would wait for films: when its connections are lost they let go at once.
@@ -115,7 +115,8 @@ async def _queue(bench: Bench) -> AsyncIterator[Any]:
                 bench.complain(address, error)
                 raise RetryRequested(_AGAIN_REFUSED, error.message) from error
             except KlingPipeError as error:
-                bench.complain(address, error)
+                if not stop.is_set():  # one that ends lets go of all that it has not sent, which is no news
+                    bench.complain(address, error)
                 raise RetryRequested(_AGAIN, error.message) from error
 
         # A bug must not lose a step: it is held, and can be queued again.
@@ -146,6 +147,21 @@ async def _notice(shutdown: asyncio.Event, stop: asyncio.Event, lost: asyncio.Ev
 async def _pass_on(stop: asyncio.Event, shutdown: asyncio.Event) -> None:
     await stop.wait()
     shutdown.set()
+
+
+@contextlib.asynccontextmanager
+async def _ended_with(stop: asyncio.Event, end: Callable[[], None]) -> AsyncIterator[None]:
+    """While inside, a stop is the end of all that only waits: what is at Kling goes on, the rest is for others."""
+
+    async def told() -> None:
+        await stop.wait()
+        end()
+
+    telling = asyncio.create_task(told())
+    try:
+        yield
+    finally:
+        telling.cancel()
 
 
 @contextlib.asynccontextmanager

@@ -313,10 +313,10 @@ class PostgresStore:
 
     def _sign(self, cursor: Any) -> None:
         """Give back what is due, and be known under the present session."""
-        if self._given_back:
+        if given := tuple(self._given_back):
             query = f"DELETE FROM claims {_ONE} AND token = %s"
-            cursor.executemany(query, [(self.account, name, self._token) for name in self._given_back])
-            self._given_back.clear()
+            cursor.executemany(query, [(self.account, name, self._token) for name in given])
+            del self._given_back[: len(given)]  # a beat in another thread must not forget what came meanwhile
         if self._tidied != self._session.backend:
             # A server that fell has forgotten what it was told last: what was given back would be held for ever.
             query = "DELETE FROM claims WHERE account = %s AND token = %s AND NOT external_task_id = ANY(%s)"

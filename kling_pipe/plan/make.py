@@ -258,7 +258,8 @@ class _Planner:
         if blocked := self._blocked_by(job) or expired(job, self._sources(job), self.jobs, self.snapshot.now):
             return self._step(job, "blocked", attempt, (blocked, *reasons), record)
         self.warnings += soon(job, self._sources(job), self.jobs, self.snapshot.now)
-        return replace(self._step(job, action, attempt, reasons, record), cost=self._cost(job))
+        looked_at = self.snapshot.looked_at if job.identity in self.snapshot.looked_up else 0.0
+        return replace(self._step(job, action, attempt, reasons, record), cost=self._cost(job), looked_at=looked_at)
 
     def _sources(self, job: Job) -> Iterator[Source]:
         return sources(job, self._standing, publishes=self.snapshot.publishes)

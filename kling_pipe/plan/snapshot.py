@@ -26,7 +26,8 @@ class Snapshot:
     """Everything that a plan is made from, besides the jobs.
 
     `unlocked` are external ids of what runs here made, saved or not, and the lock does not say yet (a run was killed).
-    `account_records` are those that a look-up found, and `looked_up` the identities that were asked for.
+    `account_records` are those that a look-up found, and `looked_up` the identities that were asked for, from
+    `looked_at` on (seconds on a clock that nobody can set).
     `stands(path, size)` says whether a file is at a name, `kept(sha256, size)` whether an object is here.
     `out` is the output folder's name, profile included. `now` is in ms. `publishes`: saved films go
     out by links of ours.
@@ -40,6 +41,7 @@ class Snapshot:
     unlocked: frozenset[str] = frozenset()
     account_records: Mapping[Identity, tuple[Record, ...]] = field(default_factory=dict)
     looked_up: frozenset[Identity] = frozenset()
+    looked_at: float = 0.0
     deleted_elements: frozenset[int] = frozenset()
     stands: Callable[[str, int], bool] = lambda _path, _size: False
     kept: Callable[[str, int], bool] = lambda _sha256, _size: False

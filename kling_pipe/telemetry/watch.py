@@ -126,7 +126,9 @@ class Watch(Meter):
         if ending == "made" and pack and record is not None and record.units:
             self._measures.units(float(record.units), pack)
         if self._origins.pop(address, None) is not None:  # a worker lives long, and need not remember it
-            del self._jobs[address], self._names[external_id(known.project, known.key, known.take)]
+            del self._jobs[address]
+            # Steps of two campaigns may ask for one task under two addresses: the first to end takes its name away.
+            self._names.pop(external_id(known.project, known.key, known.take), None)
 
     def last(self, outcomes: Sequence[Outcome], summary: Mapping[str, Any]) -> None:
         """The run is over: what has not ended is told as it stands, and the summary goes to the run's span."""

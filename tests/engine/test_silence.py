@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import ClassVar
 
 from campaigns import image
 
+from kling_pipe.effects import Effects
+from kling_pipe.engine.pulse import elapsed
 from kling_pipe.engine.run import run
 from kling_pipe.ledger import SqliteStore
 from kling_pipe.workspace import Workspace
@@ -48,3 +50,38 @@ def test_tasks_that_another_process_has_taken_over_are_its_to_count(bench):
     other.close()
     assert (result.made, result.reused, result.by_others, result.units) == (1, 2, 2, {"image": 8.0})
     assert all(bench.path(f"out/image/i{n}.png").exists() for n in range(3))
+
+
+class Dozing(Effects):
+    """Sleeps for 21 s right before the first byte of a create; another process takes the task over meanwhile."""
+
+    def __init__(self, other):
+        self.other = other
+
+    def observe(self, name, phase):
+        if (name, phase) == ("send POST", "before") and not Asleep.turned[0]:
+            Asleep.turned[0] = 21.0
+            [record] = self.other.records().all()
+            assert self.other.claim(record.external_task_id, {})
+
+
+def test_a_create_that_another_process_has_taken_over_is_not_sent_from_here(bench):
+    """It is followed as long as the other one works on it, and sent once when that gave it back."""
+    plan = bench.offline([image("kite")])
+    workspace = Asleep(**{one.name: getattr(bench.workspace, one.name) for one in fields(Workspace)})
+    Asleep.turned[0] = 0.0
+    other = workspace.store()
+    sleeps = []
+
+    async def sleep(seconds):
+        sleeps.append(bench.creates())
+        if len(sleeps) == 3:
+            other.release(other.records().all()[0].external_task_id)
+            other.beat()
+        await asyncio.sleep(0)
+
+    seams = replace(bench.seams, effects=Dozing(other), sleep=sleep, elapsed=lambda: elapsed() + Asleep.turned[0])
+    result = asyncio.run(run(plan, workspace, settings=bench.settings, seams=seams))
+    other.close()
+    assert (result.made, sleeps[:3]) == (1, [{}, {}, {}])
+    assert list(bench.creates().values()) == [1]

@@ -6,10 +6,10 @@ import signal
 import time
 
 import pytest
+from fleet import WORKER, change, finished, rows, until
 from stage import CHAIN, HEAD, many
 
 pytestmark = pytest.mark.needs("postgres")
-WORKER = ("worker", "--takeover", "2", "--concurrency", "8")
 
 
 @pytest.fixture
@@ -125,31 +125,6 @@ def test_a_bug_holds_a_step_and_loses_none(picture, tmp_path, url) -> None:
     assert rows(url, "SELECT status, count(*) FROM kling_pipe.pgqueuer GROUP BY 1") == [("failed", 1)]
     assert rows(url, "SELECT address FROM kling_pipe.steps WHERE state = 'queued'") == [("image.i1",)]
     assert len(picture.ledger()["creates"]) == 2
-
-
-def finished(url, count: int) -> bool:
-    return rows(url, "SELECT count(*) FROM kling_pipe.steps WHERE state = 'done'") == [(count,)]
-
-
-def change(url: str, query: str) -> None:
-    import psycopg
-
-    with psycopg.connect(url) as connection:
-        connection.execute(query)
-
-
-def rows(url: str, query: str) -> list:
-    import psycopg
-
-    with psycopg.connect(url) as connection:
-        return connection.execute(query).fetchall()
-
-
-def until(holds, seconds: float = 30.0) -> None:
-    ends_at = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends_at
-        time.sleep(0.05)
 
 
 def test_two_workers_and_a_third_after_a_crash_stay_within_the_budget_together(picture, tmp_path, url) -> None:

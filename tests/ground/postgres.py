@@ -42,6 +42,13 @@ class Server:
             connection.execute(f"CREATE DATABASE test{self.count}")
         return self.url(f"test{self.count}")
 
+    def dump(self, url: str, file: Path) -> None:
+        as_user(program("pg_dump"), "-Fc", "-f", str(file), url)
+
+    def restore(self, url: str, file: Path) -> None:
+        """What a dump holds in place of what is there, under the feet of whoever is connected."""
+        as_user(program("pg_restore"), "--clean", "--single-transaction", "-d", url, str(file))
+
     def url(self, name: str) -> str:
         return f"postgresql://kling@127.0.0.1:{self.port}/{name}"
 
