@@ -176,8 +176,12 @@ class _Source:
         """The task of an external id, None when it has none or cannot be asked."""
         if name in self.seen.tasks:
             return self.seen.tasks[name]
-        # A list may lack what was made, and says so nowhere: whom it does not name is asked for by name.
-        if self.silent is not None or operation.kling["lookup"] != "path":
+        # A list may lack what was made, and says so nowhere: whom it does not name is asked for by name. Only where it
+        # shows that no further attempt was called for, the newest first, there is none before it.
+        first = self.seen.tasks.get(external_id(job.project, job.key, job.take))
+        states = operation.kling["states"]
+        rests = first is not None and first.status in (*states["pending"], *states["success"])
+        if self.silent is not None or operation.kling["lookup"] != "path" or rests:
             return None
         answer = await self.client.get(operation, name, job.request)
         if isinstance(answer, Found):
