@@ -198,8 +198,7 @@ class _Source:
         name = _name(job, attempt)
         if name in self.seen.tasks:
             return self.seen.tasks[name]
-        # A list may lack what was made, and says so nowhere: whom it does not name is asked for by name.
-        if self.silent is not None or operation.kling["lookup"] != "path" or (far and self.seen.whole):
+        if self.silent is not None or operation.kling["lookup"] != "path" or self._is_settled(operation, job, far=far):
             return None
         answer = await self.client.get(operation, name, job.request)
         if isinstance(answer, Found):
@@ -207,6 +206,15 @@ class _Source:
         if not isinstance(answer, NotFound):
             self.silent = self.silent or trouble(answer)
         return None
+
+    def _is_settled(self, operation: Operation, job: Job, *, far: bool) -> bool:
+        """Whether what the list does not name need not be asked for by name, although a list may lack what was made.
+
+        It is newest first: where it shows that the first attempt did not fail, no further one was called for before it.
+        """
+        first, states = self.seen.tasks.get(_name(job, 1)), operation.kling["states"]
+        rests = first is not None and first.status in (*states["pending"], *states["success"])
+        return rests or (far and self.seen.whole)
 
 
 @dataclass(slots=True)

@@ -258,7 +258,9 @@ class _Planner:
         if blocked := self._blocked_by(job) or expired(job, self._sources(job), self.jobs, self.snapshot.now):
             return self._step(job, "blocked", attempt, (blocked, *reasons), record)
         self.warnings += soon(job, self._sources(job), self.jobs, self.snapshot.now)
-        looked_at = self.snapshot.looked_at if job.identity in self.snapshot.looked_up else 0.0
+        # A list that showed the first attempt may lack a further one: that is asked for by name before it is sent.
+        is_known = attempt == 1 and job.identity in self.snapshot.looked_up
+        looked_at = self.snapshot.looked_at if is_known else 0.0
         return replace(self._step(job, action, attempt, reasons, record), cost=self._cost(job), looked_at=looked_at)
 
     def _sources(self, job: Job) -> Iterator[Source]:

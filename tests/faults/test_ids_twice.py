@@ -107,6 +107,18 @@ def test_a_short_list_page_makes_nothing_anew(stage, tmp_path, share) -> None:
     other.assert_whole(30)
 
 
+def test_a_further_attempt_that_a_list_lacks_is_not_made_anew(stage, tmp_path) -> None:
+    """Ten of ten were made again on purpose; another machine that sees none of that in the list wants the same."""
+    stage.write(many(10)).run()
+    everything = [f"image.i{n}" for n in range(10)]
+    assert stage.run(replace=everything).made == 10
+    assert len(stage.ledger()["creates"]) == 20
+    stage.faults({"fault": "short_page", "share": 0.4})
+    other = stage.elsewhere(tmp_path / "other")
+    other.run(replace=everything)
+    assert {name: count for name, count in stage.ledger()["creates"].items() if count != 1} == {}
+
+
 @pytest.mark.needs("postgres")
 @pytest.mark.parametrize("lives_on", [True, False])
 def test_an_older_dump_of_the_database_makes_nothing_anew(stage, tmp_path, postgres, lives_on) -> None:
