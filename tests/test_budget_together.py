@@ -78,6 +78,20 @@ def test_a_task_counts_once_however_many_runs_reserve_it(opened) -> None:
     assert one.reserve(asks(first, "b", 1)) == "2 of 1, with others"
 
 
+@pytest.mark.needs("postgres")
+def test_runs_without_a_budget_reserve_one_task_at_once(postgres) -> None:
+    """Nobody stands in a queue for sums that nobody asks for, and nobody fails for it."""
+    url = _database(postgres)
+    stores = [PostgresStore(url, "me") for _ in range(4)]
+    runs = [store.begin_run() for store in stores]
+    with ThreadPoolExecutor(4) as pool:
+        for name in range(20):
+            list(pool.map(lambda one: one[0].reserve(asks(one[1], f"t{name}", None)), zip(stores, runs, strict=True)))  # noqa: B023
+    assert stores[0].reserve(asks(runs[0], "more", 19)) == "21 of 19, with others"
+    for store in stores:
+        store.close()
+
+
 def test_what_came_to_nothing_is_given_back(opened) -> None:
     """The money is there for the next task, of whichever run."""
     one, two = opened(), opened()

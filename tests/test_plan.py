@@ -18,6 +18,7 @@ from kling_pipe.lock import Lock, failed_block, made_block
 from kling_pipe.model import Cost, FileRef, Output, Record
 from kling_pipe.plan import Snapshot, check_budget, field_digests, make_plan, totals
 from kling_pipe.plan.why import why
+from kling_pipe.report.plans import plan_form, plan_text
 
 NOW = 1_795_000_000_000
 
@@ -290,3 +291,37 @@ def test_files_and_elements_take_part_in_a_plan():
     local = image("kite", fields={"image_list": [{"image": FileRef("/a.png", "ff", 3)}]})
     steps = make_plan([local, element("hana")], snapshot()).steps
     assert [step.cost.units for step in steps] == [8.0, 0.0]
+
+
+MOST = "at most $0.08 with retries"
+
+
+@pytest.mark.parametrize(
+    ("retries", "known", "row", "total"),
+    [
+        (0, None, "$0.03", "($0.03)"),
+        (3, None, "$0.03, at most $0.11 with retries", "($0.03), at most $0.11 with retries"),
+        (
+            3,
+            record(KITE, state="submitted", task_id="7"),
+            "at most $0.08 with retries",
+            "($0.00), at most $0.08 with retries",
+        ),
+        (
+            3,
+            record(KITE, state="failed", failure="transient"),
+            "$0.03, at most $0.08 with retries",
+            "at most $0.08 with retries",
+        ),
+        (3, record(KITE), "", "($0.00)"),
+    ],
+    ids=["none", "new", "under-way", "failed-once", "made"],
+)
+def test_a_plan_tells_what_retries_may_cost_at_most(retries, known, row, total):
+    """For each job and in all, where it is more than the plan's own price."""
+    job = replace(KITE, retries=retries)
+    found = make_plan([job], snapshot(ledger=ledger(*([known] if known else []))))
+    lines = plan_text(found, everything=True).splitlines()
+    assert lines[1].endswith(row)
+    assert lines[-1].endswith(total)
+    assert plan_form(found)["steps"][0]["most_tasks"] == found.steps[0].most_tasks

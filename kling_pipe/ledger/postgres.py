@@ -153,7 +153,8 @@ class PostgresStore:
         if self.was_silent():  # runs that began meanwhile did not see this one; campaigns are seen without a process
             for run in {one.run for one in wanted if not cursor.execute(query, (one.run,)).fetchone()}:
                 reservations(cursor, now).join(run, now, now)
-        return found.reserve(wanted, now)
+        # Those that write at once do so in one order: no deadlock.
+        return found.reserve(sorted(wanted, key=lambda one: "" if one.refusal else one.external_task_id), now)
 
     def forget(self, external_task_id: str, *, expected: State) -> bool:
         """Remove a record that is in this state: an intent of which is known that nothing was created."""

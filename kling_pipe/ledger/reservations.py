@@ -89,14 +89,13 @@ class Reservations:
                 continue
             if one.refusal and (why_not := one.refusal(self._spent(one, series, sums, known=found is not None))):
                 refused[one.external_task_id] = why_not
-            elif found is not None:  # two runs may send it: neither can give it back for both
-                self._execute(f"UPDATE reservations SET run = '' {_ONE}", *key)
-            else:
-                places = ", ".join("?" * 9)
-                query = f"INSERT INTO reservations ({_COLUMNS}) VALUES ({places})"
-                self._execute(query, *key, one.run, one.project, one.address, *one.amounts)
-                if series in sums:
-                    sums[series] = _plus(sums[series], one.amounts)
+                continue
+            # Two runs may send it: neither can give it back for both.
+            again = "ON CONFLICT (series, account, external_task_id) DO UPDATE SET run = ''"
+            query = f"INSERT INTO reservations ({_COLUMNS}) VALUES ({', '.join('?' * 9)}) {again}"
+            self._execute(query, *key, one.run, one.project, one.address, *one.amounts)
+            if series in sums and found is None:
+                sums[series] = _plus(sums[series], one.amounts)
         return refused
 
     def _series(self, run: str, now: float) -> int:
