@@ -328,6 +328,11 @@ def test_a_rule_without_an_explanation_is_told_from_its_data(tmp_path: Path) -> 
         assert parts[1] in explain_text(id)
         assert parts[-1] == explain_text(id).split("\n\n")[-1]
         assert "Right:" not in told[id]
+    refused = json.dumps(laid(EXPLAINED["rules"]["OV-09"], "refused"))
+    program = "from kling_pipe.check import check; from kling_pipe.catalog import load; import json;"
+    program += f"print([one.rule for one in check(load('omni-video'), json.loads({refused!r}))])"
+    checked = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "OV-09" in checked.stdout
     asked = [sys.executable, "-m", "kling_pipe", "explain", "OV-09"]
     shown = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == told["OV-09"]

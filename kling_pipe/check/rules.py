@@ -62,8 +62,11 @@ def _step(data: Mapping[str, Any], hit: Hit) -> str:
 
 
 def _advice(id: str) -> str:
-    """The next step of the rule's explanation. Of single fields it does not hold whatever is wrong with them."""
-    return str(table("explanations")["rules"][id]["next"])
+    """Return the next step of the rule's explanation, or "" for a rule that nobody explained yet.
+
+    Of single fields it does not hold whatever is wrong with them.
+    """
+    return str(table("explanations")["rules"].get(id, {}).get("next", ""))
 
 
 @cache
