@@ -11,7 +11,7 @@ from typing import Any
 
 from kling_pipe.catalog import Operation, operations, table
 from kling_pipe.check.finding import choices
-from kling_pipe.check.verbs import VERBS
+from kling_pipe.check.verbs import verb_of
 from kling_pipe.standards import form as form_there
 
 _BY_HAND = {"conformance.md"}
@@ -232,7 +232,7 @@ _LEVELS = {"error": "error", "warn": "warning", "media": "file"}
 
 
 def _said(rule: Mapping[str, Any], operation: Operation) -> str:
-    verb = next(name for name in rule if name in VERBS)
+    verb = verb_of(rule)
     if verb == "capability":
         return f"{choices([f'`{field}`' for field in rule[verb]], 'and')} only as far as the model has it: see Models"
     limits = rule[verb].get("max", rule[verb].get("min")) if isinstance(rule[verb], dict) else None

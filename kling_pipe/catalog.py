@@ -200,9 +200,3 @@ def _failure_patterns() -> list[tuple[str, re.Pattern[str]]]:
 def failure_class(message: str) -> str:
     """What kind of failure a task's `task_status_msg` tells of: moderation, input, transient, or unknown."""
     return next((kind for kind, pattern in _failure_patterns() if pattern.search(message)), "unknown")
-
-
-def vendor_message(rule: str) -> str:
-    """The message with which Kling was seen to refuse a request that breaks a rule, or `""` when none was recorded."""
-    messages = table("errors")["messages"]
-    return next((str(one["text"]) for one in messages if rule in one.get("rules", ())), "")

@@ -8,26 +8,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 
 Needs = Mapping[str, Iterable[str]]
 
 
 def order(needs: Needs) -> list[str]:
-    """Every address after all that it needs; otherwise in the order given. Raises ValueError on a cycle."""
-    waiting = {address: sum(1 for need in set(wanted) if need in needs) for address, wanted in needs.items()}
-    dependents = children(needs)
-    ready = deque(address for address, count in waiting.items() if count == 0)
-    done: list[str] = []
-    while ready:
-        address = ready.popleft()
-        done.append(address)
-        for child in dependents[address]:
-            waiting[child] -= 1
-            if waiting[child] == 0:
-                ready.append(child)
-    if len(done) < len(waiting):
-        raise ValueError(" -> ".join(cycle(needs) or ()))
-    return done
+    """Return every address after all that it needs, otherwise in the order given. Raise ValueError on a cycle."""
+    # All addresses first, without needs: what is ready at the same time then comes in the order given.
+    sorter = TopologicalSorter(dict.fromkeys(needs, ()))
+    for address, wanted in needs.items():
+        sorter.add(address, *(need for need in wanted if need in needs))
+    try:
+        return list(sorter.static_order())
+    except CycleError:
+        # The path that `cycle` finds starts at the first address given; graphlib starts wherever its search does.
+        raise ValueError(" -> ".join(cycle(needs) or ())) from None
 
 
 def children(needs: Needs) -> dict[str, list[str]]:

@@ -107,9 +107,9 @@ class Job(_Value):
 
     `address` is `kind.name@cell#take` (`#take` from 2 on), `base` the same without the take.
     `request` is the normal form that `key` digests: API fields only, leaves may be `OutputRef` or `FileRef`.
-    `needs` are addresses of jobs that must be done first: `after` (order alone) and those in `request`.
+    `needs` are the addresses of the jobs that must be done first: those of `after`, which give an order alone, and
+    those whose outputs `request` uses. `account` is the name of the account that the manifest asks for, or "".
     `place` is where outputs go, relative to the output folder, without extension (or `save_as` with it).
-    `account` is the name of the account that the manifest asks for, or "".
     `former_keys` are those that earlier versions gave the same request: what was made under one of them counts.
     """
 

@@ -14,8 +14,8 @@ from kling_pipe.client.by_httpx import ByHttpx
 from kling_pipe.client.http import Http, library
 from kling_pipe.client.wire import NoAnswerError
 from kling_pipe.errors import LocalStateError
-from kling_pipe.media import hashed
 from kling_pipe.model import FileRef
+from kling_pipe.outputs.local import file_sha256
 
 SIGNATURE = "Signature=do-not-show"
 
@@ -137,8 +137,7 @@ def test_files_are_streamed_with_a_length(carrier, tmp_path):
     """Base64 in between the text, read while it is sent."""
     path = tmp_path / "a.bin"
     path.write_bytes(bytes(range(256)) * 3000)
-    sha256, size = hashed(path)
-    file = FileRef(str(path), sha256, size)
+    file = FileRef(str(path), file_sha256(path), path.stat().st_size)
 
     async def upload(one, base):
         body = body_of({"image": file})
@@ -154,8 +153,7 @@ def test_a_file_that_goes_away_while_it_is_sent_is_told_as_such(carrier, tmp_pat
     """Not as trouble with the network."""
     path = tmp_path / "a.bin"
     path.write_bytes(b"x" * 10)
-    sha256, size = hashed(path)
-    body = body_of({"image": FileRef(str(path), sha256, size)})
+    body = body_of({"image": FileRef(str(path), file_sha256(path), path.stat().st_size)})
     path.unlink()
 
     async def upload(one, base):

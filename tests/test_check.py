@@ -313,7 +313,7 @@ def test_tokens_are_read_in_order():
 def demands(rule, body, operation):
     """What an applicable rule wants of single fields: present, absent, or a set of values."""
     data = rule.data
-    for pattern in data.get("require", ()):
+    for pattern in alone(data):
         yield pattern, "present"
     for pattern in data.get("forbid", ()):
         yield pattern, "absent"
@@ -324,6 +324,11 @@ def demands(rule, body, operation):
         able = models.get(body.get("model_name"), {}).get(field, True)
         if able is not True:
             yield f"/{field}", frozenset(map(str, able)) if able else "absent"
+
+
+def alone(data):
+    """Fields that a rule requires, without those of which any will do."""
+    return [one for one in data.get("require", ()) if isinstance(one, str)]
 
 
 def contradict(one, other):
@@ -362,7 +367,7 @@ def contradictions(operation):
 
 def wishes(rule):
     data = rule.data
-    names = [*data.get("require", ()), *data.get("forbid", ()), *data.get("only", {})]
+    names = [*alone(data), *data.get("forbid", ()), *data.get("only", {})]
     return [(name, None) for name in [*names, *(f"/{field}" for field in data.get("capability", ()))]]
 
 

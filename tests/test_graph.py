@@ -63,3 +63,9 @@ def test_a_chain_of_ten_thousand_does_not_recurse():
     needs = {str(n): [str(n - 1)] if n else [] for n in range(10_000)}
     assert graph.order(needs)[-1] == "9999"
     assert graph.cycle({**needs, "0": ["9999"]}) is not None
+
+
+def test_what_is_free_comes_in_the_order_given():
+    """Level by level, so that plans and lists of jobs stay as the manifest has them."""
+    needs = {"late": ["a", "b"], "b": [], "odd": ["made long ago"], "a": ["b", "b"], "c": ["odd"]}
+    assert graph.order(needs) == ["b", "odd", "a", "c", "late"]

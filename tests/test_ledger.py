@@ -151,14 +151,12 @@ def test_a_silent_process_loses_its_claims(store):
 
 
 def test_lessons_are_kept(store):
-    """Durations, slot limits, file hashes."""
+    """Durations, slot limits."""
     one = Learned(0, 0.0, 4.0, 4.0).with_one(4.0).with_one(6.0)
     store.learn({"omni-image": one})
     assert store.learned() == {"omni-image": Learned(2, 5.0, 4.0, 6.0)}
     store.keep_limit("video", 3)
     assert store.limits()["video"][0] == 3
-    store.keep_file_hash("/a", 1, 2, "ff")
-    assert (store.file_hash("/a", 1, 2), store.file_hash("/a", 1, 3)) == ("ff", None)
 
 
 def test_a_newer_ledger_is_refused(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kling_pipe.catalog import table
-from kling_pipe.media import base64_length, base64_pieces, findings, hashed, probe
+from kling_pipe.media import base64_length, base64_pieces, broken, looked
 
 LIMITS = table("media")["limits"]["image"]
 
@@ -18,7 +18,7 @@ def picture(path, width, height, **more):
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "height", "broken"),
+    ("name", "width", "height", "expected"),
     [
         ("fine.png", 300, 300, []),
         ("fine.jpg", 640, 360, []),
@@ -29,11 +29,11 @@ def picture(path, width, height, **more):
         ("film.gif", 400, 400, ["format"]),
     ],
 )
-def test_limits_are_those_of_the_data(tmp_path, name, width, height, broken):
+def test_limits_are_those_of_the_data(tmp_path, name, width, height, expected):
     """Format, pixels, ratio."""
-    found = findings(picture(tmp_path / name, width, height), LIMITS)
-    assert len(found) == len(broken)
-    for finding, words in zip(found, broken, strict=True):
+    found = broken(looked(picture(tmp_path / name, width, height), "image"), LIMITS)
+    assert len(found) == len(expected)
+    for finding, words in zip(found, expected, strict=True):
         assert words in finding.message
         assert finding.allowed
 
@@ -43,14 +43,13 @@ def test_a_large_file_is_found(tmp_path):
     path = picture(tmp_path / "large.png", 300, 300)
     with path.open("ab") as file:
         file.write(b"\0" * 10_000_000)
-    assert [one.found for one in findings(path, LIMITS)] == ["10.0 MB"]
+    assert [one.found for one in broken(looked(path, "image"), LIMITS)] == ["10.0 MB"]
 
 
 def test_what_is_no_picture_is_said_to_be_none(tmp_path):
     """A text with the suffix of a picture."""
     (tmp_path / "a.png").write_text("hello")
-    assert probe(tmp_path / "a.png") is None
-    assert "not a picture" in findings(tmp_path / "a.png", LIMITS)[0].message
+    assert "not a picture" in broken(looked(tmp_path / "a.png", "image"), LIMITS)[0].message
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 196_607, 196_608, 196_609, 500_000])
@@ -61,23 +60,3 @@ def test_pieces_of_base64_are_the_base64_of_the_whole(tmp_path, size):
     whole = b"".join(base64_pieces(tmp_path / "a"))
     assert whole == base64.b64encode(content)
     assert len(whole) == base64_length(size)
-
-
-def test_a_file_is_hashed_once_until_it_changes(tmp_path):
-    """Size and time tell."""
-
-    class Cache(dict):
-        def file_hash(self, *key):
-            return self.get(key)
-
-        def keep_file_hash(self, path, size, mtime_ns, sha256):
-            self[path, size, mtime_ns] = sha256
-
-    path, cache = tmp_path / "a", Cache()
-    path.write_text("one")
-    first = hashed(path, cache)
-    cache[next(iter(cache))] = "remembered"
-    assert hashed(path, cache) == ("remembered", 3)
-    path.write_text("other")
-    assert hashed(path, cache) == hashed(path)
-    assert hashed(path) != first

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -291,3 +293,46 @@ def test_a_file_of_the_refused_example_is_outside_and_that_of_the_mended_one_wit
 
     assert findings("refused")
     assert findings("mended") == []
+
+
+def ids_in_the_schemas() -> Iterator[str]:
+    """Whatever in `schemas/` looks like the id of a rule or a problem: a name, or a text."""
+    for path in sorted((ROOT / "schemas").rglob("*.json")):
+        yield from re.findall(r'"([A-Z]{2,3}-?\d+[a-z]?)"', path.read_text(encoding="utf-8"))
+
+
+def test_every_id_in_the_schemas_is_explained() -> None:
+    """Those that a vendor's message or an explanation names, too, in capitals or small letters."""
+    found = set(ids_in_the_schemas())
+    assert set(rule_ids()) <= found
+    for id in found:
+        assert explain_text(id) == explain_text(id.lower())
+
+
+def test_a_rule_without_an_explanation_is_told_from_its_data(tmp_path: Path) -> None:
+    """A new operation's rules: the sentence, the level, where it holds and the source, for each that there is."""
+    (tmp_path / "kling_pipe").symlink_to(ROOT / "kling_pipe")
+    schemas = shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
+    bare = {**EXPLAINED, "rules": {}}
+    (schemas / "explanations.json").write_text(json.dumps(bare), encoding="utf-8")
+    program = "from kling_pipe.problems import explain_text, known_ids, page_text; import json;"
+    program += "print(json.dumps([page_text(), {id: explain_text(id) for id in known_ids()}]))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    page, told = json.loads(done.stdout)
+
+    assert told.keys() == set(known_ids())
+    for id in set(rule_ids()):
+        parts = told[id].split("\n\n")
+        assert f"### {id}" in page
+        assert parts[0] == f"{id}: a rule of the Kling API"
+        assert parts[1] in explain_text(id)
+        assert parts[-1] == explain_text(id).split("\n\n")[-1]
+        assert "Right:" not in told[id]
+    refused = json.dumps(laid(EXPLAINED["rules"]["OV-09"], "refused"))
+    program = "from kling_pipe.check import check; from kling_pipe.catalog import load; import json;"
+    program += f"print([one.rule for one in check(load('omni-video'), json.loads({refused!r}))])"
+    checked = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "OV-09" in checked.stdout
+    asked = [sys.executable, "-m", "kling_pipe", "explain", "OV-09"]
+    shown = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == told["OV-09"]

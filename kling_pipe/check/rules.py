@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from kling_pipe.catalog import Operation, table
 from kling_pipe.check.finding import Finding
-from kling_pipe.check.verbs import VERBS, Hit, Verb
+from kling_pipe.check.verbs import ELSEWHERE, VERBS, Hit, Verb, verb_of
 from kling_pipe.check.view import View
 from kling_pipe.conditions import Condition, compiled, reads
 from kling_pipe.pointers import Pointer, touches
@@ -54,7 +54,7 @@ class Rule(NamedTuple):
 def _step(data: Mapping[str, Any], hit: Hit) -> str:
     """The next step, where the verb alone tells it."""
     field = hit.pointer[-1] if hit.pointer else ""
-    if "require" in data or "require_any" in data:
+    if "require" in data:
         return f"Add `{field}`."
     if "capability" in data and not hit.allowed:
         return f"Leave `{field}` out, or name a model that has it."
@@ -62,18 +62,21 @@ def _step(data: Mapping[str, Any], hit: Hit) -> str:
 
 
 def _advice(id: str) -> str:
-    """The next step of the rule's explanation. Of single fields it does not hold whatever is wrong with them."""
-    return str(table("explanations")["rules"][id]["next"])
+    """Return the next step of the rule's explanation, or "" for a rule that nobody explained yet.
+
+    Of single fields it does not hold whatever is wrong with them.
+    """
+    return str(table("explanations")["rules"].get(id, {}).get("next", ""))
 
 
 @cache
 def rules(operation: Operation) -> tuple[Rule, ...]:
     """The rules of an operation that a check can decide, in the order of its file."""
-    return tuple(_rule(data, operation) for data in operation.rules if data["level"] != "media")
+    return tuple(_rule(data, operation) for data in operation.rules if verb_of(data) not in ELSEWHERE)
 
 
 def _rule(data: Mapping[str, Any], operation: Operation) -> Rule:
     when = data.get("when", {})
-    name = next(key for key in data if key in VERBS)
+    name = verb_of(data)
     verb = VERBS[name](data[name], operation)
     return Rule(data, compiled(when), verb, tuple(dict.fromkeys((*reads(when), *verb.reads))))

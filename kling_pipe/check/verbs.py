@@ -45,19 +45,18 @@ def _exists(body: Body, pattern: str) -> bool:
     return any(True for _ in walk(body, pattern))
 
 
-def _require(patterns: Sequence[str], _: Operation) -> Verb:
-    """Fields that must be there."""
-    return Verb(
-        lambda view: [Hit(parts(pattern)) for pattern in patterns if not _exists(view.read, pattern)], tuple(patterns)
-    )
+def _require(fields: Sequence[str | Sequence[str]], _: Operation) -> Verb:
+    """Fields that must be there; of a list of fields, one at least."""
 
+    def hits(view: View) -> Iterator[Hit]:
+        for one in fields:
+            if isinstance(one, str):
+                if not _exists(view.read, one):
+                    yield Hit(parts(one))
+            elif not any(_exists(view.read, pattern) for pattern in one):
+                yield Hit(fixed(one[0]))
 
-def _require_any(patterns: Sequence[str], _: Operation) -> Verb:
-    """Fields of which at least one must be there."""
-    return Verb(
-        lambda view: [] if any(_exists(view.read, one) for one in patterns) else [Hit(fixed(patterns[0]))],
-        tuple(patterns),
-    )
+    return Verb(hits, tuple(pattern for one in fields for pattern in ([one] if isinstance(one, str) else one)))
 
 
 def _forbid(patterns: Sequence[str], _: Operation) -> Verb:
@@ -114,52 +113,63 @@ def _count(limits: Mapping[str, Any], _: Operation) -> Verb:
     return Verb(hits, tuple(limits["of"]))
 
 
-def _sum_equals(form: Mapping[str, str], _: Operation) -> Verb:
-    """Numbers (also as text) that must add up to another field."""
+def _total(form: Mapping[str, Any], _: Operation) -> Verb:
+    """The numbers of each side (also as text) added up, `plus` a number, and the sides multiplied: an area of two.
+
+    It `equals` another field, or is `max` at most.
+    """
+    every = tuple(pattern for side in form["of"] for pattern in side)
+    plus, target = form.get("plus", 0), form.get("equals", "")
 
     def hits(view: View) -> Iterator[Hit]:
-        total = next((int(value) for _, value in walk(view.read, form["total"])), None)
-        added = sum(int(value) for _, value in walk(view.read, form["of"]))
-        if total is not None and added != total:
-            there = _exists(view.written, form["total"])
-            yield Hit(parts(form["total"]) if there else fixed(form["of"]), str(added), str(total))
+        sums = (sum(_number(value) for one in side for _, value in walk(view.read, one)) for side in form["of"])
+        total = math.prod(plus + one for one in sums)
+        if target:
+            due = next((int(value) for _, value in walk(view.read, target)), None)
+            if due is not None and total != due:
+                place = parts(target) if _exists(view.written, target) else fixed(form["of"][0][0])
+                yield Hit(place, str(total), str(due))
+        elif total > form["max"] + _ROUNDING:
+            yield Hit(parts(form["of"][-1][0]), f"{total:.4g}", str(form["max"]))
 
-    return Verb(hits, (form["of"], form["total"]))
-
-
-def _consecutive(form: Mapping[str, str], _: Operation) -> Verb:
-    """Numbers that count 1, 2, 3, ... in order. The first that does not is the hit."""
-
-    def hits(view: View) -> Iterator[Hit]:
-        for due, (pointer, value) in enumerate(walk(view.read, form["of"]), start=1):
-            if value != due:
-                yield Hit(pointer, quoted(value), str(due))
-                return
-
-    return Verb(hits, (form["of"],))
+    return Verb(hits, (*every, target) if target else every)
 
 
-def _area(form: Mapping[str, Any], _: Operation) -> Verb:
-    """Growth along each side, 1 and its numbers added up: the product of the sides must stay within bounds."""
-    every = tuple(pattern for side in form["sides"] for pattern in side)
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) else value
+
+
+def _compare(form: Mapping[str, Any], _: Operation) -> Verb:
+    """Values held against others: each its `position` in order, `min` above its neighbour, or `unlike` one other."""
+    of, other = form["of"], form.get("above") or form.get("unlike") or ""
+    test = _at_position if "position" in form else _above if "above" in form else _unlike
 
     def hits(view: View) -> Iterator[Hit]:
-        grown = math.prod(1 + sum(value for one in side for _, value in walk(view.read, one)) for side in form["sides"])
-        if grown > form["max"] + _ROUNDING:
-            yield Hit(parts(form["sides"][-1][0]), f"{grown:.4g}", str(form["max"]))
+        return test([*walk(view.read, of)], [value for _, value in walk(view.read, other)] if other else [], form)
 
-    return Verb(hits, every)
+    return Verb(hits, (of, other) if other else (of,))
 
 
-def _apart(form: Mapping[str, Any], _: Operation) -> Verb:
-    """Two numbers of one item: the second is greater, by so much at least. It is the hit where it is not."""
+_Places = Sequence[tuple[Pointer, Any]]
 
-    def hits(view: View) -> Iterator[Hit]:
-        for (_, low), (pointer, high) in zip(walk(view.read, form["from"]), walk(view.read, form["to"]), strict=False):
-            if high - low < form["min"]:
-                yield Hit(pointer, str(high - low), str(form["min"]))
 
-    return Verb(hits, (form["from"], form["to"]))
+def _at_position(places: _Places, _: Sequence[Any], __: Mapping[str, Any]) -> Iterator[Hit]:
+    for due, (pointer, value) in enumerate(places, start=1):
+        if value != due:
+            yield Hit(pointer, quoted(value), str(due))
+            return  # those behind it are off for the same reason
+
+
+def _above(places: _Places, others: Sequence[Any], form: Mapping[str, Any]) -> Iterator[Hit]:
+    for (pointer, high), low in zip(places, others, strict=False):
+        if high - low < form["min"]:
+            yield Hit(pointer, str(high - low), str(form["min"]))
+
+
+def _unlike(places: _Places, others: Sequence[Any], _: Mapping[str, Any]) -> Iterator[Hit]:
+    for pointer, value in places:
+        if value == next(iter(others), None):
+            yield Hit(pointer, quoted(value))
 
 
 def _capability(fields: Sequence[str], operation: Operation) -> Verb:
@@ -233,38 +243,29 @@ def _avoid(form: Mapping[str, Any], operation: Operation) -> Verb:
     return Verb(hits, ())
 
 
-def _unlike(form: Mapping[str, str], _: Operation) -> Verb:
-    """Values that should differ from one other."""
-
-    def hits(view: View) -> Iterator[Hit]:
-        one = next((value for _, value in walk(view.read, form["one"])), None)
-        for pointer, value in walk(view.read, form["each"]):
-            if value == one:
-                yield Hit(pointer, quoted(value))
-
-    return Verb(hits, (form["one"], form["each"]))
-
-
-def _renamed(names: Mapping[str, str], operation: Operation) -> Verb:
-    """Old names of fields: a hit when the old one is written and the new one is not."""
-
-    def hits(view: View) -> Iterator[Hit]:
-        for old, new in names.items():
-            if new in operation.fields and old in view.written and new not in view.written:
-                yield Hit((old,), quoted(view.written[old]), new, near=new)
-
-    return Verb(hits, ())
-
-
-def _known(_: bool, operation: Operation) -> Verb:
-    """Keys that the operation's schema does not list, at any depth."""
-    old = {name: new for rule in operation.rules for name, new in rule.get("renamed", {}).items()}
+def _known(form: Mapping[str, Any], operation: Operation) -> Verb:
+    """Keys that the operation's schema lists, at any depth; with `renamed`, no old name of a field alone."""
+    if "renamed" in form:
+        return Verb(lambda view: _old_names(form["renamed"], operation, view), ())
+    old = renamed(operation)
 
     def hits(view: View) -> Iterator[Hit]:
         for hit in _unknown(operation.schema, view.written, ()):
             yield hit._replace(near=old[hit.found]) if len(hit.pointer) == 1 and hit.found in old else hit
 
     return Verb(hits, ())
+
+
+def renamed(operation: Operation) -> Mapping[str, str]:
+    """Return the old names of an operation's fields, with the new ones."""
+    rules = (rule["known"] for rule in operation.rules if "known" in rule)
+    return {old: new for form in rules for old, new in form.get("renamed", {}).items()}
+
+
+def _old_names(names: Mapping[str, str], operation: Operation, view: View) -> Iterator[Hit]:
+    for old, new in names.items():
+        if new in operation.fields and old in view.written and new not in view.written:
+            yield Hit((old,), quoted(view.written[old]), new, near=new)
 
 
 def _unknown(schema: Mapping[str, Any], value: Any, at: Pointer) -> Iterator[Hit]:
@@ -280,29 +281,25 @@ def _unknown(schema: Mapping[str, Any], value: Any, at: Pointer) -> Iterator[Hit
                 yield from _unknown(known[name], inner, (*at, name))
 
 
-def _silent(_: Any, __: Operation) -> Verb:
-    """Said elsewhere: `coerce` when a body is coerced, `media` when a local file is probed. Data for the others."""
-    return Verb(lambda _: (), ())
-
-
 VERBS: Mapping[str, Callable[[Any, Operation], Verb]] = {
     "require": _require,
-    "require_any": _require_any,
     "forbid": _forbid,
     "only": _only,
     "at_most_one": _at_most_one,
     "count": _count,
-    "sum_equals": _sum_equals,
-    "consecutive": _consecutive,
-    "area": _area,
-    "apart": _apart,
+    "total": _total,
+    "compare": _compare,
     "capability": _capability,
     "refs_within": _refs_within,
     "mentions": _mentions,
     "avoid": _avoid,
-    "unlike": _unlike,
-    "renamed": _renamed,
     "known": _known,
-    "coerce": _silent,
-    "media": _silent,
 }
+
+ELSEWHERE = ("coerce", "media")
+"""What stands in a verb's place and is no matter of a check: said when a body is coerced, or a local file looked at."""
+
+
+def verb_of(rule: Mapping[str, Any]) -> str:
+    """Return the verb of a rule's data, or what stands in its place."""
+    return next(name for name in rule if name in VERBS or name in ELSEWHERE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -167,14 +168,15 @@ def _variable_file(file: Path) -> dict[str, Any]:
 
 
 def environment(env_file: Path | None) -> dict[str, str]:
-    """The process's environment, under what `--env-file` adds."""
+    """Return the process's environment, under what `--env-file` adds. Raise UsageError for a file that is none."""
     import os
 
     found = dict(os.environ)
     if env_file is None:
         return found
     try:
-        lines = env_file.read_text(encoding="utf-8").splitlines()
+        # Editors on Windows begin a file with a byte order mark: without `-sig` it would be a part of the first name.
+        lines = env_file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise UsageError(f"cannot read `{env_file}`: {reason}", hint="check the path of --env-file") from None
@@ -186,5 +188,13 @@ def environment(env_file: Path | None) -> dict[str, str]:
         if not equals:
             # The line itself may hold a secret: only its number is named.
             raise UsageError(f"`{env_file}`, line {number}: not NAME=VALUE", hint="write it like KLING_API_KEY=...")
-        found[name.strip()] = value.strip().strip("'\"")
+        found[name.strip()] = _without_remark(value).strip().strip("'\"")
     return found
+
+
+def _without_remark(value: str) -> str:
+    """Return a value without the ` # remark` behind it. A `#` inside of quotes or of a word belongs to the value."""
+    quoted = re.match(r"""\s*(["'])(?:(?!\1).)*\1(?=\s+#)""", value)
+    if quoted:
+        return quoted[0]
+    return value if value.lstrip().startswith(("'", '"')) else re.sub(r"\s+#.*", "", value)

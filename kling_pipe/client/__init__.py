@@ -1,7 +1,6 @@
 """Kling over HTTP: the envelope, error classes, create, get, list, download. The library is imported at first use."""
 
 from kling_pipe.client.answers import (
-    Answer,
     Created,
     Downloaded,
     Found,
@@ -19,7 +18,6 @@ from kling_pipe.client.wire import READ_SECONDS
 
 __all__ = [
     "READ_SECONDS",
-    "Answer",
     "Client",
     "Code",
     "Created",

@@ -127,6 +127,3 @@ class Gone(NamedTuple):
     """The URL does not give the file any more (403, 404, 410): ask for a fresh one."""
 
     status: int
-
-
-Answer = Created | Found | NotFound | Prepared | Listed | Refused | InDoubt

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kling_pipe.errors import LocalStateError
-from kling_pipe.media import base64_length, base64_pieces, hashed
+from kling_pipe.media import base64_length, base64_pieces
 from kling_pipe.model import FileRef, Json
+from kling_pipe.outputs.local import file_sha256
 
 
 class Body(NamedTuple):
@@ -62,7 +63,7 @@ def body_of(request: Mapping[str, Json]) -> Body:
 
 def _check(file: FileRef) -> None:
     try:
-        sha256, _ = hashed(Path(file.path))
+        sha256 = file_sha256(Path(file.path))
     except OSError as error:
         raise LocalStateError(f"`{file.path}` cannot be read: {error.strerror or error}") from error
     if sha256 != file.sha256:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -118,10 +118,6 @@ async def _part(answer: Any, count: int) -> Part:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None
-
-
-Probe = Callable[[Sequence[tuple[str, str]]], list[Remote]]
-"""Links with the kinds that they should lead to -> what is known of each."""
 
 
 def probe(wanted: Sequence[tuple[str, str]]) -> list[Remote]:

@@ -6,7 +6,6 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from kling_pipe import catalog
 
@@ -76,8 +75,3 @@ def request_id() -> str:
 def success(data: str) -> Answer:
     """Code 0 around data that is already JSON text."""
     return Answer(200, f'{{"code":0,"message":"SUCCEED","request_id":"{request_id()}","data":{data}}}'.encode())
-
-
-def plain(data: Any, status: int = 200) -> Answer:
-    """JSON without Kling's envelope, for the emulator's own endpoints."""
-    return Answer(status, json.dumps(data).encode())

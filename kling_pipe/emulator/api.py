@@ -17,7 +17,6 @@ from kling_pipe.emulator.wire import Request
 from kling_pipe.emulator.world import World
 from kling_pipe.standards.table import FIRST, SECOND, endpoints, exists_in
 
-Handler = Callable[[Request, str], Answer]
 _OTHER: Mapping[str, Mapping[str, str]] = {"/account/costs": {"GET": "costs"}}
 
 

@@ -22,7 +22,6 @@ from kling_pipe.emulator.faults import Faults, RuleError
 from kling_pipe.emulator.studio import Studio
 from kling_pipe.emulator.world import World
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; connect-src 'self'"
 MODES = ("real", "scaled", "manual")
 FILE = re.compile(r"[0-9a-f]{64}\.(mp4|mov|png|jpg|jpeg|mp3|wav|m4a|aac)")

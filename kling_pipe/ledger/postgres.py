@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import secrets
 import time
 from collections import Counter
@@ -268,21 +267,6 @@ class PostgresStore:
             " slots = EXCLUDED.slots, at = EXCLUDED.at"
         )
         self._session.step(lambda cursor: cursor.execute(query, (self.account, pool, limit, self._clock())))
-
-    def file_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
-        """SHA-256 of a file of this machine that has not changed since it was hashed."""
-        query = "SELECT sha256 FROM files WHERE host = %s AND path = %s AND size = %s AND mtime_ns = %s"
-        rows = self._rows(query, (platform.node(), path, size, mtime_ns))
-        return str(rows[0][0]) if rows else None
-
-    def keep_file_hash(self, path: str, size: int, mtime_ns: int, sha256: str) -> None:
-        """Keep a file's SHA-256."""
-        query = (
-            "INSERT INTO files VALUES (%s, %s, %s, %s, %s) ON CONFLICT (host, path) DO UPDATE SET"
-            " size = EXCLUDED.size, mtime_ns = EXCLUDED.mtime_ns, sha256 = EXCLUDED.sha256"
-        )
-        values = (platform.node(), path, size, mtime_ns, sha256)
-        self._session.step(lambda cursor: cursor.execute(query, values))
 
     def whole(self, action: Callable[[Tables], T], *, change: bool) -> T:
         """What the action returns: one transaction over all accounts, which may run twice."""

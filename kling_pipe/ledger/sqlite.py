@@ -236,18 +236,6 @@ class SqliteStore:
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO limits VALUES (?, ?, ?, ?)", row)
 
-    def file_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
-        """SHA-256 of a file that has not changed since it was hashed."""
-        query = "SELECT sha256 FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
-        with self._told():
-            row = self._connection.execute(query, (path, size, mtime_ns)).fetchone()
-        return str(row[0]) if row else None
-
-    def keep_file_hash(self, path: str, size: int, mtime_ns: int, sha256: str) -> None:
-        """Keep a file's SHA-256."""
-        with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (path, size, mtime_ns, sha256))
-
     def whole(self, action: Callable[[Tables], T], *, change: bool) -> T:
         """What the action returns: one transaction over all accounts. What it changes survives a power cut."""
         if change:

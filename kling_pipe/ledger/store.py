@@ -130,12 +130,6 @@ class Store(Protocol):
     def keep_limit(self, pool: str, limit: int) -> None:
         """Keep a learned slot limit."""
 
-    def file_hash(self, path: str, size: int, mtime_ns: int) -> str | None:
-        """SHA-256 of a file that has not changed since it was hashed."""
-
-    def keep_file_hash(self, path: str, size: int, mtime_ns: int, sha256: str) -> None:
-        """Keep a file's SHA-256."""
-
 
 class RecordIndex:
     """Records by identity, decoded when asked for: most of 10,000 are never looked at."""

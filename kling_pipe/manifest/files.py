@@ -9,7 +9,7 @@ from kling_pipe.model import FileRef
 
 
 class Files:
-    """Local files by path, each read once in a compile. Pass another one to hash through a cache."""
+    """Local files by path, each read and hashed once for as long as this object is used."""
 
     def __init__(self) -> None:
         self._known: dict[Path, FileRef] = {}

@@ -27,7 +27,6 @@ from kling_pipe.prompts import Lookup
 
 RecordedKey = Callable[[str], str | None]
 """The key that the lock holds at an address; None: it must, and does not; "": then what is asked for now counts."""
-"""The key that the lock records at an address (base and take), or None."""
 
 
 @dataclass(slots=True)

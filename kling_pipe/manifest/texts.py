@@ -14,7 +14,6 @@ from kling_pipe.manifest.trouble import Path_
 from kling_pipe.prompts import Axes, TemplateProblem, compile_text
 
 Resolve = Callable[[Reference, Path_], Value]
-Pointer = tuple[str | int, ...]
 
 
 class Words(Mapping[str, Any]):

@@ -11,6 +11,7 @@ from kling_pipe.bodies import written
 from kling_pipe.catalog import Operation
 from kling_pipe.check import Finding, check
 from kling_pipe.check.fields import field_findings
+from kling_pipe.check.verbs import renamed
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.form import form_of
 from kling_pipe.manifest.jobs import Draft, Drafter
@@ -152,8 +153,8 @@ class Verifier:
         raw = recipe.fields.get("raw")
         known = {str(name) for name in raw} if isinstance(raw, Mapping) else set()
         # An old name is known, too: Kling ignores it, and nobody means that.
-        known -= {old for rule in recipe.operation.rules for old in rule.get("renamed", ())}
-        unknown_key = {rule["id"] for rule in recipe.operation.rules if "known" in rule}
+        known -= renamed(recipe.operation).keys()
+        unknown_key = {rule["id"] for rule in recipe.operation.rules if rule.get("known") == {}}
         return [
             one
             for one in findings

@@ -8,14 +8,13 @@ from kling_pipe.demand import on_demand
 
 if TYPE_CHECKING:
     from kling_pipe.media.facts import Facts
-    from kling_pipe.media.inline import HashCache, base64_length, base64_pieces, hashed
+    from kling_pipe.media.inline import base64_length, base64_pieces
     from kling_pipe.media.limits import MediaFinding, broken, broken_file, broken_length, plain, unlike
-    from kling_pipe.media.local import Looks, findings, looked, probe
+    from kling_pipe.media.local import Looks, looked
     from kling_pipe.media.streams import can_open_streams
 
 __all__ = [
     "Facts",
-    "HashCache",
     "Looks",
     "MediaFinding",
     "base64_length",
@@ -24,20 +23,17 @@ __all__ = [
     "broken_file",
     "broken_length",
     "can_open_streams",
-    "findings",
-    "hashed",
     "looked",
     "plain",
-    "probe",
     "unlike",
 ]
 __getattr__ = on_demand(
     __name__,
     {
         "facts": "Facts",
-        "inline": "HashCache base64_length base64_pieces hashed",
+        "inline": "base64_length base64_pieces",
         "limits": "MediaFinding broken broken_file broken_length plain unlike",
-        "local": "Looks findings looked probe",
+        "local": "Looks looked",
         "streams": "can_open_streams",
     },
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from kling_pipe.film import film_facts
 from kling_pipe.media.facts import WORDS, Facts
-from kling_pipe.media.limits import MediaFinding, broken, plain
+from kling_pipe.media.limits import plain
 from kling_pipe.media.pictures import picture_facts
 from kling_pipe.media.streams import can_open_streams, stream_facts
 
@@ -37,11 +36,6 @@ def probe(path: Path) -> Facts | None:
     """What a picture is, from its header alone; None if it is no picture that Pillow knows. Raises OSError."""
     with path.open("rb") as file:
         return picture_facts(file, path.stat().st_size)
-
-
-def findings(path: Path, limits: Mapping[str, Any]) -> list[MediaFinding]:
-    """Which of `limits` (one entry of `schemas/media.json`) a local file breaks. Raises OSError."""
-    return broken(looked(path, str(limits.get("kind", "image"))), limits)
 
 
 def _as_shown(path: Path, facts: Facts) -> Facts:

@@ -11,8 +11,6 @@ from typing import IO, Any
 
 from kling_pipe.media.facts import WORDS, Facts, container
 
-HEADER = 1 << 18
-"""Bytes in which the header of a film stands when it comes first."""
 _AAC_SAMPLES = 1024
 _BRANDS = {"qt": "mov", "M4A": "m4a", "M4B": "m4a"}
 

@@ -64,8 +64,6 @@ def _own(entry: Entry) -> str:
 
 
 def _rule(rule: Rule) -> str:
-    shown = rule.example
-    refused, mended = (textwrap.indent(fields_text(shown, one), "    ") for one in (shown.refused, shown.mended))
     facts = [
         f"Level:  {rule.level} ({_LEVELS[rule.level]})",
         f"Holds for:  {', '.join(rule.operations)}",
@@ -75,13 +73,24 @@ def _rule(rule: Rule) -> str:
         [
             f"{rule.id}: a rule of the Kling API",
             "\n".join(map(_wrapped, rule.says)),
-            _wrapped(shown.why),
-            f"{example_title(rule)} ({shown.operation}):\n\n{refused}",
-            f"Right:\n\n{mended}",
-            _wrapped(f"Next: {shown.next}"),
+            *_explained(rule),
             "\n".join(map(_wrapped, facts)),
         ]
     )
+
+
+def _explained(rule: Rule) -> Iterator[str]:
+    """Why a rule is there, with an example. A new operation's rules have none yet: the data's own hint stays."""
+    shown = rule.example
+    if shown is None:
+        if rule.hint:
+            yield _wrapped(f"Next: {rule.hint}")
+        return
+    refused, mended = (textwrap.indent(fields_text(shown, one), "    ") for one in (shown.refused, shown.mended))
+    yield _wrapped(shown.why)
+    yield f"{example_title(rule)} ({shown.operation}):\n\n{refused}"
+    yield f"Right:\n\n{mended}"
+    yield _wrapped(f"Next: {shown.next}")
 
 
 def example_title(rule: Rule) -> str:

@@ -54,6 +54,8 @@ def _section(entry: Entry) -> str:
 
 def _rule(rule: Rule) -> str:
     shown = rule.example
+    if shown is None:
+        return f"### {rule.id}\n\n{_escaped(_sentences(' '.join(rule.says)))}\n"
     refused, mended = (f"```yaml\n{fields_text(shown, one)}\n```" for one in (shown.refused, shown.mended))
     return f"""### {rule.id}
 

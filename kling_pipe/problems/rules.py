@@ -26,8 +26,8 @@ class Rule:
     operations: list[str]
 
     @property
-    def example(self) -> Example:
-        """Why it is there, and what it refuses beside what it takes."""
+    def example(self) -> Example | None:
+        """Why it is there, and what it refuses beside what it takes; None for a rule that nobody explained yet."""
         return example(self.id)
 
 
@@ -48,10 +48,12 @@ class Example:
 
 
 @cache
-def example(id: str) -> Example:
-    """The example of one rule. KeyError where there is none."""
+def example(id: str) -> Example | None:
+    """The example of one rule, or None where there is none."""
     table_ = table("explanations")
-    told = table_["rules"][id]
+    told = table_["rules"].get(id)
+    if told is None:
+        return None
     refused, mended = told["refused"], told["mended"]
     if "file" not in told:
         base = table_["bases"][told["operation"]]

@@ -21,7 +21,6 @@ try:
 except ImportError:  # PyYAML without libyaml: slower, same result
     from yaml import SafeLoader as _Base  # type: ignore[assignment]
 
-_STR = "tag:yaml.org,2002:str"
 _PLAIN = "tag:kling-pipe,2026:plain"
 _CORE = {
     f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq", "merge")
