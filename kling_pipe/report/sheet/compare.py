@@ -71,7 +71,7 @@ def compared(before: Sheet, now: Sheet, name: str) -> Comparison:
 
 
 def difference(before: str, now: str) -> Iterator[tuple[str, str]]:
-    """Both texts in one, by words: pairs of what stood there and what does now, which are equal where nothing changed."""
+    """Both texts in one, word by word: pairs of what stood there and what does now, equal where nothing changed."""
     old, new = _WORDS.findall(before), _WORDS.findall(now)
     for _, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         yield "".join(old[a:b]), "".join(new[c:d])

@@ -42,7 +42,7 @@ class Bar(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A session as it is drawn: packs with where each begins, the outline of the queue, marks on the scale at `rule`."""
+    """A session as it is drawn: packs with the place of each, the outline of the queue, marks of the scale at `rule`."""
 
     session: Session
     packs: list[tuple[str, int, list[Bar]]]
@@ -55,7 +55,8 @@ class Chart(NamedTuple):
     def label(self) -> str:
         """The drawing in words."""
         seconds = (self.session.end - self.session.begin) / 1000
-        return f"Time line of {len(self.session.tasks)} tasks, {max(0.001, seconds):.0f} s, at most {self.most} waiting for a slot"
+        tasks = len(self.session.tasks)
+        return f"Time line of {tasks} tasks, {seconds:.0f} s, at most {self.most} waiting for a slot"
 
 
 def sessions(takes: Sequence[Take]) -> list[Session]:
