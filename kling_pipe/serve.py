@@ -24,8 +24,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.posters import Posters
 from kling_pipe.report.sheet import Sheet
-from kling_pipe.report.sheet.folder import FolderShelf, pictures
+from kling_pipe.report.sheet.folder import pictures
 from kling_pipe.report.sheet.page import page
+from kling_pipe.report.sheet.shelf import FolderShelf
 
 _LOOK_EVERY = 0.5
 _COOKIE = "kling-pipe"

@@ -48,7 +48,7 @@ HOMES = {
     "yarl": {"client"},
     "httpx": {"client"},
     "httpx2": {"client"},
-    "jinja2": {"prompts"},
+    "jinja2": {"prompts", "report"},
     "yaml": {"source"},
     "jsonschema": {"check"},
     "PIL": {"media", "posters", "emulator"},

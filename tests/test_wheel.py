@@ -75,6 +75,11 @@ def test_the_wheel_holds_what_runs_and_nothing_else(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"kling_pipe"}
     assert {"kling_pipe/py.typed", "kling_pipe/schemas/operations/omni-video.json"} <= set(names)
     assert [name for name in names if name.endswith("licenses/LICENSE")] != []
+    assert (
+        {Path(name).name for name in names if name.endswith(".jinja")}
+        == {path.name for path in (ROOT / "kling_pipe").rglob("*.jinja")}
+        != set()
+    )
     assert {Path(name).name for name in names if name.startswith("kling_pipe/schemas/")} == {
         path.name for path in (ROOT / "schemas").rglob("*.json")
     }

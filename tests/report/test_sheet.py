@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
+from kling_pipe.model import Cost
 from kling_pipe.posters import Posters
-from kling_pipe.report.sheet import Sheet, compared, written
-from kling_pipe.report.sheet.changes import difference
-from kling_pipe.report.sheet.markup import Markup, el
+from kling_pipe.report.sheet import Card, Picture, Reference, Sheet, Shot, Take, compared, written
+from kling_pipe.report.sheet.compare import difference
+from kling_pipe.report.sheet.page import environment, page
+from kling_pipe.report.sheet.shelf import FolderShelf
 from kling_pipe.report.sheet.times import sessions
 
 
@@ -26,6 +29,7 @@ class Reader(HTMLParser):
         self.links: list[str] = []
         self.ids: list[str] = []
         self.open: list[str] = []
+        self.names: list[str] = []
         self.text = ""
         self.feed(page)
 
@@ -34,6 +38,7 @@ class Reader(HTMLParser):
         self.links += [named[name] for name in ("href", "src", "poster") if named.get(name)]
         self.ids += [named["id"]] if "id" in named else []
         self.open.append(tag)
+        self.names += [name for name, _ in attrs]
 
     def handle_data(self, data):
         if self.open[-1:] not in (["script"], ["style"]):
@@ -149,27 +154,69 @@ def test_a_change_an_addition_and_a_removal_are_told_apart(campaign):
 
 @given(st.text(), st.text())
 def test_a_difference_holds_both_texts(before, now):
-    """Without the additions it reads as before, without the removals as now."""
-    both = difference(before, now)
+    """What stood there and what does now make the two texts again, word by word."""
+    pairs = list(difference(before, now))
 
-    assert (
-        re.sub(r"<ins>.*?</ins>", "", both, flags=re.DOTALL).replace("<del>", "").replace("</del>", "")
-        == el("p", before)[3:-4]
-    )
-    assert (
-        re.sub(r"<del>.*?</del>", "", both, flags=re.DOTALL).replace("<ins>", "").replace("</ins>", "")
-        == el("p", now)[3:-4]
-    )
+    assert "".join(old for old, _ in pairs) == before
+    assert "".join(new for _, new in pairs) == now
 
 
-@given(st.text(), st.text())
-def test_no_text_becomes_markup(words, value):
-    """Whatever a manifest says, it stays text: in an element and in an attribute."""
-    reader = Reader(str(el("p", words, title=value)))
+def saying(words: str) -> str:
+    """A page that says these words wherever a manifest, a file name, a person or Kling can put some."""
+    picture = Picture(Path(f"film.{words}"), "0" * 64, "video")
+    times = {"created_at": 1, "updated_at": 2000}
+    takes = tuple(
+        Take(f"video.{words}#{n}", n, state, (words, words), Cost(1.0, "video", 0.1), 1.0, pictures, words, words,
+             account=words, **times)
+        for n, (state, pictures) in enumerate([("made", (picture,)), ("failed", ())], start=1)
+    )  # fmt: skip
+    facts = (("model_name", words), (words, words))
+    shots = (Shot(f"<<<image_1>>> {words}", 1.0), Shot(words, 2.0))
+    inputs = (Reference(words, words, words, picture), Reference("", words))
+    film = Card(f"video.{words}", "video", f"video.{words}", {words: words}, takes, 1, (words, "tag"), shots, inputs,
+                facts, (), f"{words}.yaml:1", "k")  # fmt: skip
+    still = replace(film, address="image.still", kind="image", recipe="image.still", cell={}, shots=(), takes=takes[:1],
+                    tags=(), needs=(film.address,))  # fmt: skip
+    then = replace(film, shots=(Shot(f"once {words}"),), facts=(("model_name", f"old {words}"),), key="then")
+    now = Sheet(words, (film, still), words, True, 1.0, words, price_date=words)
+    return page(now, FolderShelf({}), compared(Sheet(words, (then,)), now, words))
 
-    assert reader.open == ["p"]
-    assert reader.text == words.replace("\r\n", "\n").replace("\r", "\n") or reader.text == words
-    assert isinstance(el("p", words), Markup)
+
+PLAIN = Reader(saying("a plain z"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "a <script>alert(1)</script> z",
+        "a \" onclick=\"alert(1) ' onclick='alert(1) z",
+        "a {{ 7 * 7 }}{% include 'page.html.jinja' %}{# gone #} z",
+        "a </title></style></p><!-- z",
+        "a &lt;b&gt; &amp; z",
+    ],
+)
+def test_hostile_text_is_inert(words):
+    """Prompts, names of files and what Kling says are text, in elements and in attributes: no tag, no template."""
+    reader = Reader(saying(words))
+
+    assert reader.open == PLAIN.open
+    assert reader.names == PLAIN.names
+    assert reader.text.count(words) > 50
+    assert f"video.{words}" in reader.ids
+
+
+@given(st.text().filter(lambda text: "<<<" not in text))
+def test_no_text_becomes_markup(text):
+    """Whatever a manifest says, the page has the same elements with the same attributes."""
+    reader = Reader(saying(f"a {text} z"))
+
+    assert (reader.open, reader.names) == (PLAIN.open, PLAIN.names)
+
+
+def test_a_template_has_no_name_that_nobody_gave():
+    """A mistake in a template is an error, not a hole in the page."""
+    with pytest.raises(UndefinedError):
+        environment().from_string("{{ sheet.project }}").render()
 
 
 def test_a_long_pause_begins_a_new_session(campaign):

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.outputs.inside import must_stay
 from kling_pipe.parts import part_of, sweep
-from kling_pipe.posters import Poster, Posters
+from kling_pipe.posters import Posters
 from kling_pipe.report.sheet.compare import Comparison
 from kling_pipe.report.sheet.page import page
-from kling_pipe.report.sheet.shelf import Thumb
+from kling_pipe.report.sheet.shelf import FolderShelf, InlineShelf
 from kling_pipe.report.sheet.values import Card, Picture, Sheet
-
-_SUFFIXES = {"video": ".mp4", "image": ".png", "audio": ".mp3"}
-"""For files whose name does not tell."""
 
 
 def written(
@@ -45,7 +39,7 @@ def written(
     found = posters.of((one.sha256, one.source) for one in pictures(sheet, comparison) if one.kind != "audio")
     try:
         if single:
-            return _save(target, page(sheet, _Inline(found), comparison), effects)
+            return _save(target, page(sheet, InlineShelf(found), comparison), effects)
         shelf = FolderShelf(found)
         text = page(sheet, shelf, comparison)
         for name, source in shelf.wanted.items():
@@ -69,56 +63,6 @@ def _of_card(card: Card) -> Iterator[Picture]:
     for reference in card.references:
         if reference.picture is not None:
             yield reference.picture
-
-
-@dataclass(slots=True)
-class FolderShelf:
-    """Names below the page. `wanted` are the files that must stand at them."""
-
-    posters: Mapping[str, Poster]
-    wanted: dict[str, Path] = field(default_factory=dict)
-    inline: bool = False
-
-    def full(self, picture: Picture) -> str:
-        """The file beside the page, by its checksum: two jobs that share a result share the file."""
-        name = f"media/{picture.sha256[:20]}{_suffix(picture)}"
-        self.wanted[name] = picture.source
-        return name
-
-    def thumb(self, picture: Picture) -> Thumb | None:
-        """The poster beside the page."""
-        poster = self.posters.get(picture.sha256)
-        if poster is None:
-            return None
-        name = f"posters/{picture.sha256[:20]}.webp"
-        self.wanted[name] = poster.path
-        return Thumb(name, poster.width, poster.height)
-
-
-@dataclass(slots=True)
-class _Inline:
-    """URLs that carry the bytes."""
-
-    posters: Mapping[str, Poster]
-    inline: bool = True
-
-    def full(self, picture: Picture) -> str:
-        """The file's bytes."""
-        return _data(picture.source, _suffix(picture))
-
-    def thumb(self, picture: Picture) -> Thumb | None:
-        """The poster's bytes."""
-        poster = self.posters.get(picture.sha256)
-        return Thumb(_data(poster.path, poster.path.suffix), poster.width, poster.height) if poster else None
-
-
-def _suffix(picture: Picture) -> str:
-    return picture.source.suffix or picture.suffix or _SUFFIXES[picture.kind]
-
-
-def _data(path: Path, suffix: str) -> str:
-    kind = mimetypes.guess_type(f"x{suffix}")[0] or "application/octet-stream"
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _place(source: Path, target: Path, effects: Effects) -> None:

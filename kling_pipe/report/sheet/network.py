@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from kling_pipe.report.sheet.markup import Markup, el
 from kling_pipe.report.sheet.values import Card
 
 MOST = 40
@@ -15,8 +14,7 @@ MOST = 40
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 190, 40, 70, 14
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """A node: what it says in two lines, where it leads, its state, and what it needs."""
 
     name: str
@@ -26,8 +24,19 @@ class Box:
     needs: tuple[str, ...]
 
 
-def drawing(cards: Sequence[Card]) -> Markup | None:
-    """The drawing as SVG; None when nothing depends on anything."""
+class Graph(NamedTuple):
+    """Boxes with their places, and the paths between them."""
+
+    width: int
+    height: int
+    edges: list[str]
+    boxes: list[tuple[Box, int, int]]
+    box_width: int = _WIDTH
+    box_height: int = _HEIGHT
+
+
+def drawing(cards: Sequence[Card]) -> Graph | None:
+    """The drawing; None when nothing depends on anything."""
     boxes = _by_cell(cards) if len(cards) <= MOST else _by_recipe(cards)
     if not any(box.needs for box in boxes.values()):
         return None
@@ -37,12 +46,12 @@ def drawing(cards: Sequence[Card]) -> Markup | None:
         for x, names in enumerate(columns)
         for y, name in enumerate(names)
     }
-    width = 24 + len(columns) * (_WIDTH + _GAP_X) - _GAP_X
-    height = 24 + max(map(len, columns)) * (_HEIGHT + _GAP_Y) - _GAP_Y
-    edges = [_edge(spots[need], spots[name]) for name, box in boxes.items() for need in box.needs if need in spots]
-    nodes = [_node(box, *spots[name]) for name, box in boxes.items()]
-    title = "Dependencies: an arrow goes from what is used to what uses it"
-    return el("svg", *edges, *nodes, viewBox=f"0 0 {width} {height}", width=width, role="group", aria_label=title)
+    return Graph(
+        width=24 + len(columns) * (_WIDTH + _GAP_X) - _GAP_X,
+        height=24 + max(map(len, columns)) * (_HEIGHT + _GAP_Y) - _GAP_Y,
+        edges=[_edge(spots[need], spots[name]) for name, box in boxes.items() for need in box.needs if need in spots],
+        boxes=[(box, *spots[name]) for name, box in boxes.items()],
+    )
 
 
 def _by_cell(cards: Sequence[Card]) -> dict[str, Box]:
@@ -86,23 +95,8 @@ def _columns(boxes: Mapping[str, Box]) -> list[list[str]]:
     return columns
 
 
-def _edge(source: tuple[int, int], target: tuple[int, int]) -> Markup:
+def _edge(source: tuple[int, int], target: tuple[int, int]) -> str:
     x1, y1 = source[0] + _WIDTH, source[1] + _HEIGHT / 2
     x2, y2 = target[0], target[1] + _HEIGHT / 2
     bend = max(20.0, (x2 - x1) / 2)
-    return el("path", d=f"M{x1} {y1:g}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2} {y2:g}", class_="edge")
-
-
-def _node(box: Box, x: int, y: int) -> Markup:
-    return el(
-        "a",
-        el("rect", x=x, y=y, width=_WIDTH, height=_HEIGHT, rx=6, class_=f"box {box.state}"),
-        el("text", _short(box.name), x=x + 10, y=y + 17, class_="name"),
-        el("text", _short(box.note, 28), x=x + 10, y=y + 32, class_="note"),
-        href=box.href,
-        aria_label=f"{box.name} {box.note}: {box.state}",
-    )
-
-
-def _short(words: str, most: int = 24) -> str:
-    return words if len(words) <= most else f"{words[: most - 1]}…"
+    return f"M{x1} {y1:g}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2} {y2:g}"

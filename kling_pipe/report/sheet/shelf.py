@@ -1,10 +1,19 @@
-"""How the page names pictures: the seam between what is shown and where its bytes come from."""
+"""How the page names pictures: files beside it, or URLs that carry the bytes."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+import base64
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
+from kling_pipe.posters import Poster
 from kling_pipe.report.sheet.values import Picture
+
+_SUFFIXES = {"video": ".mp4", "image": ".png", "audio": ".mp3"}
+"""For files whose name does not tell."""
 
 
 class Thumb(NamedTuple):
@@ -15,13 +24,54 @@ class Thumb(NamedTuple):
     height: int
 
 
-class Shelf(Protocol):
-    """Gives the URLs of pictures, and remembers which were asked for. `inline`: the URLs carry the bytes themselves."""
+@dataclass(slots=True)
+class FolderShelf:
+    """Names below the page. `wanted` are the files that must stand at them."""
 
-    inline: bool
+    posters: Mapping[str, Poster]
+    wanted: dict[str, Path] = field(default_factory=dict)
+    inline: bool = False
 
     def full(self, picture: Picture) -> str:
-        """The whole file."""
+        """The file beside the page, by its checksum: two jobs that share a result share the file."""
+        name = f"media/{picture.sha256[:20]}{_suffix(picture)}"
+        self.wanted[name] = picture.source
+        return name
 
     def thumb(self, picture: Picture) -> Thumb | None:
-        """Its poster, or None when none could be drawn."""
+        """The poster beside the page, or None when none could be drawn."""
+        poster = self.posters.get(picture.sha256)
+        if poster is None:
+            return None
+        name = f"posters/{picture.sha256[:20]}.webp"
+        self.wanted[name] = poster.path
+        return Thumb(name, poster.width, poster.height)
+
+
+@dataclass(slots=True)
+class InlineShelf:
+    """URLs that carry the bytes."""
+
+    posters: Mapping[str, Poster]
+    inline: bool = True
+
+    def full(self, picture: Picture) -> str:
+        """The file's bytes."""
+        return _data(picture.source, _suffix(picture))
+
+    def thumb(self, picture: Picture) -> Thumb | None:
+        """The poster's bytes, or None when none could be drawn."""
+        poster = self.posters.get(picture.sha256)
+        return Thumb(_data(poster.path, poster.path.suffix), poster.width, poster.height) if poster else None
+
+
+Shelf = FolderShelf | InlineShelf
+
+
+def _suffix(picture: Picture) -> str:
+    return picture.source.suffix or picture.suffix or _SUFFIXES[picture.kind]
+
+
+def _data(path: Path, suffix: str) -> str:
+    kind = mimetypes.guess_type(f"x{suffix}")[0] or "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"

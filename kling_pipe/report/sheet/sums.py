@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kling_pipe.report.sheet.values import Card, Take
@@ -53,8 +53,3 @@ def sums(cards: Iterable[Card]) -> Sums:
             if pack:
                 found.packs[pack].add(take)
     return found
-
-
-def at_kling(takes: Sequence[Take]) -> float:
-    """Seconds of work at Kling, all tasks added up."""
-    return sum((take.updated_at - take.created_at) / 1000 for take in takes if take.updated_at and take.created_at)

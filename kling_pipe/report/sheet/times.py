@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from kling_pipe.report.sheet.markup import Markup, el
 from kling_pipe.report.sheet.values import Take
 
 _PAUSE = 30 * 60 * 1000
 """So long without any task (ms) is the end of a session."""
 
-_WIDTH, _LEFT, _LANE = 1000, 60, 14
+_LEFT, _RIGHT, _LANE = 60, 990, 14
 _MOST_LANES = 60
 
 
@@ -32,6 +32,33 @@ class Session:
         return max(take.updated_at for _, take in self.tasks)
 
 
+class Bar(NamedTuple):
+    """A task in its lane."""
+
+    take: Take
+    x: float
+    y: int
+    width: float
+
+
+class Chart(NamedTuple):
+    """A session as it is drawn: packs with the place of each, the outline of the queue, marks of the scale at `rule`."""
+
+    session: Session
+    packs: list[tuple[str, int, list[Bar]]]
+    queue: str
+    most: int
+    rule: int
+    ticks: list[tuple[str, str, str]]
+
+    @property
+    def label(self) -> str:
+        """The drawing in words."""
+        seconds = (self.session.end - self.session.begin) / 1000
+        tasks = len(self.session.tasks)
+        return f"Time line of {tasks} tasks, {seconds:.0f} s, at most {self.most} waiting for a slot"
+
+
 def sessions(takes: Sequence[Take]) -> list[Session]:
     """All tasks whose times are known, cut where nothing ran for long."""
     known = sorted((take for take in takes if 0 < take.created_at <= take.updated_at), key=lambda take: take.created_at)
@@ -45,31 +72,28 @@ def sessions(takes: Sequence[Take]) -> list[Session]:
     return [Session(tuple(tasks)) for tasks in found]
 
 
-def drawing(session: Session) -> Markup:
-    """A session as SVG: a lane per slot, below it the number of jobs that were ready and waited."""
+def drawing(session: Session) -> Chart:
+    """A lane per slot, below it the number of jobs that were ready and waited."""
     length = max(1, session.end - session.begin)
 
     def x(at: int) -> float:
-        return round(_LEFT + (at - session.begin) / length * (_WIDTH - _LEFT - 10), 2)
+        return round(_LEFT + (at - session.begin) / length * (_RIGHT - _LEFT), 2)
 
-    parts, y = [], 6
-    for pack in dict.fromkeys(pack for pack, _ in sorted(session.tasks, key=lambda task: task[0])):
+    packs, y = [], 6
+    for pack in sorted({pack for pack, _ in session.tasks}):
         takes = [take for name, take in session.tasks if name == pack]
         lanes = _lanes(takes)
-        count = min(_MOST_LANES, max(lanes) + 1)
-        parts.append(el("text", pack, x=0, y=y + 10, class_="axis"))
-        for take, lane in zip(takes, lanes, strict=True):
-            if lane < _MOST_LANES:
-                parts.append(_bar(take, x(take.created_at), x(take.updated_at), y + lane * _LANE))
-        y += count * _LANE + 8
+        bars = [
+            Bar(take, left := x(take.created_at), y + lane * _LANE, max(1.5, x(take.updated_at) - left - 1))
+            for take, lane in zip(takes, lanes, strict=True)
+            if lane < _MOST_LANES
+        ]
+        packs.append((pack, y, bars))
+        y += min(_MOST_LANES, max(lanes) + 1) * _LANE + 8
     waits = _waiting(session)
     most = max((count for _, count in waits), default=0)
-    if most:
-        parts += [el("text", "waiting", x=0, y=y + 10, class_="axis"), _steps(waits, most, x, y)]
-        y += 38
-    parts += _scale(length, y)
-    label = f"Time line of {len(session.tasks)} tasks, {length / 1000:.0f} s, at most {most} waiting for a slot"
-    return el("svg", *parts, viewBox=f"0 0 {_WIDTH} {y + 20}", role="group", aria_label=label)
+    queue = _outline(waits, most, x, y + 30) if most else ""
+    return Chart(session, packs, queue, most, y + 38 if most else y, list(_scale(length)))
 
 
 def _lanes(takes: Sequence[Take]) -> list[int]:
@@ -81,13 +105,6 @@ def _lanes(takes: Sequence[Take]) -> list[int]:
         free[lane : lane + 1] = [take.updated_at]
         found.append(lane)
     return found
-
-
-def _bar(take: Take, left: float, right: float, y: int) -> Markup:
-    seconds = (take.updated_at - take.created_at) / 1000
-    title = el("title", f"{take.address}: {seconds:.0f} s")
-    box = el("rect", x=left, y=y, width=max(1.5, right - left - 1), height=_LANE - 3, rx=2, class_=f"span {take.state}")
-    return el("a", el("g", title, box), href=f"#{take.address.partition('#')[0]}", aria_label=take.address)
 
 
 def _waiting(session: Session) -> list[tuple[int, int]]:
@@ -104,26 +121,14 @@ def _waiting(session: Session) -> list[tuple[int, int]]:
     return found
 
 
-def _steps(waits: Sequence[tuple[int, int]], most: int, x: Callable[[int], float], y: int) -> Markup:
-    bottom = y + 30
-    words = [f"M{x(waits[0][0])} {bottom}"]
-    height = 0.0
-    for at, count in waits:
-        words.append(f"H{x(at)}")
-        height = 28 * count / most
-        words.append(f"V{bottom - height:.1f}")
-    return el("path", el("title", f"at most {most} waited"), d=f"{''.join(words)}V{bottom}Z", class_="queue")
+def _outline(waits: Sequence[tuple[int, int]], most: int, x: Callable[[int], float], bottom: int) -> str:
+    steps = "".join(f"H{x(at)}V{bottom - 28 * count / most:.1f}" for at, count in waits)
+    return f"M{x(waits[0][0])} {bottom}{steps}V{bottom}Z"
 
 
-def _scale(length: int, y: int) -> list[Markup]:
-    parts = [el("line", x1=_LEFT, y1=y, x2=_WIDTH - 10, y2=y, class_="rule")]
-    for step in range(5):
-        at = _LEFT + step / 4 * (_WIDTH - _LEFT - 10)
-        anchor = "end" if step == 4 else "start" if step == 0 else "middle"
-        parts.append(
-            el("text", _clock(length * step / 4000), x=f"{at:.0f}", y=y + 14, text_anchor=anchor, class_="axis")
-        )
-    return parts
+def _scale(length: int) -> Iterator[tuple[str, str, str]]:
+    for step, anchor in enumerate(("start", "middle", "middle", "middle", "end")):
+        yield f"{_LEFT + step / 4 * (_RIGHT - _LEFT):.0f}", anchor, _clock(length * step / 4000)
 
 
 def _clock(seconds: float) -> str:

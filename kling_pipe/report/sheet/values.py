@@ -70,6 +70,11 @@ class Take:
     element_ids: tuple[int, ...] = ()
     account: str = ""
 
+    @property
+    def seconds(self) -> float:
+        """Seconds of work at Kling, 0 when unknown."""
+        return (self.updated_at - self.created_at) / 1000 if self.updated_at and self.created_at else 0.0
+
 
 @dataclass(frozen=True)
 class Card:
