@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.client import Client, Found, NotFound
-from kling_pipe.engine.answers import of_id, told
+from kling_pipe.client import Client, Found, NotFound, typed
+from kling_pipe.engine.answers import of_id, told_or_waited_for
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
 from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
-from kling_pipe.model import Job, Record
+from kling_pipe.model import Job, Output, Record
 
 
 async def adopt(
@@ -41,13 +42,20 @@ async def adopt(
         if len(stores) > 1:
             raise UsageError(f"which account has `{task}`?", hint="An id says nothing of it: add --account NAME.")
         blank = _blank(job, next(iter(stores)), attempt)
-        record = replace(blank, state="succeed", outputs=(of_id(operation, task),))
+        record = replace(blank, state="succeed", outputs=(_named(operation, task),))
     store = stores[record.account]
     if not store.claim(record.external_task_id, {}):
         raise LocalStateError(f"another process works on `{job.address}`", hint="wait for it to end")
     store.put(record)
     store.release(record.external_task_id)
     return record
+
+
+def _named(operation: Operation, task: str) -> Output:
+    try:
+        return of_id(operation, task)
+    except typed.OddError:
+        raise UsageError(f"`{task}` is no id of Kling's", hint="check the id and the account") from None
 
 
 async def _bound(
@@ -57,7 +65,7 @@ async def _bound(
     operation = operation_named(job.operation)
     answer = await client.get(operation, task, job.request, everywhere=True)
     if isinstance(answer, Found):
-        return told(_blank(job, account, attempt), operation, answer.task, clock())
+        return told_or_waited_for(_blank(job, account, attempt), operation, answer.task, clock())
     if isinstance(answer, NotFound):
         return None
     raise trouble(answer)

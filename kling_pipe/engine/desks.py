@@ -58,8 +58,8 @@ class Desk:
     def count(self, record: Record, pack: str | None) -> None:
         """A task that this run made."""
         self.made += 1
-        if pack and record.units:
-            self.units[pack] = self.units.get(pack, 0.0) + float(record.units)
+        if pack and record.charged:
+            self.units[pack] = self.units.get(pack, 0.0) + record.charged
 
     def shown(self, pool: str) -> str:
         """A pool's name among those of all accounts."""
@@ -288,7 +288,7 @@ class Desks:
             raise SilentError(f"the account `{desk.name}` cannot be asked whether it has it: {error.message}", error)
 
     def _found(self, desk: Desk, step: Step, operation: Operation, name: str, answer: Found) -> Record:
-        from kling_pipe.engine.lookup import told_or_waited_for
+        from kling_pipe.engine.answers import told_or_waited_for
 
         job = step.job
         stem = external_id(job.project, job.key, job.take)

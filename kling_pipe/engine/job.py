@@ -30,6 +30,8 @@ from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Record
 
 _FOLLOW_SECONDS, _FOLLOW_LONGEST = 0.2, 2.0
+_LONGEST_TASK = 24 * 3600.0
+"""Seconds: what takes longer by Kling's own times was told wrong, and would be waited for."""
 
 
 @dataclass(slots=True)
@@ -225,15 +227,20 @@ async def _waited(job: Job, operation: Operation, context: Context, record: Reco
         if task.status in operation.kling["states"]["pending"][1:]:
             context.tell("processing", record, status=task.status)
 
+    def on_odd(what: str) -> None:
+        context.tell("noted", record, reason=what)
+
     # Kling's clock may differ from ours: a task cannot be younger than nothing.
     age = max(0.0, context.clock() - record.created_at / 1000) if record.created_at else 0.0
-    task = await context.poller.finished(operation, record.task_id, sort, age, on_status, job.request)
+    task = await context.poller.finished(operation, record.task_id, sort, age, on_status, job.request, on_odd)
     if context.store.was_silent() and not await _is_still_ours(job, record, context, want):
         context.met.add(record.external_task_id)
     ended = told(record, operation, task, context.clock())
     # What is noted as ours before its files are saved is not lost to the sums, should this run end meanwhile.
     await context.turn.put(ended, unlocked=ended.state == "succeed" and ended.external_task_id not in context.met)
-    if ended.state == "succeed" and task.updated_at > task.created_at:
-        context.durations.add(sort, (task.updated_at - task.created_at) / 1000)
+    seconds = (task.updated_at - task.created_at) / 1000
+    if ended.state == "succeed" and task.created_at and 0 < seconds < _LONGEST_TASK:
+        context.durations.add(sort, seconds)
+    if ended.state == "succeed":
         context.tell("succeeded", ended, units="" if ended.external_task_id in context.met else ended.units)
     return ended

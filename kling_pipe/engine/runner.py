@@ -17,7 +17,7 @@ from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks, as_it_stands, last_attempt
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.journal import LockJournal
-from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
+from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError, UnfetchedError, UnreadableError
 from kling_pipe.engine.result import Ending, Outcome, Result, graver
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.spending import Spending
@@ -213,6 +213,8 @@ class LocalRunner:
             self._end(step, "waiting", None, error.message)
         except NoRoomError as error:
             self._end(step, "waiting", self._under_way(step), error.message)
+        except (UnreadableError, UnfetchedError) as error:
+            self._end(step, "waiting", self._under_way(step), error.message)
         except JobError as error:
             self._end(step, "failed", self._known(step), error.message)
         except CredentialsError as error:
@@ -283,6 +285,8 @@ class LocalRunner:
         assert record is not None
         try:
             placed, is_ours = await fetch(step, record, self.context.at(record.account))
+        except (UnreadableError, UnfetchedError) as error:
+            self._end(step, "waiting", None, error.message)
         except JobError as error:
             self._end(step, "failed", record, error.message)
         except KlingPipeError as error:
