@@ -34,9 +34,7 @@ class Question(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A call for one page of a list, and what reads its answer: the tasks, whether there may be more, and whether
-    there are rows that are no tasks.
-    """
+    """A call for one page of a list, and what reads its answer: the tasks, whether more follow, whether all were."""
 
     call: Call
     read: Callable[[Any], Rows]

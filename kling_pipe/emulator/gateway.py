@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import struct
 import time
@@ -188,7 +189,8 @@ async def _bad_gateway(wire: Wire, values: Mapping[str, Any], handle: Handle) ->
 
 async def _odd_answer(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
     answer = await handle()
-    changed = odd.changed(answer.body, str(values.get("at", "")), values.get("value"), out=values.get("without", False))
+    value = json.loads(values["raw"]) if "raw" in values else values.get("value")
+    changed = odd.changed(answer.body, str(values.get("at", "")), value, out=values.get("without", False))
     await wire.respond(Answer(answer.status, changed, answer.media_type, answer.headers))
 
 

@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 
 from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.client import TaskState
+from kling_pipe.client import Found, TaskState
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.durations import sort_of
+from kling_pipe.engine.lookup import find
 from kling_pipe.engine.presets import preset_id
-from kling_pipe.engine.reasons import NoRoomError
+from kling_pipe.engine.reasons import LostError, NoRoomError
 from kling_pipe.engine.resolve import resolved
 from kling_pipe.engine.save import renewed, saved
 from kling_pipe.engine.slots import Want
@@ -98,7 +99,7 @@ async def _attempt(job: Job, attempt: int, operation: Operation, context: Contex
         record = await _submitted(job, attempt, context, holding.want)
         if record.state in ("submitted", "processing"):
             if not context.settings.detach:
-                record = await _waited(job, operation, context, record, holding.want)
+                record = await _waited_or_found(job, operation, context, record, holding.want)
             elif known is not None and known.task_id:
                 # A run that does not wait still takes what is done by now, so that what needs it can be sent.
                 record = await renewed(context, operation, record) or record
@@ -217,6 +218,20 @@ async def _is_still_ours(job: Job, record: Record, context: Context, want: Want)
     is_ours = await context.turn.claim(record.external_task_id, dict(want.pools))
     known = context.store.get(record.external_task_id)
     return is_ours and (known is None or known.state != "succeed" or is_unsaved(job, known))
+
+
+async def _waited_or_found(job: Job, operation: Operation, context: Context, record: Record, want: Want) -> Record:
+    """`_waited`; a task of whose id Kling knows nothing is asked for by its external id once, before it is lost."""
+    try:
+        return await _waited(job, operation, context, record, want)
+    except LostError:
+        answer = await find(context.client, operation, record.external_task_id, job.request)
+        if not isinstance(answer, Found) or answer.task.task_id in ("", record.task_id):
+            raise
+        found = replace(record, task_id=answer.task.task_id)
+        await context.turn.put(found)
+        context.tell("noted", found, reason=f"Kling knows it as task {found.task_id}, not as {record.task_id}")
+        return await _waited(job, operation, context, found, want)
 
 
 async def _waited(job: Job, operation: Operation, context: Context, record: Record, want: Want) -> Record:

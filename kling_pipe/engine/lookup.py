@@ -122,6 +122,8 @@ async def _listed(operation: Operation, jobs: list[Job], client: Client) -> _See
     odd = False
     for page in range(1, 1 + most):
         answer = await client.list(operation, page, size, everything=True)
+        if isinstance(answer, InDoubt) and answer.odd and operation.kling["lookup"] == "path":
+            break  # each is asked for by itself
         if not isinstance(answer, Listed):
             raise trouble(answer)
         for task in answer.tasks:

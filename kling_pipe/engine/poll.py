@@ -19,7 +19,7 @@ from kling_pipe.model import Json
 
 _SHORTEST, _LONGEST = 0.02, 5.0
 _BY_LIST_FROM = 3
-_ODD_LOOKS, _ODD_SECONDS, _REMARKED_LOOKS = 5, 20.0, 2
+_ODD_LOOKS, _ODD_SECONDS, _REMARKED_LOOKS = 5, 10.0, 2
 """How often, and how long at least, an answer that cannot be read is asked for again; how often one that lacks what
 can be done without.
 """
@@ -201,7 +201,7 @@ class Poller:
         largest = int(group.operation.kling["list"]["pageSize"]["max"])
         likely = math.ceil(len(group.watches) * 1.4) + 8
         size = min(largest, likely)
-        unseen, now = {watch.task_id: watch for watch in due}, self._clock()
+        unseen = {watch.task_id: watch for watch in due}
         for page in range(1, 1 + math.ceil(likely / size)):
             answer = await self._client.list(group.operation, page, size, group.request)
             if isinstance(answer, InDoubt) and answer.odd:
@@ -211,10 +211,13 @@ class Poller:
                 return None
             for row in answer.rows:
                 task_id = str(row.get("task_id"))
-                unseen.pop(task_id, None)
                 watch = group.watches.get(task_id)
-                if watch and not (watch.odd and watch.look_at > now) and row.get("task_status") != watch.status:
-                    self._tell(group.operation, watch, TaskState.read(row))
+                task = TaskState.read(row) if watch and row.get("task_status") != watch.status else None
+                if watch and task and not _is_readable(group.operation, task):
+                    continue  # its own answer may be better
+                unseen.pop(task_id, None)
+                if watch and task:
+                    self._tell(group.operation, watch, task)
             if not unseen or not answer.full:
                 break
         return list(unseen.values())
@@ -264,7 +267,7 @@ class Poller:
         now = self._clock()
         watch.odd_since = watch.odd_since if watch.odd else now
         watch.odd += 1
-        watch.look_at = now + self._pace * min(_LONGEST, 0.1 * 2.0**watch.odd)
+        watch.look_at = now + self._pace * min(_LONGEST, 0.05 * 2.0**watch.odd)
         if watch.told != what:
             watch.told = what
             watch.on_odd(what)
@@ -304,3 +307,10 @@ class Poller:
             group.failing_since = now
         elif now - group.failing_since > self._patience:
             raise Unreachable("Kling has not answered for too long", hint="the tasks go on; run again to go on")
+
+
+def _is_readable(operation: Operation, task: TaskState) -> bool:
+    try:
+        return not check(operation, task)
+    except UnreadableError:
+        return False

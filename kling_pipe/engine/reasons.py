@@ -28,6 +28,10 @@ class UnfetchedError(JobError):
     """Links to a result do not give it, and Kling hands out fresh ones: it is kept for later runs."""
 
 
+KEPT = (UnreadableError, UnfetchedError)
+"""What leaves the task at Kling and its id here, so that the job waits."""
+
+
 class LostError(JobError):
     """A result that was made and paid is nowhere any more: not here, not at its URL, not in the account."""
 

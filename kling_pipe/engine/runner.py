@@ -17,7 +17,7 @@ from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks, as_it_stands, last_attempt
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.journal import LockJournal
-from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError, UnfetchedError, UnreadableError
+from kling_pipe.engine.reasons import KEPT, JobError, NoRoomError, SilentError
 from kling_pipe.engine.result import Ending, Outcome, Result, graver
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.spending import Spending
@@ -211,9 +211,7 @@ class LocalRunner:
         except SilentError as error:
             self.error = graver(self.error, error.error)
             self._end(step, "waiting", None, error.message)
-        except NoRoomError as error:
-            self._end(step, "waiting", self._under_way(step), error.message)
-        except (UnreadableError, UnfetchedError) as error:
+        except (NoRoomError, *KEPT) as error:
             self._end(step, "waiting", self._under_way(step), error.message)
         except JobError as error:
             self._end(step, "failed", self._known(step), error.message)
@@ -285,7 +283,7 @@ class LocalRunner:
         assert record is not None
         try:
             placed, is_ours = await fetch(step, record, self.context.at(record.account))
-        except (UnreadableError, UnfetchedError) as error:
+        except KEPT as error:
             self._end(step, "waiting", None, error.message)
         except JobError as error:
             self._end(step, "failed", record, error.message)

@@ -15,6 +15,7 @@ from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.errors import Unreachable
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.outputs import Incoming, Stored, output_path, sidecar_form
+from kling_pipe.plan.ages import KEPT_DAYS
 from kling_pipe.plan.snapshot import IN_FLIGHT
 from kling_pipe.provenance import Stamp, facts
 
@@ -95,7 +96,8 @@ async def fetched(context: Context, operation: Operation, record: Record, output
     """Download an output; an expired or missing URL is asked for again, with a pause from the second time on.
 
     The file may be another one than was recorded: Kling may have encoded it anew, and gives no other. Raises LostError
-    when Kling itself says that there is none, UnfetchedError when its fresh links do not give it, Unreachable.
+    when Kling itself says that there is none, or keeps none as old as that; UnfetchedError when its fresh links do not
+    give it; Unreachable.
     """
     recorded, reason, wait, asked = output.sha256, "", _FIRST_WAIT, 0
     for _ in range(_TRIES):
@@ -111,12 +113,20 @@ async def fetched(context: Context, operation: Operation, record: Record, output
             wait *= 2
         # Another file gets no words that nobody asked for: it is fetched as what it is.
         output = replace(output, url=output.url if output.sole else "", sha256="" if stored else output.sha256)
+    if isinstance(answer, Gone) and _is_past(record, context.clock()):
+        raise _lost(record)
     if isinstance(answer, Gone):
         raise UnfetchedError(
             f"task {record.task_id}: {reason}, also for fresh links ({asked} asked for)",
             hint="Kling knows the task, and it is kept: run again to go on",
         )
     raise Unreachable(f"task {record.task_id}: the result cannot be fetched ({reason})", hint="run again to go on")
+
+
+def _is_past(record: Record, now: float) -> bool:
+    """Whether Kling has deleted the results of its time: its links lead nowhere then, fresh ones too."""
+    ended = record.updated_at or record.created_at
+    return bool(ended) and now - ended / 1000 > KEPT_DAYS * 24 * 3600
 
 
 def _why_not(answer: Downloaded | Gone | InDoubt, stored: Stored | None) -> str:

@@ -49,11 +49,12 @@ def decoded(row: tuple[Any, ...]) -> Record:
 def kept(output: Output) -> Output:
     """The output as it may lie on a disk: whoever reads a signed link may fetch what it leads to.
 
-    Where the file is stays; a link to it is asked for anew. One that cannot be asked for is kept until the file is.
+    Its place stays; the link is asked for anew. One that cannot be asked for is kept until the file is.
     """
-    if not output.url or (output.sole and not output.sha256):
+    place = bare(output.url)
+    if place == output.url or (output.sole and not output.sha256):
         return output
-    return replace(output, url=bare(output.url), url_at=0, sole=False)
+    return replace(output, url=place, url_at=0, sole=False)
 
 
 def output_form(output: Output) -> dict[str, Any]:
