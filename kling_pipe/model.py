@@ -149,7 +149,8 @@ class Output(_Value):
     """One result of a task. `index` counts from 1.
 
     `path` is relative to the workspace root once the file is saved; `url_at` (ms) is when `url` was handed out.
-    Elements have an `element_id` (an integer of up to 18 digits, never a float) and no file.
+    Elements have an `element_id` (an integer of up to 18 digits, never a float) and no file. `sole`: Kling cannot be
+    asked for another link, so this one is kept until the file is.
     """
 
     index: int
@@ -161,6 +162,7 @@ class Output(_Value):
     path: str = ""
     sha256: str = ""
     size: int = 0
+    sole: bool = False
 
 
 State = Literal["intent", "submitted", "processing", "succeed", "failed"]
@@ -202,6 +204,15 @@ class Record(_Value):
     def identity(self) -> tuple[str, str, int]:
         """What makes two jobs one task: project, key and take."""
         return (self.project, self.key, self.take)
+
+    @property
+    def charged(self) -> float:
+        """The units as a number; 0 where none are known, or where what an older version kept is no number."""
+        try:
+            number = float(self.units or 0)
+        except ValueError:
+            return 0.0
+        return number if 0 <= number < float("inf") else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

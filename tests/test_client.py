@@ -204,12 +204,14 @@ def test_a_task_that_looks_strange_is_still_the_task_that_was_paid():
     strange = {**TASK, **STRANGE}
     made, _ = asked(Server(ok(strange)), create)
     assert (made.task.task_id, made.task.status) == (TASK["task_id"], "submitted")
-    assert (made.task.created_at, made.task.updated_at, made.task.result) == (0, 0, {})
+    assert (made.task.created_at, made.task.updated_at, made.task.odd) == (0, 0, "")
+    assert len(made.task.remarks) == 2
     assert made.task.message == "cut in half: ?"
     listed, _ = asked(Server(ok([strange, None, 1])), lambda client: client.list(IMAGE, 1, 3))
     assert [task.task_id for task in listed.tasks] == [TASK["task_id"]]
     assert listed.full
-    assert asked(Server(ok([strange])), lambda client: client.get(IMAGE, "x"))[0] == NotFound()
+    assert listed.odd
+    assert asked(Server(ok([strange])), lambda client: client.get(IMAGE, "x"))[0].odd
 
 
 def test_an_answer_nested_too_deep_is_no_answer():

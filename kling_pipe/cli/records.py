@@ -65,6 +65,8 @@ def pull(campaign: Campaign, expiring: str) -> None:
     for one in pulled:
         if one.state == "failed":
             click.echo(f"{click.style('failed', fg='red')} {one.path}: {one.message}", err=True)
+        elif one.message:
+            click.echo(f"{click.style('note', fg='yellow')} {one.path}: {one.message}", err=True)
     counts = {state: sum(1 for one in pulled if one.state == state) for state in ("fetched", "there", "failed")}
     if watch:
         watch.told({f"kling_pipe.pull.{state}": count for state, count in counts.items()}, counts["failed"])

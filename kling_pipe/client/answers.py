@@ -2,63 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from kling_pipe.client import typed
 from kling_pipe.client.codes import Code
 from kling_pipe.unsigned import unsigned
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """A task as Kling tells it. `result` is `task_result`, `units` is `final_unit_deduction`, both verbatim.
+    """A task as Kling tells it. `result` is `task_result` as it came, `units` is `final_unit_deduction`, verbatim.
 
-    The message may quote a link that was signed for Kling: its signature is cut off.
+    `odd` says what of it cannot be read, "" when nothing is amiss: then the answer says nothing of the task. `remarks`
+    are what was left out because it is not what it should be, and can be done without. Texts are safe to print, and
+    without the signature of a link that they may quote.
     """
 
     task_id: str
     status: str
     message: str = ""
     external_task_id: str = ""
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: Any = field(default_factory=dict)
     units: str = ""
     created_at: int = 0
     updated_at: int = 0
+    odd: str = ""
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> TaskState:
-        """From one `data` object. Fields that Kling leaves out, sends as null or as something else are empty.
+        """From one `data` object, whatever stands in it.
 
-        A task that was paid is not given up because its times or its message look strange.
+        A task that was paid is not given up because its times, its units or its message look strange.
         """
-        info = _mapping(data.get("task_info"))
+        odd, remarks = Oddities(), Oddities()
+        info = data.get("task_info")
+        own = info if isinstance(info, Mapping) else {}
         return cls(
-            task_id=str(data.get("task_id") or ""),
-            status=str(data.get("task_status") or ""),
-            message=unsigned(written(data.get("task_status_msg") or "")),
-            external_task_id=str(info.get("external_task_id") or data.get("external_task_id") or ""),
-            result=_mapping(data.get("task_result")),
-            units=str(data.get("final_unit_deduction") or ""),
-            created_at=_ms(data.get("created_at")),
-            updated_at=_ms(data.get("updated_at")),
+            task_id=odd.read(typed.identifier, data, "task_id", ""),
+            status=odd.read(typed.word, data, "task_status", ""),
+            message=unsigned(typed.text(data.get("task_status_msg"))),
+            external_task_id=typed.text(own.get("external_task_id") or data.get("external_task_id")),
+            result=data.get("task_result"),
+            units=remarks.read(typed.amount, data, "final_unit_deduction", ""),
+            created_at=remarks.read(typed.moment, data, "created_at", 0),
+            updated_at=remarks.read(typed.moment, data, "updated_at", 0),
+            odd="; ".join(odd),
+            remarks=tuple(remarks),
         )
 
 
-def written(text: object) -> str:
-    """A text that can be written down: who cuts one in the middle of an emoji sends half of it."""
-    return str(text).encode("utf-8", "replace").decode("utf-8")
+class Oddities(list[str]):
+    """What was not as it should be, each with its name."""
 
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _ms(value: Any) -> int:
-    try:
-        return int(value or 0)
-    except (TypeError, ValueError, OverflowError):
-        return 0
+    def read(self, reader: Callable[[Any], T], data: Mapping[str, Any], name: str, otherwise: T) -> T:
+        """What stands under a name, read; `otherwise`, and a note of it, when it cannot be."""
+        try:
+            return reader(data.get(name))
+        except typed.OddError as error:
+            self.append(f"{name} is {error}" if name in data else f"{name} is missing")
+            return otherwise
 
 
 class Created(NamedTuple):
@@ -87,11 +94,13 @@ class Prepared(NamedTuple):
 class Listed(NamedTuple):
     """One page of a list. `full` when it holds as many as were asked for, so that there may be more.
 
-    `rows` are the tasks as Kling sent them: who looks for a few among hundreds reads those alone.
+    `rows` are the tasks as Kling sent them: who looks for a few among hundreds reads those alone. `odd`: there was
+    something that is no task, so that one which is not here may exist all the same.
     """
 
     rows: tuple[Mapping[str, Any], ...]
     full: bool
+    odd: bool = False
 
     @property
     def tasks(self) -> Iterator[TaskState]:
@@ -110,11 +119,15 @@ class Refused(NamedTuple):
 
 
 class InDoubt(NamedTuple):
-    """No answer that can be believed. `sent` is False when surely no byte of the request reached Kling."""
+    """No answer that can be believed. `sent` is False when surely no byte of the request reached Kling.
+
+    `odd`: JSON came, and it is not Kling's envelope.
+    """
 
     reason: str
     sent: bool = True
     retry_after: float | None = None
+    odd: bool = False
 
 
 class Downloaded(NamedTuple):
@@ -124,6 +137,6 @@ class Downloaded(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """The URL does not give the file any more (403, 404, 410): ask for a fresh one."""
+    """The URL does not give the file (403, 404, 410): ask for a fresh one."""
 
     status: int

@@ -52,7 +52,7 @@ class ByAiohttp:
         try:
             async with self._session.get(_quoted(url), ssl=self._secure(url)) as answer:
                 yield answer.status, answer.content.iter_any()
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:  # the last for a host that is no name
             raise _no_answer(error, url) from error
 
     async def close(self) -> None:
@@ -93,8 +93,11 @@ class _Reading:
 
 
 def _quoted(url: str) -> URL:
-    """As it was signed: nothing is quoted again, unless it has what no URL has."""
-    return URL(url, encoded=url.isascii() and " " not in url)
+    """As it was signed: nothing is quoted again, unless it has what no URL has. Raises NoAnswerError for no URL."""
+    try:
+        return URL(url, encoded=url.isascii() and " " not in url)
+    except ValueError as error:
+        raise NoAnswerError(reason(error, url, ""), sent=False) from error
 
 
 def _no_answer(error: Exception, url: str) -> NoAnswerError:

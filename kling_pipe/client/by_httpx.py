@@ -54,6 +54,8 @@ class ByHttpx:
             yield client
         except (self._http.HTTPError, self._http.InvalidURL) as error:
             raise self._no_answer(error, url) from error
+        except (UnicodeError, ExceptionGroup) as error:  # a host that is no name, a port that is none
+            raise NoAnswerError(reason(error, url, ""), sent=False) from error
         finally:
             idle.append(client)
 

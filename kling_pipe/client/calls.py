@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from kling_pipe.auth import Credentials, Signer
 from kling_pipe.catalog import Operation
+from kling_pipe.client import typed
 from kling_pipe.client.answers import (
     Created,
     Downloaded,
@@ -22,7 +23,6 @@ from kling_pipe.client.answers import (
     Prepared,
     Refused,
     TaskState,
-    written,
 )
 from kling_pipe.client.body import Body, body_of
 from kling_pipe.client.codes import code_row
@@ -128,12 +128,11 @@ class Client:
             return answer
         if not isinstance(answer.data, Mapping):
             return InDoubt("Kling accepted the request and named no task")
-        task = wanted.created(answer.data)
+        told = wanted.created(answer.data)
         if operation.kling.get("synchronous"):
-            return Created(TaskState.read({"task_status": operation.kling["states"]["success"][0], **task}))
-        if not task.get("task_id"):
-            return InDoubt("Kling accepted the request and named no task")
-        return Created(TaskState.read(task))
+            return Created(TaskState.read({"task_status": operation.kling["states"]["success"][0], **told}))
+        task = TaskState.read(told)
+        return Created(task) if task.task_id else InDoubt(f"Kling accepted the request and named no task{_odd(task)}")
 
     def _form(self, operation: Operation, request: Mapping[str, Json]) -> Form:
         model = str(request.get(operation.kling["pool"]["model"] or "", ""))
@@ -171,7 +170,11 @@ class Client:
                     continue
                 if not isinstance(answer, _Envelope):
                     return answer
-                if found := question.found(answer.data):
+                try:
+                    found = question.found(answer.data)
+                except typed.OddError as error:
+                    return InDoubt(f"its answer about {task} cannot be read (data is {error})", odd=True)
+                if found:
                     return Found(TaskState.read(found))
         return NotFound()
 
@@ -198,7 +201,10 @@ class Client:
 
     async def _asked_for(self, call: Call) -> Listed | Refused | InDoubt:
         answer = await self._read("list", call, plain=True)
-        return Listed(self._second.rows_of(answer.data), full=False) if isinstance(answer, _Envelope) else answer
+        if not isinstance(answer, _Envelope):
+            return answer
+        rows, odd = self._second.rows_of(answer.data)
+        return Listed(rows, full=False, odd=odd)
 
     async def list(
         self,
@@ -233,9 +239,10 @@ class Client:
         if not isinstance(answer, _Envelope):
             return answer
         data = answer.data if isinstance(answer.data, Mapping) else {}
-        if code := data.get("code"):
-            return Refused(int(code), str(data.get("msg") or ""), code_row(int(code)))
-        return Prepared(data)
+        code = data.get("code")
+        if type(code) is int and code:
+            return Refused(code, typed.text(data.get("msg")), code_row(code))
+        return InDoubt(f"the answer's inner code is {typed.found(code)}", odd=True) if code else Prepared(data)
 
     async def download(
         self, url: str, write: Callable[[bytes], None], *, external_task_id: str = "", again: str = ""
@@ -361,16 +368,20 @@ def _opened(raw: RawAnswer, hidden: Callable[[str], str]) -> _Envelope | Refused
         form = json.loads(raw.content)
     except (ValueError, RecursionError):
         return InDoubt(f"HTTP {raw.status} with a body that is not JSON", retry_after=after)
-    if not isinstance(form, dict) or not isinstance(form.get("code"), int):
-        return InDoubt(f"HTTP {raw.status} with a body that is not Kling's envelope", retry_after=after)
+    if not isinstance(form, dict) or type(form.get("code")) is not int:
+        return InDoubt(f"HTTP {raw.status} with a body that is not Kling's envelope", retry_after=after, odd=True)
     if form["code"] == 0:
         return _Envelope(form.get("data"))
     row = code_row(form["code"])
-    message = hidden(unsigned(written(form.get("message") or row.meaning)))
-    return Refused(form["code"], message, row, str(form.get("request_id") or ""), after)
+    message = hidden(unsigned(typed.text(form.get("message")) or row.meaning))
+    return Refused(form["code"], message, row, typed.text(form.get("request_id")), after)
+
+
+def _odd(task: TaskState) -> str:
+    return f" ({task.odd})" if task.odd else ""
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds of a Retry-After header; its date form is not worth a parser here."""
     value = headers.get("retry-after", "")
-    return min(float(value), 300.0) if value.isdigit() else None
+    return min(float(value), 300.0) if value.isascii() and value.isdecimal() else None

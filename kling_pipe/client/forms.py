@@ -10,10 +10,12 @@ from urllib.parse import quote, urlencode
 from kling_pipe.catalog import Operation
 from kling_pipe.client.answers import Refused
 from kling_pipe.client.codes import code_row
+from kling_pipe.client.typed import OddError, found, text
 from kling_pipe.standards import Sent, encoded, row, table_of
 
 _BAD_VALUE, _BAD_KEY = 1201, 1002
 Row = Mapping[str, Any]
+Rows = tuple[tuple[Row, ...], bool, bool]
 
 
 class Call(NamedTuple):
@@ -25,17 +27,17 @@ class Call(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A call, and what finds the task in its answer."""
+    """A call, and what finds the task in its answer; raises OddError for an answer that says nothing of any."""
 
     call: Call
     found: Callable[[Any], Row | None]
 
 
 class Page(NamedTuple):
-    """A call for one page of a list, and what reads its answer: the tasks, and whether there may be more."""
+    """A call for one page of a list, and what reads its answer: the tasks, whether more follow, whether all were."""
 
     call: Call
-    read: Callable[[Any], tuple[tuple[Row, ...], bool]]
+    read: Callable[[Any], Rows]
 
 
 class Form(Protocol):
@@ -78,16 +80,26 @@ class First:
         return first_page(operation.path, number, size)
 
 
-def _task(data: Any) -> Row | None:
-    return data if isinstance(data, Mapping) and data else None
+def _task(data: Any) -> Row:
+    # What is not known has a code of its own: code 0 without a task says neither.
+    if isinstance(data, Mapping) and data:
+        return data
+    raise OddError(found(data) if data else "empty")
+
+
+def _tasks(data: Any) -> tuple[tuple[Row, ...], bool]:
+    """The rows of a list that are tasks, and whether there is something else; null is an empty list."""
+    rows = data if isinstance(data, list) else []
+    tasks = tuple(one for one in rows if isinstance(one, Mapping))
+    return tasks, len(tasks) < len(rows) or not (data is None or isinstance(data, list))
 
 
 def first_page(path: str, number: int, size: int) -> Page:
     """One page of any of the first standard's lists."""
 
-    def read(data: Any) -> tuple[tuple[Row, ...], bool]:
-        rows = data if isinstance(data, list) else []
-        return tuple(one for one in rows if isinstance(one, Mapping)), len(rows) >= size
+    def read(data: Any) -> Rows:
+        tasks, odd = _tasks(data)
+        return tasks, isinstance(data, list) and len(data) >= size, odd
 
     return Page(Call("GET", f"{path}?{urlencode({'pageNum': number, 'pageSize': size})}"), read)
 
@@ -119,14 +131,17 @@ class Second:
         """See Form. Kling's ids are numbers, and so may be an external id that somebody else chose."""
         key = str(operation.kling["result"]["key"])
 
-        def found(data: Any) -> Row | None:
+        def task(data: Any) -> Row | None:
             # Nothing is said for what is not known. All tasks are in one place: one of another sort is not meant.
-            named = (one for one in self.rows_of(data) if name in (one.get("task_id"), external_id(one)))
-            return next((one for one in named if key in one.get("task_result", {key: ()})), None)
+            rows, odd = self.rows_of(data)
+            named = [one for one in rows if name in (text(one.get("task_id")), external_id(one)) and _may_be(one, key)]
+            if odd and not named:
+                raise OddError(found(data) if not isinstance(data, list) else "a list with what are no tasks")
+            return next(iter(named), None)
 
         if name.isdecimal():
-            yield Question(self.by_ids([name]), found)
-        yield Question(self.by_external_ids([name]), found)
+            yield Question(self.by_ids([name]), task)
+        yield Question(self.by_external_ids([name]), task)
 
     def by_ids(self, ids: list[str]) -> Call:
         """Tasks by their own ids, `most` at once."""
@@ -140,9 +155,10 @@ class Second:
         tasks = table_of()["tasks"]
         return Call("GET", f"{tasks['path']}?{tasks['by'][by]}={','.join(quote(one, safe='') for one in ids)}")
 
-    def rows_of(self, data: Any) -> tuple[Row, ...]:
-        """The tasks of an answer to a question."""
-        return tuple(row(one) for one in data or () if isinstance(one, Mapping))
+    def rows_of(self, data: Any) -> tuple[tuple[Row, ...], bool]:
+        """The tasks of an answer to a question, and whether there is something else."""
+        tasks, odd = _tasks(data)
+        return tuple(map(row, tasks)), odd
 
     def page(self, operation: Operation, number: int, size: int) -> Page:
         """See Form."""
@@ -153,19 +169,27 @@ class Second:
         if cursor := self._cursors.get((number, size)):
             fields[words["cursor"]] = cursor
 
-        def read(data: Any) -> tuple[tuple[Row, ...], bool]:
-            found = data if isinstance(data, Mapping) else {}
-            more = bool(found.get("has_more")) and bool(found.get("next_cursor"))
+        def read(data: Any) -> Rows:
+            form = data if isinstance(data, Mapping) else {}
+            cursor = text(form.get("next_cursor"))
+            more = bool(form.get("has_more")) and bool(cursor)
             if more:
-                self._cursors[number + 1, size] = str(found["next_cursor"])
-            return self.rows_of(found.get("result")), more
+                self._cursors[number + 1, size] = cursor
+            rows, odd = self.rows_of(form.get("result"))
+            return rows, more, odd or not (data is None or isinstance(data, Mapping))
 
         return Page(Call("POST", str(tasks["path"]), fields), read)
 
 
-def external_id(found: Row) -> str:
+def _may_be(one: Row, key: str) -> bool:
+    """Whether a task may be of the sort whose results stand under a key: it has some there, or none yet."""
+    result = one.get("task_result")
+    return key in result if isinstance(result, Mapping) else True
+
+
+def external_id(task: Row) -> str:
     """The external id of a task, as the first standard words it."""
-    return str((found.get("task_info") or {}).get("external_task_id") or "")
+    return text((task.get("task_info") or {}).get("external_task_id"))
 
 
 def no_key() -> Refused:

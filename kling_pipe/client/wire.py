@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from kling_pipe.client.body import Body
+from kling_pipe.unsigned import printable
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -44,7 +45,7 @@ class Carrier(Protocol):
 
 def reason(error: Exception, url: str, text: str) -> str:
     """Why there is no answer. Scheme and host only: a media URL carries its signature, a proxy's its password."""
-    told = f": {text}" if text else ""
+    told = f": {printable(text)}" if text else ""
     return f"no answer from {_host(url)} ({type(error).__name__}{told})"
 
 

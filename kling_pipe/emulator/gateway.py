@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from kling_pipe.emulator import second
+from kling_pipe.emulator import odd, second
 from kling_pipe.emulator.accounts import short
 from kling_pipe.emulator.answers import Answer, Refusal
 from kling_pipe.emulator.api import Api, Route
@@ -217,6 +218,22 @@ async def _short_page(wire: Wire, values: Mapping[str, Any], handle: Handle) -> 
     await wire.respond(answer)
 
 
+async def _odd_answer(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+    answer = await handle()
+    value = json.loads(values["raw"]) if "raw" in values else values.get("value")
+    changed = odd.changed(answer.body, str(values.get("at", "")), value, out=values.get("without", False))
+    await wire.respond(Answer(answer.status, changed, answer.media_type, answer.headers))
+
+
+async def _encoded_anew(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+    """The same film in other bytes: with a `free` box behind it, which players skip."""
+    answer = await handle()
+    mark = str(values.get("mark", "again")).encode()
+    box = struct.pack(">I4s", 8 + len(mark), b"free") + mark
+    is_whole = answer.status == 200
+    await wire.respond(Answer(answer.status, answer.body + box * is_whole, answer.media_type, answer.headers))
+
+
 async def _truncated(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
     await wire.respond(await handle(), share=min(0.999, values.get("share", 0.5)))
     await wire.drop()
@@ -233,5 +250,7 @@ STRIKES: Mapping[str, Strike] = {
     "short_page": _short_page,
     "truncated": _truncated,
     "sent_twice": _sent_twice,
+    "odd_answer": _odd_answer,
+    "encoded_anew": _encoded_anew,
 }
 """What each fault that strikes an exchange does with it."""

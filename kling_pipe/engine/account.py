@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kling_pipe.catalog import table
-from kling_pipe.client import Client, Prepared
+from kling_pipe.client import Client, Prepared, typed
 from kling_pipe.engine.stops import trouble
+from kling_pipe.errors import Unreachable
 from kling_pipe.workspace import Workspace
 
 _YEAR_MS = 365 * 24 * 3600 * 1000
@@ -41,7 +42,10 @@ async def packs_at(client: Client, clock: Callable[[], float]) -> tuple[Pack, ..
     answer = await client.ask(str(form["path"]), {"start_time": now - _YEAR_MS, "end_time": now})
     if not isinstance(answer, Prepared):
         raise trouble(answer, "to say what is left")
-    return tuple(_pack(row, form) for row in answer.data.get(form["rows"]) or ())
+    try:
+        return tuple(_pack(row, form) for row in typed.mappings(answer.data.get(form["rows"])))
+    except typed.OddError as error:
+        raise Unreachable(f"what Kling says is left cannot be read: {form['rows']} holds {error}") from None
 
 
 def left(found: Iterable[Pack], word: str) -> float | None:
@@ -50,11 +54,11 @@ def left(found: Iterable[Pack], word: str) -> float | None:
     return sum(named) if named else None
 
 
-def _pack(row: dict[str, Any], form: dict[str, str]) -> Pack:
+def _pack(row: Mapping[str, Any], form: Mapping[str, str]) -> Pack:
     return Pack(
-        name=str(row.get(form["name"], "")),
-        total=float(row.get(form["total"]) or 0),
-        remaining=float(row.get(form["remaining"]) or 0),
-        status=str(row.get(form["status"], "")),
-        ends=int(row.get(form["ends"]) or 0),
+        name=typed.text(row.get(form["name"])),
+        total=typed.number(row.get(form["total"])),
+        remaining=typed.number(row.get(form["remaining"])),
+        status=typed.text(row.get(form["status"])),
+        ends=typed.moment(row.get(form["ends"])),
     )

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.client import Client, Found, NotFound
-from kling_pipe.engine.answers import of_id, told
+from kling_pipe.client import Client, Found, NotFound, typed
+from kling_pipe.engine.answers import of_id, told_or_waited_for
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
 from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.lock import LockFile
-from kling_pipe.model import Job, Record
+from kling_pipe.model import Job, Output, Record
 from kling_pipe.plan import Snapshot
 from kling_pipe.plan.snapshot import IN_FLIGHT, stronger
 
@@ -44,7 +45,7 @@ async def adopt(
         if len(stores) > 1:
             raise UsageError(f"which account has `{task}`?", hint="An id says nothing of it: add --account NAME.")
         blank = _blank(job, next(iter(stores)), attempt)
-        record = replace(blank, state="succeed", outputs=(of_id(operation, task),))
+        record = replace(blank, state="succeed", outputs=(_named(operation, task),))
     store = stores[record.account]
     if not store.claim(record.external_task_id, {}):
         raise LocalStateError(f"another process works on `{job.address}`", hint="wait for it to end")
@@ -70,6 +71,13 @@ def adopt_recorded(jobs: Iterable[Job], snapshot: Snapshot, lock: LockFile) -> l
     return found
 
 
+def _named(operation: Operation, task: str) -> Output:
+    try:
+        return of_id(operation, task)
+    except typed.OddError:
+        raise UsageError(f"`{task}` is no id of Kling's", hint="check the id and the account") from None
+
+
 async def _bound(
     job: Job, task: str, client: Client, account: str, clock: Callable[[], float], attempt: int
 ) -> Record | None:
@@ -77,7 +85,7 @@ async def _bound(
     operation = operation_named(job.operation)
     answer = await client.get(operation, task, job.request, everywhere=True)
     if isinstance(answer, Found):
-        return told(_blank(job, account, attempt), operation, answer.task, clock())
+        return told_or_waited_for(_blank(job, account, attempt), operation, answer.task, clock())
     if isinstance(answer, NotFound):
         return None
     raise trouble(answer)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 from kling_pipe.catalog import Operation
-from kling_pipe.client import TaskState, task_failure
-from kling_pipe.engine.reasons import UnknownStatusError
+from kling_pipe.client import Oddities, TaskState, task_failure, typed
+from kling_pipe.engine.reasons import UnknownStatusError, UnreadableError
 from kling_pipe.model import Output, Record, State
 
 
@@ -28,61 +28,126 @@ def state_of(operation: Operation, task: TaskState) -> State:
 
 
 def told(record: Record, operation: Operation, task: TaskState, now: float) -> Record:
-    """The record with what Kling says of its task. Saved files stay as they are; URLs are renewed."""
+    """The record with what Kling says of its task. Saved files stay as they are; URLs are renewed.
+
+    Raises UnreadableError, UnknownStatusError.
+    """
+    if odd := _oddity(record, task):
+        raise UnreadableError(f"what Kling answers about task {record.task_id or task.task_id} cannot be read: {odd}")
     state = state_of(operation, task)
+    if record.state == "succeed" and state in ("submitted", "processing"):
+        return record  # an older answer than the one that is known
+    fresh = tuple(outputs(operation, task, now)) if state == "succeed" else ()
     return replace(
         record,
         state=state,
         task_id=task.task_id or record.task_id,
         message=task.message if state == "failed" else "",
         failure=task_failure(task.message) if state == "failed" else "",
-        outputs=_merged(record, tuple(outputs(operation, task, now))) if state == "succeed" else record.outputs,
+        outputs=_merged(record, fresh) if state == "succeed" else record.outputs,
         units=task.units or record.units,
         created_at=task.created_at or record.created_at,
         updated_at=task.updated_at or record.updated_at,
     )
 
 
-def outputs(operation: Operation, task: TaskState, now: float) -> Iterator[Output]:
-    """The outputs in a finished task's result. `now` (seconds) is when their URLs were handed out."""
+def told_or_waited_for(blank: Record, operation: Operation, task: TaskState, now: float) -> Record:
+    """The record of a task that exists; what its answer does not say, waiting for it will tell.
+
+    Without an id of the task it is an intent: what may be at Kling is looked up, and not sent again on suspicion.
+    """
+    try:
+        return told(blank, operation, task, now)
+    except (UnknownStatusError, UnreadableError):
+        task_id = blank.task_id or task.task_id
+        if not task_id:
+            return replace(blank, state="intent", updated_at=int(now * 1000))
+        return replace(blank, state="processing", task_id=task_id, created_at=task.created_at or blank.created_at)
+
+
+def _oddity(record: Record, task: TaskState) -> str:
+    """What keeps an answer from being read as one about a record's task, ""."""
+    if record.task_id and task.task_id and record.task_id != task.task_id:
+        return f"it names task {task.task_id}"
+    return task.odd
+
+
+def check(operation: Operation, task: TaskState) -> tuple[str, ...]:
+    """What of a task can be done without, each with its name. Raises UnreadableError where it cannot."""
+    if task.odd:
+        raise _unreadable(task, task.odd)
+    remarks = Oddities(task.remarks)
+    if task.status in operation.kling["states"]["success"]:
+        tuple(outputs(operation, task, 0.0, remarks))
+    elif task.status in operation.kling["states"]["pending"]:
+        return ()
+    return tuple(remarks)
+
+
+def outputs(operation: Operation, task: TaskState, now: float, remarks: Oddities | None = None) -> Iterator[Output]:
+    """The outputs in a finished task's result. `now` (seconds) is when their URLs were handed out.
+
+    Raises UnreadableError; `remarks` takes what could be left out.
+    """
     result = operation.kling["result"]
-    places = [one for part in (result, *result.get("also", ())) for one in _places(part, task.result)]
-    for index, (part, form, key) in enumerate(places, start=1):
-        url = str(form.get(key) or "")
-        if "id" in part:
-            yield of_id(operation, form[part["id"]], index)
-        elif url or "sorts" not in part:
-            yield Output(
-                index=index,
-                url=url,
-                url_at=int(now * 1000) if url else 0,
-                id=str(form.get("id") or ""),
-                duration=str(form.get(part.get("duration", "duration")) or ""),
-            )
+    left_out = Oddities() if remarks is None else remarks
+    try:
+        places = [one for part in (result, *result.get("also", ())) for one in _places(part, task.result)]
+        for index, (part, form, key) in enumerate(places, start=1):
+            if "id" in part:
+                yield of_id(operation, form.get(part["id"]), index)
+                continue
+            url = typed.link(form.get(key))
+            if url or "sorts" not in part:
+                yield Output(
+                    index=index,
+                    url=url,
+                    url_at=int(now * 1000) if url else 0,
+                    id=left_out.read(typed.identifier, form, "id", ""),
+                    duration=left_out.read(typed.amount, form, part.get("duration", "duration"), ""),
+                    sole=bool(url) and operation.kling["lookup"] == "none",
+                )
+    except typed.OddError as error:
+        raise _unreadable(task, f"in task_result, or for it, there is {error}") from None
 
 
 def of_id(operation: Operation, value: Any, index: int = 1) -> Output:
-    """The output that is an id alone: an element's is a whole number, a voice's is text."""
+    """The output that is an id alone: an element's is a whole number, a voice's is text. Raises OddError."""
     if operation.kling["result"].get("id_type") == "string":
-        return Output(index, id=str(value))
-    return Output(index, element_id=int(value))
+        if not (told := typed.identifier(value)):
+            raise typed.OddError("no id")
+        return Output(index, id=told)
+    return Output(index, element_id=typed.number_id(value))
 
 
-def _places(part: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Any, str]]:
+def forms(operation: Operation, task: TaskState) -> list[Mapping[str, Any]]:
+    """What a task's result lists, as Kling sent it; nothing where that cannot be read."""
+    try:
+        return _forms(operation.kling["result"], task.result)
+    except typed.OddError:
+        return []
+
+
+def _unreadable(task: TaskState, odd: str) -> UnreadableError:
+    return UnreadableError(f"what Kling answers about task {task.task_id} cannot be read: {odd}")
+
+
+def _places(part: Mapping[str, Any], answer: Any) -> Iterator[tuple[Mapping[str, Any], Any, str]]:
     """Every place of an output with the key of its URL, in the order that the data gives them."""
-    forms = _forms(part, answer)
+    listed = _forms(part, answer)
     if "sorts" in part:
-        by_sort = {form.get("type"): form for form in forms if form.get("is_contain", True)}
-        forms = [by_sort.get(sort, {}) for sort in part["sorts"]]
-    for form in forms:
+        by_sort = {typed.text(form.get("type")): form for form in listed if form.get("is_contain", True)}
+        listed = [by_sort.get(sort, {}) for sort in part["sorts"]]
+    for form in listed:
         for key in part.get("urls", (part.get("url", "url"),)):
             yield part, form, key
 
 
-def _forms(result: Mapping[str, Any], answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _forms(result: Mapping[str, Any], told: Any) -> list[Mapping[str, Any]]:
+    answer = typed.mapping(told)
     for name in (result["key"], *result.get("alternatives", ())):
-        if answer.get(name):
-            return list(answer[name])
+        if found := typed.mappings(answer.get(name)):
+            return found
     return []
 
 

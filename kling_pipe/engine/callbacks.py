@@ -90,7 +90,7 @@ class Receiver:
             return "401 Unauthorized"
         try:
             form = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return "400 Bad Request"
         told = heard(form) if isinstance(form, dict) else None
         if told is None:

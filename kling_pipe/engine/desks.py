@@ -61,8 +61,8 @@ class Desk:
     def count(self, record: Record, pack: str | None) -> None:
         """A task that this run made."""
         self.made += 1
-        if pack and record.units:
-            self.units[pack] = self.units.get(pack, 0.0) + float(record.units)
+        if pack and record.charged:
+            self.units[pack] = self.units.get(pack, 0.0) + record.charged
 
     def shown(self, pool: str) -> str:
         """A pool's name among those of all accounts."""

@@ -17,8 +17,10 @@ EventType = Literal[
     "reused",
     "cooldown",
     "retrying",
+    "noted",
     "waiting",
 ]
+"""`noted` changes nothing: a person should know the `reason`."""
 
 
 @dataclass(frozen=True, slots=True)

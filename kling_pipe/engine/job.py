@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 
 from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.client import TaskState
+from kling_pipe.client import Found, TaskState
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.durations import sort_of
+from kling_pipe.engine.lookup import find
 from kling_pipe.engine.presets import preset_id
-from kling_pipe.engine.reasons import NoRoomError, OvertakenError
+from kling_pipe.engine.reasons import LostError, NoRoomError, OvertakenError
 from kling_pipe.engine.resolve import resolved
 from kling_pipe.engine.save import renewed, saved
 from kling_pipe.engine.slots import Want
@@ -29,6 +30,8 @@ from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Record
 
 _FOLLOW_SECONDS, _FOLLOW_LONGEST = 0.2, 2.0
+_LONGEST_TASK = 24 * 3600.0
+"""Seconds: what takes longer by Kling's own times was told wrong, and would be waited for."""
 
 
 @dataclass(slots=True)
@@ -132,7 +135,7 @@ async def _worked(
             record = await _submitted(job, attempt, context, holding.want, refused_at)
         if record.state in ("submitted", "processing"):
             if not context.settings.detach:
-                record = await _waited(job, operation, context, record, holding.want)
+                record = await _waited_or_found(job, operation, context, record, holding.want)
             elif known is not None and known.task_id:
                 # A run that does not wait still takes what is done by now, so that what needs it can be sent.
                 record = await renewed(context, operation, record) or record
@@ -265,6 +268,20 @@ async def _is_still_ours(job: Job, record: Record, context: Context, want: Want)
     return is_ours and (known is None or known.state != "succeed" or is_unsaved(job, known))
 
 
+async def _waited_or_found(job: Job, operation: Operation, context: Context, record: Record, want: Want) -> Record:
+    """`_waited`; a task of whose id Kling knows nothing is asked for by its external id once, before it is lost."""
+    try:
+        return await _waited(job, operation, context, record, want)
+    except LostError:
+        answer = await find(context.client, operation, record.external_task_id, job.request)
+        if not isinstance(answer, Found) or answer.task.task_id in ("", record.task_id):
+            raise
+        found = replace(record, task_id=answer.task.task_id)
+        await context.turn.put(found)
+        context.tell("noted", found, reason=f"Kling knows it as task {found.task_id}, not as {record.task_id}")
+        return await _waited(job, operation, context, found, want)
+
+
 async def _waited(job: Job, operation: Operation, context: Context, record: Record, want: Want) -> Record:
     """The record once its task has ended."""
     sort = sort_of(operation, job)
@@ -273,15 +290,20 @@ async def _waited(job: Job, operation: Operation, context: Context, record: Reco
         if task.status in operation.kling["states"]["pending"][1:]:
             context.tell("processing", record, status=task.status)
 
+    def on_odd(what: str) -> None:
+        context.tell("noted", record, reason=what)
+
     # Kling's clock may differ from ours: a task cannot be younger than nothing.
     age = max(0.0, context.clock() - record.created_at / 1000) if record.created_at else 0.0
-    task = await context.poller.finished(operation, record.task_id, sort, age, on_status, job.request)
+    task = await context.poller.finished(operation, record.task_id, sort, age, on_status, job.request, on_odd)
     if context.store.was_silent() and not await _is_still_ours(job, record, context, want):
         context.met.add(record.external_task_id)
     ended = told(record, operation, task, context.clock())
     # What is noted as ours before its files are saved is not lost to the sums, should this run end meanwhile.
     await context.turn.put(ended, unlocked=ended.state == "succeed" and ended.external_task_id not in context.met)
-    if ended.state == "succeed" and task.updated_at > task.created_at:
-        context.durations.add(sort, (task.updated_at - task.created_at) / 1000)
+    seconds = (task.updated_at - task.created_at) / 1000
+    if ended.state == "succeed" and task.created_at and 0 < seconds < _LONGEST_TASK:
+        context.durations.add(sort, seconds)
+    if ended.state == "succeed":
         context.tell("succeeded", ended, units="" if ended.external_task_id in context.met else ended.units)
     return ended

@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
-from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState
-from kling_pipe.engine.answers import told
-from kling_pipe.engine.reasons import UnknownStatusError
-from kling_pipe.engine.stops import trouble
+from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState, typed
+from kling_pipe.engine.answers import forms, told_or_waited_for
+from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Record
@@ -101,6 +100,8 @@ async def find(
         for task in answer.tasks:
             if task.external_task_id == name:
                 return Found(task)
+        if answer.odd:
+            return InDoubt("its list holds what are no tasks", odd=True)
         # A page that is not full says nothing: only one without a task is the end.
         if not answer.rows:
             break
@@ -135,16 +136,22 @@ async def _listed(operation: Operation, jobs: list[Job], client: Client) -> _See
     most = int(pages["pageNum"]["max"])
     if operation.kling["lookup"] == "path":
         most = min(most, max(_PAGES_AT_LEAST, len(jobs) // _BY_LIST_FROM))
+    odd = False
     for page in range(1, 1 + most):
         answer = await client.list(operation, page, size, everything=True)
+        if isinstance(answer, InDoubt) and answer.odd and operation.kling["lookup"] == "path":
+            break  # each is asked for by itself
         if not isinstance(answer, Listed):
             raise trouble(answer)
         for task in answer.tasks:
             if task.external_task_id:
                 seen.tasks.setdefault(task.external_task_id, task)
                 wanted.discard(task.external_task_id)
+        if answer.odd and operation.kling["lookup"] != "path":
+            raise trouble(InDoubt("its list holds what are no tasks"), silent=UNANSWERED)
+        odd = odd or answer.odd
         if not (answer.rows if operation.kling["lookup"] == "list" else answer.full):
-            seen.whole = True
+            seen.whole = not odd
             break
         # Newest first: when every first attempt was seen, every later one was, too.
         if not wanted:
@@ -203,6 +210,9 @@ class _Source:
         answer = await self.client.get(operation, name, job.request)
         if isinstance(answer, Found):
             return answer.task
+        if isinstance(answer, InDoubt) and answer.odd:
+            # It may exist: whoever works on the job asks again. The other jobs have nothing to do with it.
+            return TaskState(task_id="", status="", odd=answer.reason)
         if not isinstance(answer, NotFound):
             self.silent = self.silent or trouble(answer)
         return None
@@ -237,7 +247,8 @@ class _Inquiry:
                     if task is not None:
                         records[source.account][attempt] = self._record(job, attempt, task, source.account)
                         source.findings.deleted_elements |= _deleted(self.operation, task)
-                        last = attempt
+                        # Of an answer that cannot be read nobody knows whether a next attempt is worth asking for.
+                        last = last if task.odd else attempt
             asked = attempts[-1]
         for source in self.sources:
             if source.silent is None:
@@ -265,18 +276,10 @@ class _Inquiry:
         return told_or_waited_for(blank, self.operation, task, self.clock())
 
 
-def told_or_waited_for(blank: Record, operation: Operation, task: TaskState, now: float) -> Record:
-    """The record of a task that was found; of a status that nobody knows waiting for it will tell."""
-    try:
-        return told(blank, operation, task, now)
-    except UnknownStatusError:
-        return replace(blank, task_id=task.task_id)
-
-
 def _deleted(operation: Operation, task: TaskState) -> set[int]:
     """Ids of the task's elements that were deleted since."""
     result = operation.kling["result"]
     if "status_key" not in result:
         return set()
-    forms = task.result.get(result["key"]) or ()
-    return {int(form[result["id"]]) for form in forms if form.get(result["status_key"]) == result["deleted"]}
+    deleted = (form for form in forms(operation, task) if form.get(result["status_key"]) == result["deleted"])
+    return {int(id_) for form in deleted if (id_ := typed.text(form.get(result["id"]))).isdecimal()}

@@ -91,5 +91,5 @@ async def _kept(operation: Operation, record: Record, context: Context) -> Recor
     record = replace(record, source="ledger")
     await context.turn.put(record)
     context.store.locked([record.external_task_id])
-    context.tell("waiting", record, reason=f"attempt {record.attempt} was paid and not saved: it is kept as an object")
+    context.tell("noted", record, reason=f"attempt {record.attempt} was paid and not saved: it is kept as an object")
     return record

@@ -7,26 +7,42 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kling_pipe.catalog import Operation
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState
+from kling_pipe.engine.answers import check
 from kling_pipe.engine.durations import Durations
-from kling_pipe.engine.reasons import LostError
+from kling_pipe.engine.reasons import LostError, UnreadableError
 from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import Unreachable
 from kling_pipe.model import Json
 
 _SHORTEST, _LONGEST = 0.02, 5.0
 _BY_LIST_FROM = 3
+_ODD_LOOKS, _ODD_SECONDS, _REMARKED_LOOKS = 5, 10.0, 2
+"""How often, and how long at least, an answer that cannot be read is asked for again; how often one that lacks what
+can be done without.
+"""
+
+_UNKNOWN_LOOKS = 3
 _EARLY = 0.97
 """The first look at a task comes at this share of the shortest time seen."""
 
 
+class Listener(NamedTuple):
+    """A job that waits: who is told of a new status, and what of an answer cannot be read."""
+
+    on_status: Callable[[TaskState], None]
+    on_odd: Callable[[str], None]
+
+
 @dataclass(slots=True, eq=False)
 class Watch:
-    """One task that is waited for, by any number of jobs. `since` and `look_at` are on the poller's clock.
+    """One task that is waited for, by any number of jobs. What ends in `_since` and `_at` is on the poller's clock.
 
-    `listeners` are told of every new status, one for each job that waits.
+    `listeners` are told of every new status, one for each job that waits. `odd` counts the looks in a row at answers
+    that could not be read, `unknown` those that Kling knew no such task at.
     """
 
     task_id: str
@@ -34,9 +50,14 @@ class Watch:
     since: float
     look_at: float
     done: asyncio.Future[TaskState]
-    listeners: list[Callable[[TaskState], None]] = field(default_factory=list)
+    listeners: list[Listener] = field(default_factory=list)
     status: str = ""
     latest: TaskState | None = None
+    odd: int = 0
+    odd_since: float = 0.0
+    told: str = ""
+    unknown: int = 0
+    unknown_since: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -83,17 +104,21 @@ class Poller:
         age: float,
         on_status: Callable[[TaskState], None],
         request: Mapping[str, Json] | None = None,
+        on_odd: Callable[[str], None] = lambda _: None,
     ) -> TaskState:
         """The task once its status is final (or unknown to this version). `age`: seconds since it was created.
 
-        `request` is what it was asked for with: it decides where tasks are asked for.
+        `request` is what it was asked for with: it decides where tasks are asked for. `on_odd` is told what of an
+        answer cannot be read, once.
 
-        Raises Unreachable when Kling does not answer for too long, and what `stop_for` raises.
+        Raises Unreachable when Kling does not answer for too long, UnreadableError when it answers what cannot be
+        read again and again, LostError when it knows no such task for as long, and what `stop_for` raises.
         """
         at_once = self._client.at_once(operation, request)
         group = self._groups.setdefault((operation.name, at_once), _Group(operation, request, at_once))
         watch = group.watches.get(task_id) or self._watched(group, task_id, sort, age)
-        watch.listeners.append(on_status)
+        listener = Listener(on_status, on_odd)
+        watch.listeners.append(listener)
         if watch.latest is not None:
             on_status(watch.latest)
         if watch.look_at < group.wakes_at:
@@ -103,7 +128,7 @@ class Poller:
         try:
             return await asyncio.shield(watch.done)
         finally:
-            self._leave(group, watch, on_status)
+            self._leave(group, watch, listener)
 
     def _watched(self, group: _Group, task_id: str, sort: str, age: float) -> Watch:
         now = self._clock()
@@ -112,9 +137,9 @@ class Poller:
         group.watches[task_id] = watch
         return watch
 
-    def _leave(self, group: _Group, watch: Watch, on_status: Callable[[TaskState], None]) -> None:
+    def _leave(self, group: _Group, watch: Watch, listener: Listener) -> None:
         """One job waits no more; with the last one goes the watch."""
-        watch.listeners.remove(on_status)
+        watch.listeners.remove(listener)
         if watch.listeners:
             return
         watch.done.cancel()
@@ -205,15 +230,20 @@ class Poller:
         unseen = {watch.task_id: watch for watch in due}
         for page in range(1, 1 + math.ceil(likely / size)):
             answer = await self._client.list(group.operation, page, size, group.request)
+            if isinstance(answer, InDoubt) and answer.odd:
+                break
             if not isinstance(answer, Listed):
                 self._failed(answer)
                 return None
             for row in answer.rows:
                 task_id = str(row.get("task_id"))
-                unseen.pop(task_id, None)
                 watch = group.watches.get(task_id)
-                if watch and row.get("task_status") != watch.status:
-                    self._tell(group.operation, watch, TaskState.read(row))
+                task = TaskState.read(row) if watch and row.get("task_status") != watch.status else None
+                if watch and task and not _is_readable(group.operation, task):
+                    continue  # its own answer may be better
+                unseen.pop(task_id, None)
+                if watch and task:
+                    self._tell(group.operation, watch, task)
             if not unseen or not answer.full:
                 break
         return list(unseen.values())
@@ -224,6 +254,8 @@ class Poller:
         ids = list(unseen)
         for start in range(0, len(ids), group.at_once):
             answer = await self._client.by_ids(ids[start : start + group.at_once])
+            if isinstance(answer, InDoubt) and answer.odd:
+                break
             if not isinstance(answer, Listed):
                 self._failed(answer)
                 return None
@@ -234,23 +266,59 @@ class Poller:
 
     async def _look_at_one(self, group: _Group, watch: Watch) -> bool:
         answer = await self._client.get(group.operation, watch.task_id, group.request, everywhere=True)
-        if isinstance(answer, Found):
+        if isinstance(answer, Found) and answer.task.task_id not in ("", watch.task_id):
+            self._odd(watch, f"asked about task {watch.task_id}, Kling answers about task {answer.task.task_id}")
+        elif isinstance(answer, Found):
             self._tell(group.operation, watch, answer.task)
         elif isinstance(answer, NotFound):
-            # A task that was just created may take a while to be seen.
-            if self._clock() - watch.since > self._patience and not watch.done.done():
-                watch.done.set_exception(LostError(f"Kling does not know task {watch.task_id} (any more)"))
+            self._unknown(watch)
+        elif isinstance(answer, InDoubt) and answer.odd:
+            self._odd(watch, answer.reason)
         else:
             return self._failed(answer)
         return True
 
+    def _unknown(self, watch: Watch) -> None:
+        """Kling says that it knows no such task, which it named itself: once, it may be mistaken, at any age."""
+        now = self._clock()
+        watch.unknown_since = watch.unknown_since if watch.unknown else now
+        watch.unknown += 1
+        seconds = now - watch.unknown_since
+        if watch.unknown >= _UNKNOWN_LOOKS and seconds > self._patience and not watch.done.done():
+            text = f"Kling has not known task {watch.task_id} for {seconds:.0f} s"
+            watch.done.set_exception(LostError(text, hint="its id is kept, and the next run asks again"))
+
+    def _odd(self, watch: Watch, what: str) -> None:
+        """An answer that cannot be read is asked for again, less and less often; nobody else waits for that."""
+        now = self._clock()
+        watch.odd_since = watch.odd_since if watch.odd else now
+        watch.odd += 1
+        watch.look_at = now + self._pace * min(_LONGEST, 0.05 * 2.0**watch.odd)
+        if watch.told != what:
+            watch.told = what
+            for listener in tuple(watch.listeners):
+                listener.on_odd(what)
+        is_enough = watch.odd >= _ODD_LOOKS and now - watch.odd_since > min(self._patience, _ODD_SECONDS)
+        if is_enough and not watch.done.done():
+            watch.done.set_exception(UnreadableError(what, hint="the task is kept: run again to ask again"))
+
     def _tell(self, operation: Operation, watch: Watch, task: TaskState) -> None:
         if watch.done.done():
             return
+        watch.unknown = 0
+        try:
+            remarks = check(operation, task)
+        except UnreadableError as error:
+            self._odd(watch, error.message)
+            return
+        if remarks and watch.odd < _REMARKED_LOOKS:
+            self._odd(watch, f"task {watch.task_id}: {'; '.join(remarks)}")
+            return
+        watch.odd = 0
         if task.status != watch.status:
             watch.status, watch.latest = task.status, task
-            for told in tuple(watch.listeners):
-                told(task)
+            for listener in tuple(watch.listeners):
+                listener.on_status(task)
         if task.status not in operation.kling["states"]["pending"]:
             watch.done.set_result(task)
 
@@ -267,3 +335,10 @@ class Poller:
             group.failing_since = now
         elif now - group.failing_since > self._patience:
             raise Unreachable("Kling has not answered for too long", hint="the tasks go on; run again to go on")
+
+
+def _is_readable(operation: Operation, task: TaskState) -> bool:
+    try:
+        return not check(operation, task)
+    except UnreadableError:
+        return False

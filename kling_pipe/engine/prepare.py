@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kling_pipe.catalog import Operation
-from kling_pipe.client import Client, InDoubt, Prepared, Refused
+from kling_pipe.client import Client, InDoubt, Prepared, Refused, typed
 from kling_pipe.client.codes import code_row
 from kling_pipe.pointers import parts, walk
 
@@ -37,7 +37,11 @@ async def prepared(
             answer = await client.prepare(str(step["path"]), fields, external_task_id=external_task_id)
             if not isinstance(answer, Prepared):
                 return answer
-            if refusal := _taken(step, answer.data, body):
+            try:
+                refusal = _taken(step, answer.data, body)
+            except typed.OddError as error:
+                refusal = _refused(f"{step['path']} answered with {error}")
+            if refusal:
                 return refusal
     return _without(steps, kept, body)
 
@@ -56,19 +60,22 @@ def _found(place: str, item: Any, body: Mapping[str, Any]) -> Any:
 
 
 def _taken(step: Step, data: Mapping[str, Any], body: dict[str, Any]) -> Refused | None:
-    """Put what an answer gives into the body; a refusal when it gives something else than it should."""
+    """Put what an answer gives into the body; a refusal when it gives something else than it should.
+
+    Raises OddError for what cannot be read.
+    """
     for name, wanted in step.get("refused_unless", {}).items():
         if data.get(name, wanted) != wanted:
-            return _refused(f"{step['path']} answered {name} {data[name]}")
+            return _refused(f"{step['path']} answered {name} {typed.found(data[name])}")
     for name, place in step.get("keeps", {}).items():
-        if not data.get(name):
+        if not typed.identifier(data.get(name)):
             return _refused(f"{step['path']} gave no {name}")
         body[parts(place)[0]] = data[name]
     return _chosen(step["chooses"], data, body) if "chooses" in step else None
 
 
 def _chosen(form: Mapping[str, str], data: Mapping[str, Any], body: dict[str, Any]) -> Refused | None:
-    things = data.get(form["among"]) or []
+    things = typed.mappings(data.get(form["among"]))
     for _, item in walk(body, form["in"]):
         choice = _Choice(item.pop(form["number"], None), item.pop(form["moment"], None))
         if choice.number is None and choice.moment is None:
@@ -76,6 +83,8 @@ def _chosen(form: Mapping[str, str], data: Mapping[str, Any], body: dict[str, An
         thing = choice.of(things, form)
         if thing is None:
             return _refused(f"{len(things)} of {form['among']} were found, and none {choice}")
+        if thing.get(form["id"]) != 0 and not typed.identifier(thing.get(form["id"])):
+            return _refused(f"one of {form['among']} has no {form['id']}")
         item[form["id"]] = thing[form["id"]]
     return None
 
@@ -94,7 +103,11 @@ class _Choice:
         if self.number is not None:
             return things[self.number] if self.number < len(things) else None
         moment = self.moment or 0
-        return next((one for one in things if int(one[form["from"]]) <= moment <= int(one[form["to"]])), None)
+        return next((one for one in things if _moment(one, form["from"]) <= moment <= _moment(one, form["to"])), None)
+
+
+def _moment(thing: Mapping[str, Any], name: str) -> int:
+    return typed.moment(thing.get(name))
 
 
 def _refused(message: str) -> Refused:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from kling_pipe.catalog import Operation, operations
-from kling_pipe.client import Client, Listed
+from kling_pipe.client import Client, Listed, typed
+from kling_pipe.engine.answers import forms, of_id
 from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.model import PresetRef
@@ -27,8 +30,10 @@ async def _known(client: Client, operation: Operation) -> dict[str, int | str]:
         answer = await client.presets(operation, page, int(pages["pageSize"]["max"]))
         if not isinstance(answer, Listed):
             raise trouble(answer, "to list presets", silent=UNANSWERED, hint="Run again to go on.")
-        for form in (form for task in answer.tasks for form in task.result.get(result["key"]) or ()):
-            found.setdefault(str(form.get(f"{operation.kind}_name", "")), form[result["id"]])
+        for form in (form for task in answer.tasks for form in forms(operation, task)):
+            with contextlib.suppress(typed.OddError):  # one that has no id is none of use
+                made = of_id(operation, form.get(result["id"]))
+                found.setdefault(typed.text(form.get(f"{operation.kind}_name")), made.element_id or made.id)
         if not answer.full:
             break
     return found

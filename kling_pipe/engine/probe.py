@@ -12,9 +12,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kling_pipe.catalog import Operation, operations
-from kling_pipe.client import Client, Created, Found, Refused
+from kling_pipe.client import Client, Created, Found, Refused, typed
 from kling_pipe.client.http import Http, NoAnswerError
-from kling_pipe.engine.answers import state_of
+from kling_pipe.engine.answers import forms, of_id
 from kling_pipe.engine.prune import Leftover, delete
 from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import Unreachable
@@ -85,11 +85,15 @@ async def _removed(
     result = operation.kling["result"]
     for _ in range(_LOOKS):
         answer = await client.get(operation, task)
-        if isinstance(answer, Found) and state_of(operation, answer.task) == "failed":
+        if isinstance(answer, Found) and answer.task.status in operation.kling["states"]["failure"]:
             return Finding(True, f"task {task} failed at Kling ({answer.task.message}): there is nothing to delete")
-        forms = (answer.task.result.get(result["key"]) or ()) if isinstance(answer, Found) else ()
-        for form in forms:
-            made = Leftover(operation.kind, operation.name, str(form[result["id"]]), "", name, 0)
+        listed = forms(operation, answer.task) if isinstance(answer, Found) else ()
+        for form in listed:
+            try:
+                output = of_id(operation, form.get(result["id"]))
+            except typed.OddError as error:
+                return Finding(False, f"Kling's answer about task {task} cannot be read ({error}): delete it by hand")
+            made = Leftover(operation.kind, operation.name, str(output.element_id or output.id), "", name, 0)
             why_not = await delete(client, made)
             if why_not:
                 return Finding(False, f"{operation.kind} {made.id} could not be deleted, do it by hand: {why_not}")

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kling_pipe.catalog import Operation, operations
-from kling_pipe.client import Client, Listed, Prepared, Refused, TaskState
-from kling_pipe.engine.answers import outputs, state_of
+from kling_pipe.client import Client, Listed, Prepared, Refused, TaskState, typed
+from kling_pipe.engine.answers import forms, outputs, state_of
+from kling_pipe.engine.reasons import JobError
 from kling_pipe.engine.stops import UNANSWERED, stop_for, trouble
 from kling_pipe.keys import PREFIX, external_id
 from kling_pipe.model import Job, Json
@@ -89,15 +90,17 @@ async def leftovers(client: Client, used: Kept, clock: Callable[[], float]) -> l
 
 
 def _unused(operation: Operation, task: TaskState, used: Kept, now: float) -> Iterator[Leftover]:
-    if state_of(operation, task) != "succeed":
+    """Nothing of a task that cannot be read: what is not known is not deleted."""
+    try:
+        made = tuple(outputs(operation, task, now)) if state_of(operation, task) == "succeed" else ()
+    except JobError:
         return
     result = operation.kling["result"]
-    forms = task.result.get(result["key"]) or ()
-    for output, form in zip(outputs(operation, task, now), forms, strict=False):
+    for output, form in zip(made, forms(operation, task), strict=False):
         id_ = str(output.element_id or output.id)
         deleted = form.get(result.get("status_key", "status")) == result.get("deleted", "deleted")
         if not deleted and not used.uses(task.external_task_id, id_):
-            name = str(form.get(f"{operation.kind}_name", ""))
+            name = typed.text(form.get(f"{operation.kind}_name"))
             yield Leftover(operation.kind, operation.name, id_, name, task.external_task_id, task.created_at)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.save import fetched
+from kling_pipe.engine.save import differs, fetched
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.lock import Lock, made_record, split_name
 from kling_pipe.model import Output, Record
@@ -19,7 +19,7 @@ _AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """One file of the lock: `state` is "there", "fetched" or "failed" with a `message`."""
+    """One file of the lock: `state` is "there", "fetched" or "failed"; `message` says why, or what is odd about it."""
 
     name: str
     path: str
@@ -32,7 +32,8 @@ async def pull(
 ) -> list[Pulled]:
     """Put every file of the account's blocks at its recorded name, if it is not there.
 
-    `wanted` chooses by address. A file that Kling gives with another checksum is refused.
+    `wanted` chooses by address. A file that Kling gives with another checksum is kept under the one that it has: Kling
+    may have encoded it anew, and gives no other. The ledger remembers that, so that it is told once.
     """
     turns = asyncio.Semaphore(_AT_ONCE)
     work = [
@@ -49,14 +50,34 @@ async def pull(
 async def _file(name: str, record: Record, output: Output, context: Context, turns: asyncio.Semaphore) -> Pulled:
     if await context.stored(context.outputs.stands, output.path, output.size):
         return Pulled(name, output.path, "there")
+    message = ""
     async with turns:
         try:
-            sha256 = output.sha256
-            is_here = bool(sha256) and await context.stored(context.outputs.whole, sha256)
+            other = _other(context, record, output)
+            if other is not None and await context.stored(context.outputs.stands, output.path, other.size):
+                return Pulled(name, output.path, "there")
+            here = other if other is not None and await context.stored(context.outputs.whole, other.sha256) else output
+            is_here = bool(here.sha256) and await context.stored(context.outputs.whole, here.sha256)
             if not is_here:
                 _, stored, _ = await fetched(context, operation_named(record.operation), record, output)
-                sha256 = stored.sha256
-            await context.stored(context.outputs.place, sha256, output.path)
+                here = replace(output, sha256=stored.sha256, size=stored.size)
+                if output.sha256 not in ("", stored.sha256):
+                    message = differs(output, stored)
+                    _remember(context, record, here)
+            await context.stored(context.outputs.place, here.sha256, output.path)
         except KlingPipeError as error:
             return Pulled(name, output.path, "failed", error.message)
-    return Pulled(name, output.path, "fetched")
+    return Pulled(name, output.path, "fetched", message)
+
+
+def _other(context: Context, record: Record, output: Output) -> Output | None:
+    """What an earlier `pull` got in place of the file that the lock records."""
+    known = context.store.get(record.external_task_id)
+    same = (one for one in known.outputs if one.index == output.index) if known else iter(())
+    return next((one for one in same if one.path == output.path and one.sha256 not in ("", output.sha256)), None)
+
+
+def _remember(context: Context, record: Record, output: Output) -> None:
+    known = context.store.get(record.external_task_id) or replace(record, source="ledger")
+    listed = {one.index: one for one in (known.outputs or record.outputs)} | {output.index: output}
+    context.store.put(replace(known, outputs=tuple(listed[index] for index in sorted(listed))))

@@ -20,6 +20,18 @@ class UnknownStatusError(JobError):
     """Kling names a status that this version does not know: no reason to keep waiting."""
 
 
+class UnreadableError(JobError):
+    """What Kling answers about a task cannot be read, also when it is asked again: the task is kept for later runs."""
+
+
+class UnfetchedError(JobError):
+    """Links to a result do not give it, and Kling hands out fresh ones: it is kept for later runs."""
+
+
+KEPT = (UnreadableError, UnfetchedError)
+"""What leaves the task at Kling and its id here, so that the job waits."""
+
+
 class LostError(JobError):
     """A result that was made and paid is nowhere any more: not here, not at its URL, not in the account."""
 

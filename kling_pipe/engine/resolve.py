@@ -71,8 +71,8 @@ async def resolved(
         if output.url and now * 1000 - output.url_at < url_seconds * 1000:
             return output.url
         again = await fresh(record)
-        if again is not None and _output(again, wanted).url:
-            return _output(again, wanted).url
+        if again is not None and (renewed_output := _output(again, wanted)).url and renewed_output.url_at:
+            return renewed_output.url
         if publishes:
             return _saved(output, wanted, object_path)
         if not entry.get("base64", wanted.kind == "image"):

@@ -17,7 +17,7 @@ from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks, as_it_stands
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.journal import LockJournal
-from kling_pipe.engine.reasons import JobError, NoRoomError, OverBudgetError, SilentError
+from kling_pipe.engine.reasons import KEPT, JobError, NoRoomError, OverBudgetError, SilentError
 from kling_pipe.engine.result import Ending, Outcome, Result, graver
 from kling_pipe.engine.slots import Want, slots_of
 from kling_pipe.engine.spending import Spending
@@ -203,14 +203,12 @@ class LocalRunner:
         pools = tuple((desk.shown(name), weight) for name, weight in want.pools)
         self.context.meter.begun(step.job.address, pools, self.context.clock(), at_kling=step.is_at_kling)
         try:
-            again = partial(self._again, step)
-            record = await self.desks.run(
-                step, desk, want, last=step.last_attempt, again=again, refused_at=step.refused_at
-            )
+            tries = {"last": step.last_attempt, "refused_at": step.refused_at}
+            record = await self.desks.run(step, desk, want, again=partial(self._again, step), **tries)
         except SilentError as error:
             self.error = graver(self.error, error.error)
             self._end(step, "waiting", None, error.message)
-        except NoRoomError as error:
+        except (NoRoomError, *KEPT) as error:
             self._end(step, "waiting", self._under_way(step), error.message)
         except OverBudgetError as error:
             self.error = graver(self.error, BudgetExceeded("over budget; what goes beyond it was not sent", hint=_MORE))
@@ -293,6 +291,8 @@ class LocalRunner:
         assert record is not None
         try:
             placed, is_ours = await fetch(step, record, self.context.at(record.account))
+        except KEPT as error:
+            self._end(step, "waiting", None, error.message)
         except JobError as error:
             self._end(step, "failed", record, error.message)
         except KlingPipeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -9,15 +10,21 @@ from kling_pipe.catalog import Operation
 from kling_pipe.client import Downloaded, Found, Gone, InDoubt, NotFound
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.reasons import LostError
+from kling_pipe.engine.reasons import LostError, UnfetchedError, UnreadableError
 from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.errors import Unreachable
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.outputs import Incoming, Stored, output_path, sidecar_form
+from kling_pipe.plan.ages import KEPT_DAYS
 from kling_pipe.plan.snapshot import IN_FLIGHT
 from kling_pipe.provenance import Stamp, facts
 
 _TRIES = 5
+_ASKS = 4
+"""How often Kling is asked for a task that it does not know, or says nothing readable of, before that counts."""
+
+_FIRST_WAIT = 0.5
+_DIGITS = 12
 
 
 async def saved(context: Context, job: Job, operation: Operation, record: Record) -> Record:
@@ -38,7 +45,21 @@ async def saved(context: Context, job: Job, operation: Operation, record: Record
 
 
 async def renewed(context: Context, operation: Operation, record: Record) -> Record | None:
-    """The record with fresh URLs; None when Kling no longer knows the task."""
+    """The record with fresh URLs; None when Kling no longer knows the task, also when it is asked again.
+
+    Raises UnreadableError when it answers what cannot be read, also when it is asked again.
+    """
+    wait = _FIRST_WAIT
+    for _ in range(_ASKS - 1):
+        with contextlib.suppress(UnreadableError):
+            if fresh := await _asked_again(context, operation, record):
+                return fresh
+        await context.sleep(wait)
+        wait *= 2
+    return await _asked_again(context, operation, record)
+
+
+async def _asked_again(context: Context, operation: Operation, record: Record) -> Record | None:
     answer = await context.client.get(operation, record.task_id or record.external_task_id)
     if isinstance(answer, Found):
         fresh = told(record, operation, answer.task, context.clock())
@@ -47,6 +68,8 @@ async def renewed(context: Context, operation: Operation, record: Record) -> Rec
         return fresh
     if isinstance(answer, NotFound):
         return None
+    if isinstance(answer, InDoubt) and answer.odd:
+        raise UnreadableError(f"task {record.task_id}: {answer.reason}")
     raise trouble(answer, silent=UNANSWERED, hint="run again to go on")
 
 
@@ -56,40 +79,79 @@ async def _one(
     kept = bool(output.sha256) and await context.stored(context.outputs.whole, output.sha256)
     if not kept:
         record, stored, url = await fetched(context, operation, record, output)
+        if output.sha256 not in ("", stored.sha256):
+            context.tell("noted", record, reason=differs(output, stored))
         output = replace(output, sha256=stored.sha256, size=stored.size, url=url)
     path = f"{context.out}/{output_path(job.place, output, str(operation.kling['result']['extension']))}"
     return record, replace(output, path=path)
 
 
+def differs(output: Output, stored: Stored) -> str:
+    """What to say of a file that is not the one which was recorded."""
+    was, is_ = output.sha256[:_DIGITS], stored.sha256[:_DIGITS]
+    return f"Kling gives another file now than was recorded (sha256 {is_}..., not {was}...): it is kept as it is"
+
+
 async def fetched(context: Context, operation: Operation, record: Record, output: Output) -> tuple[Record, Stored, str]:
-    """Download an output; an expired or missing URL is asked for again. Raises LostError."""
-    reason, wait, is_fresh = "", 0.5, False
+    """Download an output; an expired or missing URL is asked for again, with a pause from the second time on.
+
+    The file may be another one than was recorded: Kling may have encoded it anew, and gives no other. Raises LostError
+    when Kling itself says that there is none, or keeps none as old as that; UnfetchedError when its fresh links do not
+    give it; Unreachable.
+    """
+    recorded, reason, wait, asked = output.sha256, "", _FIRST_WAIT, 0
     for _ in range(_TRIES):
-        if not output.url:
+        if not (output.url and (output.url_at or output.sole)):
             record, output = await _with_fresh_url(context, operation, record, output)
-            is_fresh = True
+            asked += 1
         answer, stored = await _download(context, record, output, reason)
-        if stored is not None and output.sha256 in ("", stored.sha256):
+        if stored is not None and (recorded in ("", stored.sha256) or not output.sha256 or context.settings.provenance):
             return record, stored, output.url
-        if isinstance(answer, Gone) and is_fresh:
-            raise _lost(record)
-        reason = "the file differs from the one recorded" if stored else str(answer)
-        if isinstance(answer, InDoubt):
-            reason = answer.reason
+        reason = _why_not(answer, stored)
+        if isinstance(answer, InDoubt) or (isinstance(answer, Gone) and asked):
             await context.sleep(wait)
             wait *= 2
-        output = replace(output, url="")
+        # Another file gets no words that nobody asked for: it is fetched as what it is.
+        output = replace(output, url=output.url if output.sole else "", sha256="" if stored else output.sha256)
+    if isinstance(answer, Gone) and _is_past(record, context.clock()):
+        raise _lost(record)
+    if isinstance(answer, Gone):
+        raise UnfetchedError(
+            f"task {record.task_id}: {reason}, also for fresh links ({asked} asked for)",
+            hint="Kling knows the task, and it is kept: run again to go on",
+        )
     raise Unreachable(f"task {record.task_id}: the result cannot be fetched ({reason})", hint="run again to go on")
+
+
+def _is_past(record: Record, now: float) -> bool:
+    """Whether Kling has deleted the results of its time: its links lead nowhere then, fresh ones too."""
+    ended = record.updated_at or record.created_at
+    return bool(ended) and now - ended / 1000 > KEPT_DAYS * 24 * 3600
+
+
+def _why_not(answer: Downloaded | Gone | InDoubt, stored: Stored | None) -> str:
+    if isinstance(answer, Gone):
+        return f"HTTP {answer.status} for its result"
+    if isinstance(answer, InDoubt):
+        return answer.reason
+    return "the file differs from the one recorded" if stored else "an empty file for its result"
 
 
 async def _with_fresh_url(
     context: Context, operation: Operation, record: Record, output: Output
 ) -> tuple[Record, Output]:
-    fresh = await renewed(context, operation, record)
-    url = next((one.url for one in fresh.outputs if one.index == output.index), "") if fresh else ""
-    if fresh is None or not url:
+    wait = _FIRST_WAIT
+    for _ in range(_ASKS):
+        fresh = await renewed(context, operation, record)
+        outputs = fresh.outputs if fresh else ()
+        found = next((one for one in outputs if one.index == output.index and one.url and one.url_at), None)
+        if fresh is None or found is not None:
+            break
+        await context.sleep(wait)
+        wait *= 2
+    if fresh is None or found is None:
         raise _lost(record)
-    return fresh, replace(output, url=url)
+    return fresh, replace(output, url=found.url, url_at=found.url_at)
 
 
 def _lost(record: Record) -> LostError:

@@ -17,13 +17,21 @@ from typing import Any
 
 from kling_pipe.catalog import Operation
 from kling_pipe.client import Created, Found, InDoubt, NotFound, Refused, TaskState
-from kling_pipe.engine.answers import told
+from kling_pipe.engine.answers import told, told_or_waited_for
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.lookup import find
 from kling_pipe.engine.prepare import prepared
 from kling_pipe.engine.publish import linked
 from kling_pipe.engine.pulse import STILL
-from kling_pipe.engine.reasons import JobError, NoRoomError, OverBudgetError, OvertakenError, UnseenError
+from kling_pipe.engine.reasons import (
+    JobError,
+    NoRoomError,
+    OverBudgetError,
+    OvertakenError,
+    UnknownStatusError,
+    UnreadableError,
+    UnseenError,
+)
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import stop_for, trouble
 from kling_pipe.errors import KlingPipeError, Unreachable
@@ -31,6 +39,9 @@ from kling_pipe.model import Failure, Record
 
 _SETTLES_AFTER_REFUSED_ID = 3
 """How often a settle time is waited for a task whose id is refused and which is not to be seen."""
+
+_ODD_LOOKS = 4
+"""How often an answer that cannot be read is asked for before the job is left to a later run."""
 
 _LATEST_SHOWN = 600.0
 """Seconds after a lost answer in which its task may still come to light: so long no other account is given the job."""
@@ -78,7 +89,9 @@ class Submission:
                 if task := await self._look_up_settled(self.doubt_at):
                     return await self._adopted(task)
                 if self.operation.kling["lookup"] == "none":
-                    return self._undecidable()
+                    return self._undecidable(
+                        "the answer to the create was lost, and this operation's tasks cannot be looked up"
+                    )
             record = await self._post()
             if record is not None:
                 return record
@@ -167,7 +180,7 @@ class Submission:
 
     def _note_late(self, answer: Created | Refused | InDoubt) -> None:
         if isinstance(answer, Created):
-            self.record = told(self.record, self.operation, answer.task, self.context.clock())
+            self.record = told_or_waited_for(self.record, self.operation, answer.task, self.context.clock())
             self.context.store.put(self.record)
         elif isinstance(answer, Refused) and answer.row.create != "lookup":
             self._forget_unless_unknown()
@@ -233,22 +246,28 @@ class Submission:
         return task
 
     async def look_up(self, *, everywhere: bool = False) -> TaskState | None:
-        """The task with this external id, or None. How to ask is data. Raises Unreachable.
+        """The task with this external id, or None. How to ask is data. Raises Unreachable, UnreadableError.
 
         `everywhere`: also where tasks of another standard are, for an id that is known to be taken.
         """
         began = self.context.clock()
-        wait = _FIRST_WAIT
+        wait, odd = _FIRST_WAIT, 0
         while True:
             name = self.record.external_task_id
             self.looked = self.context.pulse.now()
             answer = await find(self.context.client, self.operation, name, self.request, everywhere=everywhere)
-            if isinstance(answer, Found):
+            if isinstance(answer, Found) and answer.task.task_id:
                 return answer.task
+            if isinstance(answer, Found):
+                answer = InDoubt(answer.task.odd or "it names no task", odd=True)
             if isinstance(answer, NotFound):
                 return None
             if isinstance(answer, Refused) and answer.row.read != "retry":
                 raise trouble(answer)
+            if isinstance(answer, InDoubt) and answer.odd:
+                odd += 1
+                if odd >= _ODD_LOOKS:
+                    raise UnreadableError(f"whether Kling has `{name}` cannot be told: {answer.reason}")
             if self.context.clock() - began > self.context.settings.patience:
                 raise Unreachable(f"Kling does not answer ({_reason(answer)})", hint="run again to go on")
             await self._pause(answer.retry_after or wait)
@@ -263,7 +282,13 @@ class Submission:
             raise OverBudgetError(why_not)
 
     async def _known(self, task: TaskState, event: str) -> Record:
-        self.record = told(self.record, self.operation, task, self.context.clock())
+        now = self.context.clock()
+        try:
+            self.record = told(self.record, self.operation, task, now)
+        except (UnknownStatusError, UnreadableError) as error:
+            if self.operation.kling["lookup"] == "none":
+                return self._undecidable(f"{error.message}, and it cannot be asked again", task.task_id)
+            self.record = told_or_waited_for(self.record, self.operation, task, now)
         is_ours = self.record.external_task_id not in self.context.met
         await self.context.turn.put(self.record, unlocked=is_ours and self.record.state == "succeed")
         self.context.tell("submitted" if event == "submitted" else "adopted", self.record)
@@ -291,10 +316,11 @@ class Submission:
             self._give_back()
         return self.record
 
-    def _undecidable(self) -> Record:
-        message = "the answer to the create was lost, and this operation's tasks cannot be looked up"
+    def _undecidable(self, message: str, task_id: str = "") -> Record:
         now = int(self.context.clock() * 1000)
-        self.record = replace(self.record, state="failed", failure="unknown", message=message, updated_at=now)
+        self.record = replace(
+            self.record, state="failed", failure="unknown", message=message, task_id=task_id, updated_at=now
+        )
         self.context.store.put(self.record)
         return self.record
 

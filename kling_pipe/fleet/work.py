@@ -16,7 +16,7 @@ from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.publish import Publisher
-from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError
+from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError, UnfetchedError
 from kling_pipe.engine.result import Ending
 from kling_pipe.engine.slots import Want, slots_of
 from kling_pipe.engine.spending import Spending
@@ -99,7 +99,7 @@ class Bench:
                 board.done(self.session, self.workspace.queue, campaign, address, record.external_task_id)
             elif record.state == "failed":
                 failed = record.message or "it failed"
-        except NoRoomError:
+        except (NoRoomError, UnfetchedError):  # made and paid: it is owed until its file is here
             raise
         except JobError as error:
             failed = error.message

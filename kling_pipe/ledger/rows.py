@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from kling_pipe.model import Output, Record
+from kling_pipe.unsigned import bare
 
 COLUMNS = (
     "external_task_id, project, key, take, attempt, operation, account, state, address, task_id, message, failure,"
@@ -38,14 +40,26 @@ def encoded(record: Record) -> tuple[Any, ...]:
 
 
 def decoded(row: tuple[Any, ...]) -> Record:
-    """The values of `COLUMNS` as a record."""
+    """The values of `COLUMNS` as a record. What an older version kept of a link is cut."""
     values = list(row)
-    values[12] = tuple(Output(**form) for form in json.loads(row[12]))
+    values[12] = tuple(kept(Output(**form)) for form in json.loads(row[12]))
     return Record(*values)
 
 
+def kept(output: Output) -> Output:
+    """The output as it may lie on a disk: whoever reads a signed link may fetch what it leads to.
+
+    Its place stays; the link is asked for anew. One that cannot be asked for is kept until the file is.
+    """
+    place = bare(output.url)
+    if place == output.url or (output.sole and not output.sha256):
+        return output
+    return replace(output, url=place, url_at=0, sole=False)
+
+
 def output_form(output: Output) -> dict[str, Any]:
-    """An output as JSON, without what it does not have."""
-    names = ("index", "url", "url_at", "id", "duration", "element_id", "path", "sha256", "size")
-    form = {name: getattr(output, name) for name in names}
+    """An output as JSON, without what it does not have, and with its link as `kept` leaves it."""
+    names = ("index", "url", "url_at", "id", "duration", "element_id", "path", "sha256", "size", "sole")
+    known = kept(output)
+    form = {name: getattr(known, name) for name in names}
     return {name: value for name, value in form.items() if value != getattr(_DEFAULTS, name)}

@@ -21,7 +21,7 @@ from kling_pipe.fields import OUTPUT, RECORD, Rule
 from kling_pipe.ledger.merge import TwoTasksError, merged
 from kling_pipe.ledger.rows import decoded, encoded
 from kling_pipe.ledger.tables import TABLES, Row, Table, Tables, in_batches
-from kling_pipe.unsigned import unsigned
+from kling_pipe.unsigned import bare, unsigned
 
 FORMAT = "kling-pipe ledger"
 FORMAT_VERSION = "1.0"
@@ -104,9 +104,17 @@ def take_in(tables: Tables, lines: Iterable[str], name: str, *, emulated: bool =
 def _form(word: str, row: Row) -> dict[str, Any]:
     form = dict(zip(TABLES[_WORDS[word]].columns, row, strict=True))
     if word == "record":
-        form["outputs"] = json.loads(form["outputs"])
+        form["outputs"] = [_unlinked(output) for output in json.loads(form["outputs"])]
         form["message"] = unsigned(form["message"])
     return form
+
+
+def _unlinked(output: dict[str, Any]) -> dict[str, Any]:
+    """An output without what its link is signed with, whatever keeps it: a file goes from hand to hand."""
+    place = bare(output.get("url", ""))
+    signed = {"url", "url_at", "sole"} if place != output.get("url", "") else {"sole"}
+    rest = {name: value for name, value in output.items() if name not in signed}
+    return {**rest, "url": place} if "url" in signed else rest
 
 
 def _row(word: str, form: Mapping[str, Any]) -> Row:

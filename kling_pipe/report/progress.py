@@ -113,6 +113,8 @@ class Plain(Quiet):
         board = self._board
         board.take(event)
         chatty = board.total <= _CHATTY
+        while board.remarks:
+            self._say(f"? {board.remarks.popleft()}")
         while board.ended:
             one = board.ended.popleft()
             if one.ending == "failed" or (chatty and one.ending != "reused"):

@@ -65,13 +65,14 @@ class Ended(NamedTuple):
 
 @dataclass(slots=True)
 class Board:
-    """The state of one run. `ended` is drained by who shows it; `counts` are of all jobs of the plan."""
+    """The state of one run. `ended` and `remarks` are drained by who shows them; `counts` are of all its jobs."""
 
     plan: Plan
     expected: Expected = lambda _job: None
     steps: dict[str, Step] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
     ended: deque[Ended] = field(default_factory=deque)
+    remarks: deque[str] = field(default_factory=deque)
     counts: Counter[str] = field(default_factory=Counter)
     units: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     slots: Counter[str] = field(default_factory=Counter)
@@ -108,6 +109,8 @@ class Board:
         if event.type in ("cooldown", "retrying"):
             self.note = _note(event)
             self._again(event.address)
+        if event.type == "noted":
+            self.remarks.append(f"{event.address}  {event.data.get('reason', '')}")
         if step is None or event.address in self._done:
             return
         if event.type in _PHASES:

@@ -67,6 +67,8 @@ class Live:
             self._live.update(view, refresh=True)
 
     def _scroll(self) -> None:
+        while self._board.remarks:
+            self._console.print(Text(f"? {self._board.remarks.popleft()}", style="yellow"))
         ended, board = [one for one in self._board.ended if one.ending != "reused"], self._board
         board.ended.clear()
         failed = [one for one in ended if one.ending == "failed"]

@@ -31,7 +31,7 @@ def charges_text(result: Result) -> str:
 
 
 def _surprise(outcome: Outcome) -> str:
-    charged, cost = float(outcome.record.units if outcome.record else 0), outcome.step.cost
+    charged, cost = (outcome.record.charged if outcome.record else 0.0), outcome.step.cost
     if cost.units is None or cost.pack is None or abs(charged - cost.units) < _DIFFERENCE:
         return ""
     return (

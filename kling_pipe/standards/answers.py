@@ -17,12 +17,14 @@ def row(data: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, place in form["fields"].items():
         if data.get(name) is not None:
-            value = form["states"].get(data[name], data[name]) if name == _STATUS else data[name]
+            value = data[name]
+            if name == _STATUS and isinstance(value, str):
+                value = form["states"].get(value, value)
             _put(found, place, value)
-    result = _result(data.get("outputs") or (), form["outputs"])
+    result = _result(data.get("outputs"), form["outputs"])
     if result:
         found["task_result"] = result
-    units = _units(data.get("billing") or (), form["billing"])
+    units = _units(data.get("billing"), form["billing"])
     if units:
         _put(found, form["billing"]["amount"], units)
     return found
@@ -42,11 +44,16 @@ def _put(found: dict[str, Any], place: str, value: Any) -> None:
     found[last] = value
 
 
-def _result(outputs: Any, forms: Mapping[str, Any]) -> dict[str, Any]:
-    """`task_result`: outputs by the key of their type, in order."""
+def _result(outputs: Any, forms: Mapping[str, Any]) -> Any:
+    """`task_result`: outputs by the key of their type, in order; no object where they are no list of objects."""
+    if outputs is None:
+        return {}
+    if not (isinstance(outputs, list) and all(isinstance(one, Mapping) for one in outputs)):
+        return [outputs]
     found: dict[str, list[dict[str, Any]]] = {}
     for output in outputs:
-        form = forms.get(output.get("type"))
+        kind = output.get("type")
+        form = forms.get(kind) if isinstance(kind, str) else None
         if form is not None:
             fields = form["fields"].items()
             item = {own: output[name] for name, own in fields if output.get(name) is not None}
@@ -54,9 +61,16 @@ def _result(outputs: Any, forms: Mapping[str, Any]) -> dict[str, Any]:
     return {**found}
 
 
-def _units(billing: Any, form: Mapping[str, Any]) -> str:
-    """Units are added up; what was paid in money is no number of units."""
-    amounts = [str(one.get("amount") or "0") for one in billing if one.get("charge_type") == form["charge_type"]]
+def _units(billing: Any, form: Mapping[str, Any]) -> Any:
+    """Units are added up; what was paid in money is no number of units. What cannot be added is given as it is."""
+    if billing is None:
+        return ""
+    if not (isinstance(billing, list) and all(isinstance(one, Mapping) for one in billing)):
+        return [billing]
+    amounts = [one.get("amount") or "0" for one in billing if one.get("charge_type") == form["charge_type"]]
     if len(amounts) < 2:
-        return "".join(amounts)
-    return f"{sum(map(float, amounts)):g}"
+        return amounts[0] if amounts else ""
+    try:
+        return f"{sum(map(float, amounts)):g}"
+    except (TypeError, ValueError, OverflowError):
+        return amounts

@@ -49,7 +49,7 @@ def record_facts(record: Record) -> dict[str, Any]:
         "kling_pipe.task_id": record.task_id,
         "kling_pipe.account": record.account,
         "kling_pipe.attempt": record.attempt,
-        "kling_pipe.units": float(record.units) if record.units else None,
+        "kling_pipe.units": record.charged if record.units else None,
     }
     return {name: value for name, value in facts.items() if value not in (None, "")}
 

@@ -123,8 +123,8 @@ class Watch(Meter):
             job.end(ending, record, shown(message), now)
         self._measures.job(ending, known.operation)
         pack = pack_of(known)
-        if ending == "made" and pack and record is not None and record.units:
-            self._measures.units(float(record.units), pack)
+        if ending == "made" and pack and record is not None and record.charged:
+            self._measures.units(record.charged, pack)
         if self._origins.pop(address, None) is not None:  # a worker lives long, and need not remember it
             del self._jobs[address]
             # Steps of two campaigns may ask for one task under two addresses: the first to end takes its name away.

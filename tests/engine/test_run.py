@@ -1,5 +1,6 @@
 """A campaign runs end to end, once: what is made is never made again."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -7,6 +8,10 @@ import pytest
 from campaigns import chain, element, image, renamed, video
 
 from kling_pipe.keys import key_of
+
+
+async def at_once(_):
+    await asyncio.sleep(0)
 
 
 def tally(result):
@@ -320,8 +325,14 @@ def test_what_is_lost_is_said_and_not_paid_again(bench):
     for one in bench.path(".kling-pipe/objects").glob("*/*"):
         one.unlink()
     bench.clock(mode="real", advance=31 * 24 * 3600)
+    bench.seams = replace(bench.seams, sleep=at_once)
+    young = bench.run(jobs)  # by our clock it is young, and Kling hands out links
+    assert tally(young) == (0, 0, 0, 1)
+    assert "HTTP 403 for its result, also for fresh links (5 asked for)" in young.outcomes[0].message
+    bench.faults({"fault": "odd_answer", "at": "/data/updated_at", "value": 1, "match": {"method": "GET"}})
     result = bench.run(jobs)
     assert tally(result) == (0, 0, 1, 0), [one.message for one in result.outcomes]
+    bench.faults()
     assert len(bench.creates()) == 1
     assert tally(bench.run(jobs, replace_addresses=["image.kite"])) == (1, 0, 0, 0)
 

@@ -112,7 +112,7 @@ def test_the_page_shows_this_very_table():
 
 
 def test_a_token_that_expires_in_the_middle_of_a_campaign_is_signed_anew(chain):
-    """Six requests meet an expired token, each once, far enough apart for those beside them: three tasks and results."""
+    """Six requests meet an expired token, each once, far apart for those beside them: three tasks and results."""
     chain.faults({"fault": "token_expired", "match": {"nth": [2, 7, 12, 17, 22, 27]}})
     assert tally(chain.run()) == (3, 0, 0, 0)
     chain.assert_paid_once(3)

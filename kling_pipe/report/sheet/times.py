@@ -42,7 +42,7 @@ class Bar(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A session as it is drawn: packs with the place of each, the outline of the queue, marks of the scale at `rule`."""
+    """A session as it is drawn: packs with their places, the outline of the queue, marks of the scale at `rule`."""
 
     session: Session
     packs: list[tuple[str, int, list[Bar]]]
