@@ -28,11 +28,13 @@ async def adopt(
     clock: Callable[[], float],
     *,
     attempt: int = 1,
+    guard: Store | None = None,
 ) -> Record:
     """Bind a task (by its id or external id) or, for an element job, an element id to a job. Written to the ledger.
 
     The next run waits for it, saves it and writes the lock. `clients` and `stores` are by account: of several the first
-    one that knows it. Raises UsageError when none knows such a thing, LocalStateError when another process is working
+    one that knows it; `guard` is what keeps two processes off one job there. Raises UsageError when none knows such a
+    thing, or when the job has a task of its own that is not saved yet; LocalStateError when another process is working
     on the job.
     """
     record: Record | None = None
@@ -47,10 +49,17 @@ async def adopt(
         blank = _blank(job, next(iter(stores)), attempt)
         record = replace(blank, state="succeed", outputs=(_named(operation, task),))
     store = stores[record.account]
-    if not store.claim(record.external_task_id, {}):
-        raise LocalStateError(f"another process works on `{job.address}`", hint="wait for it to end")
-    store.put(record)
-    store.release(record.external_task_id)
+    claims = [(store, record.external_task_id)]
+    if guard is not None:
+        claims.append((guard, external_id(job.project, job.key, job.take)))
+    try:
+        if not all(one.claim(name, {}) for one, name in claims):
+            raise LocalStateError(f"another process works on `{job.address}`", hint="wait for it to end")
+        _refuse_to_forget(job, record, stores)
+        store.put(record)
+    finally:
+        for one, name in claims:
+            one.release(name)
     return record
 
 
@@ -124,6 +133,19 @@ async def sync(
                 sent = known is not None and known.state in IN_FLIGHT
                 store.put(replace(believed, source="ledger"), unlocked=sent and believed.state == "succeed")
     return findings
+
+
+def _refuse_to_forget(job: Job, record: Record, stores: Mapping[str, Store]) -> None:
+    """A task of the job's own is owed until its files are saved, whatever else is bound to the job."""
+    from kling_pipe.engine.job import is_unsaved
+
+    for store in stores.values():
+        known = store.get(record.external_task_id)
+        if known is None or not known.task_id or known.task_id == record.task_id:
+            continue
+        if known.state in ("submitted", "processing") or is_unsaved(job, known):
+            told = f"`{job.address}` has a task of its own that is not saved yet: {known.task_id}"
+            raise UsageError(told, hint="`kling-pipe run` fetches it; adopt another one after that")
 
 
 def _all(groups: Iterable[tuple[Record, ...]]) -> list[Record]:

@@ -106,6 +106,15 @@ def stores_of(workspace: Workspace, seams: Seams, stack: contextlib.ExitStack | 
     return stores
 
 
+def guard_of(workspace: Workspace, seams: Seams, stack: contextlib.ExitStack | AsyncExitStack) -> Store | None:
+    """Claims on ids in whichever account; closed with `stack`. None where the settings name no accounts."""
+    if not workspace.name:
+        return None
+    guard = replace(workspace, account=EVERY).store(seams.effects)
+    stack.callback(guard.close)
+    return guard
+
+
 @contextlib.asynccontextmanager
 async def desks_of(
     workspace: Workspace, settings: Settings, seams: Seams, on_event: OnEvent = ignore
@@ -126,10 +135,7 @@ async def desks_of(
             if refusal is not None:
                 context.stops.add(refusal, "", "")
                 found[-1].silence.keep_for_good(refusal)
-        guard = None
-        if workspace.name:
-            guard = replace(workspace, account=EVERY).store(seams.effects)
-            stack.callback(guard.close)
+        guard = guard_of(workspace, seams, stack)
         # A ledger in a database outlives the machine that sent: nobody has to wait for what it may have forgotten.
         began = 0.0 if workspace.database else seams.clock()
         desks = Desks(found, workspace.places, guard, began)

@@ -122,12 +122,14 @@ async def adopt(job: Job, task: str, workspace: Workspace, *, attempt: int = 1, 
     Of several accounts the first one that knows it.
     """
     from kling_pipe.engine.adopt import adopt as adopt_task
+    from kling_pipe.engine.opening import guard_of
 
     seams = seams or Seams()
     async with AsyncExitStack() as stack:
         clients, _ = await stack.enter_async_context(clients_of(workspace, seams))
         stores = {store.account: store for store in stores_of(workspace, seams, stack)}
-        return await adopt_task(job, task, clients, stores, seams.clock, attempt=attempt)
+        guard = guard_of(workspace, seams, stack)
+        return await adopt_task(job, task, clients, stores, seams.clock, attempt=attempt, guard=guard)
 
 
 async def sync(jobs: Sequence[Job], workspace: Workspace, *, seams: Seams | None = None) -> dict[str, Findings]:

@@ -33,6 +33,10 @@ class NarrowStorm(Storm):
         super().move(chance)
 
 
+_one_at_a_time = threading.Lock()
+"""A fork server takes one order after the other."""
+
+
 class Watching(list):
     """In place of a stage's events: calls somebody with each."""
 
@@ -128,7 +132,8 @@ class AdoptStorm(Storm):
         names = [self.stranger, *(name for name in self.stage.ledger()["creates"] if name != self.stranger)]
         name = names[min(whose, len(names) - 1)]
         if from_outside:
-            told = self.stage.cli("adopt", address, name)
+            with _one_at_a_time:
+                told = self.stage.cli("adopt", address, name)
             self.log.append(f"adopt {address} {name}: {told.returncode} {told.stderr}")
             return
         with contextlib.suppress(KlingPipeError):
