@@ -40,27 +40,24 @@ def page(sheet: Sheet, shelf: Shelf, comparison: Comparison | None = None, *, li
     script = _asset("sheet.js") + (_asset("live.js") if live else "")
     counted = sums(sheet.cards)
     sessions = times.sessions(sheet.takes)
-    return (
-        environment()
-        .get_template("page.html.jinja")
-        .render(
-            sheet=sheet,
-            shelf=shelf,
-            comparison=comparison,
-            live=live,
-            policy=_policy(script),
-            icon=_ICON,
-            style=_asset("sheet.css"),
-            script=script,
-            facts=_facts(sheet, counted),
-            failures=[(one, take) for one in sheet.cards for take in one.takes if take.state in ("failed", "lost")],
-            choices=[choice for choice in _choices(sheet.cards) if len(choice.options) > 1],
-            recipes=[_recipe(*title, list(group)) for title, group in groupby(sheet.cards, key=_section)],
-            counted=counted,
-            charts=[times.drawing(session) for session in reversed(sessions[-_SESSIONS:])],
-            earlier=max(0, len(sessions) - _SESSIONS),
-            network=network.drawing(sheet.cards),
-        )
+    template = environment().get_template("page.html.jinja")
+    return template.render(
+        sheet=sheet,
+        shelf=shelf,
+        comparison=comparison,
+        live=live,
+        policy=_policy(script),
+        icon=_ICON,
+        style=_asset("sheet.css"),
+        script=script,
+        facts=_facts(sheet, counted),
+        failures=[(one, take) for one in sheet.cards for take in one.takes if take.state in ("failed", "lost")],
+        choices=[choice for choice in _choices(sheet.cards) if len(choice.options) > 1],
+        recipes=[_recipe(*title, list(group)) for title, group in groupby(sheet.cards, key=_section)],
+        counted=counted,
+        charts=[times.drawing(session) for session in reversed(sessions[-_SESSIONS:])],
+        earlier=len(sessions) - _SESSIONS,
+        network=network.drawing(sheet.cards),
     )
 
 
@@ -83,9 +80,9 @@ def environment() -> Environment:
     return found
 
 
-def _template(name: str) -> str:
+def _template(name: str) -> tuple[str, str, None]:
     """A template whose line breaks before a tag are comments: no part of the page, and errors keep their lines."""
-    return re.sub(r"\s*\n\s*(?=[<{]|\Z)", r"{#\g<0>#}", _asset(f"templates/{name}"))
+    return re.sub(r"\s*\n\s*(?=[<{]|\Z)", r"{#\g<0>#}", _asset(f"templates/{name}")), name, None
 
 
 def _asset(name: str) -> str:

@@ -42,7 +42,7 @@ class Bar(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A session as it is drawn: packs with their places, the outline of the queue, marks of the scale at `rule`."""
+    """A session as it is drawn: each pack's name, place and bars, the outline of the queue, the scale at `rule`."""
 
     session: Session
     packs: list[tuple[str, int, list[Bar]]]
@@ -50,13 +50,6 @@ class Chart(NamedTuple):
     most: int
     rule: int
     ticks: list[tuple[str, str, str]]
-
-    @property
-    def label(self) -> str:
-        """The drawing in words."""
-        seconds = (self.session.end - self.session.begin) / 1000
-        tasks = len(self.session.tasks)
-        return f"Time line of {tasks} tasks, {seconds:.0f} s, at most {self.most} waiting for a slot"
 
 
 def sessions(takes: Sequence[Take]) -> list[Session]:
