@@ -195,16 +195,22 @@ def _limits(limits: Mapping[str, Any]) -> str:
 
 
 def _word_rows(operation: Operation) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [(f"`{word}`", _becomes(form)) for word, form in operation.kling["sugar"].items()]
-    rows += [(f"`{{{{ {kind}.name }}}}`", _becomes(form)) for kind, form in operation.kling["inputs"].items()]
+    rows: list[tuple[str, ...]] = [
+        (f"`{word}`", _becomes(form, operation)) for word, form in operation.kling["sugar"].items()
+    ]
+    rows += [
+        (f"`{{{{ {kind}.name }}}}`", _becomes(form, operation)) for kind, form in operation.kling["inputs"].items()
+    ]
     for pattern, form in operation.kling.get("names", {}).items():
         rows.append((f"names in `{pattern}`", ", ".join(f"{name} = `{id_}`" for name, id_ in form["names"].items())))
     return rows
 
 
-def _becomes(form: Any) -> str:
+def _becomes(form: Any, operation: Operation) -> str:
     if form is True:
-        return "`multi_shot`, `shot_type: customize`, `multi_prompt` with numbers, `duration` as the sum"
+        shots = operation.kling["shots"]
+        sets = (f"`{name}`" if value is True else f"`{name}: {value}`" for name, value in shots["sets"].items())
+        return f"{', '.join(sets)}, `{shots['list']}` with numbers, `{shots['sum']}` as the sum"
     if "field" in form:
         return f"the value of `{form['field']}`"
     item = ", ".join(f"{name}: {'the value' if value == '$' else value}" for name, value in form["item"].items())

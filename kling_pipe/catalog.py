@@ -105,6 +105,13 @@ def operations() -> Mapping[str, Operation]:
     return {name: load(name) for name in names()}
 
 
+@cache
+def type_key(kind: str) -> str:
+    """Return the field that says what sort of a `kind` is made: an element from pictures, or from a film."""
+    results = (one.kling["result"] for one in operations().values() if one.kind == kind)
+    return next(str(result["type_keys"][0]) for result in results if "type_keys" in result)
+
+
 def find(name_or_path: str) -> Operation | None:
     """An operation by its name (`omni-video`) or its path (`/v1/videos/omni-video`, slash at the end or not)."""
     wanted = name_or_path.rstrip("/")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from house import Source, circle, effect, sources
@@ -88,6 +89,16 @@ EFFECTS = {
 """Where files may be changed without the seam, and why that is safe for money and results."""
 
 NAMES_THE_API = {"manifest.words": "the operation that a kind means when `api:` is absent"}
+
+PROTOCOL = {"external_task_id", "callback_url", "model_name", "element_id"}
+"""Fields that every request or record has, and that the tool itself works with."""
+
+NAMES_FIELDS = {
+    "cli.doctor": "the smallest request that shows whether an account may pay; a test checks it against the schemas",
+    "emulator": "plays Kling: how its answers look is its subject, and the client's data may not say it",
+    "standards.schema": "the one field of the second standard's settings that stands in two places",
+}
+"""Where names of API fields may be written out, and why."""
 
 
 @cache
@@ -232,6 +243,34 @@ def names_the_api(node: ast.expr, operations: set[str]) -> bool:
     # `element` and `voice` are words of the manifest language too, `effects` is a part of the house.
     named = operations - {"element", "voice", "effects"}
     return isinstance(value, str) and (value in named or value.startswith("/v1/"))
+
+
+def test_fields_of_the_api_are_data() -> None:
+    """No code writes out the name of a field: where it stands, and what it means, is said in `schemas/`."""
+    from kling_pipe.catalog import operations
+
+    # Names of one word are words of the program and of English, too.
+    fields = {name for one in operations().values() for name in field_names(one.schema) if "_" in name}
+    named = [
+        f"{source.line(node)}: {node.value}"
+        for source in house()
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Constant) and node.value in fields - PROTOCOL
+        if not within(source.name, NAMES_FIELDS)
+    ]
+
+    assert named == []
+    for place in NAMES_FIELDS:
+        texts = [one.text for one in house() if within(one.name, {place: ""})]
+        assert any(f'"{name}"' in text for name in fields - PROTOCOL for text in texts), place
+
+
+def field_names(schema: dict[str, Any]) -> Iterator[str]:
+    for name, field in schema.get("properties", {}).items():
+        yield name
+        yield from field_names(field)
+    if "items" in schema:
+        yield from field_names(schema["items"])
 
 
 def test_effects_pass_the_seam() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kling_pipe.bodies import Body, written
-from kling_pipe.catalog import Operation, with_defaults
+from kling_pipe.catalog import Operation, type_key, with_defaults
 from kling_pipe.pointers import parts
 
 
@@ -30,4 +30,4 @@ def view_of(operation: Operation, body: Mapping[str, Any], element_kinds: Mappin
 
 def _with_kind(item: Any, kind: str | None) -> Any:
     """An element of the list, with the kind that is known of it under Kling's own name for it."""
-    return {**item, "reference_type": kind} if kind and isinstance(item, dict) else item
+    return {**item, type_key("element"): kind} if kind and isinstance(item, dict) else item

@@ -67,19 +67,19 @@ def _tool(operation: Operation) -> dict[str, Schema]:
         del found["save_as"]
     if operation.kling["inputs"]:
         found["references"] = told("recipe", "references", {"type": [*_ITEMS["type"], "array"], "items": _ITEMS})
-    if operation.kling.get("sugar", {}).get("shots"):
-        found["shots"] = told("recipe", "shots", _shots(operation))
+    if "shots" in operation.kling:
+        found["shots"] = told("recipe", "shots", _shots(operation, operation.kling["shots"]["list"]))
     return found
 
 
-def _shots(operation: Operation) -> Schema:
-    shots = operation.fields["multi_prompt"]
+def _shots(operation: Operation, name: str) -> Schema:
+    shots = operation.fields[name]
     fields, known = Fields(operation), shots["items"]["properties"]
     shot = {
         "title": "shot",
         "description": "One shot: how long it lasts and what it shows.",
         "type": "object",
-        "properties": {word: fields.field(f"/multi_prompt/*/{word}", known[word]) for word in SHOT},
+        "properties": {word: fields.field(f"/{name}/*/{word}", known[word]) for word in SHOT},
         "required": list(SHOT),
         "additionalProperties": False,
     }

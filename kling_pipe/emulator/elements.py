@@ -43,7 +43,7 @@ def kinds(index: Index, account: str, operation: Operation, body: Mapping[str, A
         task = index.by_element.get(number)
         if task and task.account == account:
             places = [step for step in path if isinstance(step, int)]
-            found[places[0] if places else 0] = str(task.body.get("reference_type", ""))
+            found[places[0] if places else 0] = str(task.body.get(catalog.type_key("element"), ""))
         elif number in PRESETS:
             found[next((step for step in path if isinstance(step, int)), 0)] = "image_refer"
     return found

@@ -16,7 +16,7 @@ from kling_pipe.manifest.media import MediaReader
 from kling_pipe.manifest.names import ACCOUNT, NAME
 from kling_pipe.manifest.scope import Broken, Existing, Recipe, Scope
 from kling_pipe.manifest.trouble import Path_, Trouble
-from kling_pipe.manifest.words import PLURALS, RECIPE
+from kling_pipe.manifest.words import PLURALS, RECIPE, SHOT
 from kling_pipe.nearest import nearest
 from kling_pipe.prompts import TemplateProblem, compile_text
 from kling_pipe.slug import slug
@@ -225,7 +225,7 @@ class Entries:
         """Report the words that this operation has no field for; the fields that were probably meant."""
         form = form_of(operation)
         known = [word for word in (*operation.fields, *form.sugar, *RECIPE) if word not in form.owned]
-        if not form.takes_shots:
+        if not form.shots:
             known.remove("shots")
         meant: set[str] = set()
         for word in written:
@@ -334,8 +334,8 @@ class Entries:
 
 def _fields_behind(word: str, form: Form) -> set[str]:
     """The API fields that a word of a recipe fills."""
-    if word == "shots":
-        return {"multi_shot", "shot_type", "multi_prompt", "duration", "prompt"}
+    if word == "shots" and form.shots:
+        return {*form.shots.fields, form.shots.sum, *SHOT}
     spec = form.sugar.get(word)
     if spec is None:
         return {word} if word else set()

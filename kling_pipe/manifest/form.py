@@ -25,6 +25,20 @@ class Opener(NamedTuple):
     defaults: Mapping[str, Any]
 
 
+class Shots(NamedTuple):
+    """What the word `shots` writes: a numbered list, fields that go with it, and the sum of one of its fields."""
+
+    list: str
+    number: str
+    sum: str
+    sets: Mapping[str, Any]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that nobody may write beside `shots`."""
+        return (self.list, *self.sets)
+
+
 class Form(NamedTuple):
     """Where prompts, media and named ids stand (as patterns), and the sugar with its places.
 
@@ -39,7 +53,7 @@ class Form(NamedTuple):
     medias: Mapping[Pattern, Mapping[str, Any]]
     names: Mapping[Pattern, Mapping[str, Any]]
     sugar: Mapping[str, Mapping[str, Any]]
-    takes_shots: bool
+    shots: Shots | None
     special: frozenset[str]
     openers: tuple[Opener, ...]
     owned: frozenset[str]
@@ -70,7 +84,7 @@ def form_of(operation: Operation) -> Form:
         names=names,
         sugar=sugar,
         prompt_fields=tuple(name for name in operation.fields if name in tops),
-        takes_shots=bool(kling.get("sugar", {}).get("shots")),
+        shots=Shots(**kling["shots"]) if "shots" in kling else None,
         special=frozenset(pattern[0] for pattern in (*prompts, *medias, *names)),
         openers=tuple(_opener(operation, sugar, spec) for spec in sugar.values() if "drops_defaults" in spec),
         owned=frozenset(kling["owned"]),

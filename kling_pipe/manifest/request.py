@@ -47,8 +47,8 @@ def build(case: Case, origins: Origins | None = None) -> tuple[Built, Texts]:
     for name in form.prompt_fields:
         if name in recipe.fields:
             body[name] = values.value(recipe.fields[name], recipe.operation.fields[name], (name,), recipe.origins[name])
-    if form.takes_shots:
-        sugar.shots()
+    if form.shots:
+        sugar.shots(form.shots)
     sugar.drop()
     sugar.raw()
     return Built(pruned(body), tuple(values.counted), values.texts.uses_take), values.texts

@@ -7,7 +7,7 @@ from typing import Any
 
 from kling_pipe.hole import Hole
 from kling_pipe.manifest.case import Case
-from kling_pipe.manifest.form import Form, Opener
+from kling_pipe.manifest.form import Form, Opener, Shots
 from kling_pipe.manifest.lists import Lists, Origins, filled, get, put, slot
 from kling_pipe.manifest.lookup import NotFound
 from kling_pipe.manifest.mention import reference_in
@@ -141,13 +141,13 @@ class Sugar:
 
     # -- shots -----------------------------------------------------------------------------------------------------
 
-    def shots(self) -> None:
-        """`shots:` -> `multi_shot`, `shot_type: customize`, `multi_prompt`, and `duration` as their sum."""
+    def shots(self, form: Shots) -> None:
+        """Write what `shots:` stands for: the numbered list, the fields that go with it, and the sum."""
         recipe, body = self._case.recipe, self._body
         if recipe.fields.get("shots") is None:
             return
         path = recipe.origins["shots"]
-        for name in ("multi_prompt", "multi_shot", "shot_type"):
+        for name in form.fields:
             if name in recipe.fields and name not in recipe.inherited:
                 self._case.refuse(
                     "KP310", recipe.origins[name], f"`shots` writes `{name}` by itself", key=True, hint=_BOTH_WAYS
@@ -156,15 +156,16 @@ class Sugar:
         shots, final = self._shot_list(recipe.fields["shots"], path)
         if shots is None:
             return
-        body |= {"multi_shot": True, "shot_type": "customize"}
-        body["multi_prompt"] = [
-            self._shot(shot, index, path if final else (*path, index), final=final) for index, shot in enumerate(shots)
+        body |= form.sets
+        body[form.list] = [
+            self._shot(form, shot, index, path if final else (*path, index), final=final)
+            for index, shot in enumerate(shots)
         ]
-        self._written(("multi_prompt",), path)
-        total = _total(body["multi_prompt"])
-        if total and ("duration" not in body or "duration" in recipe.inherited):
-            body["duration"] = total
-            self._written(("duration",), path)
+        self._written((form.list,), path)
+        total = _total([str(shot.get(form.sum, "")) for shot in body[form.list]])
+        if total and (form.sum not in body or form.sum in recipe.inherited):
+            body[form.sum] = total
+            self._written((form.sum,), path)
 
     def _shot_list(self, shots: Any, path: Path_) -> tuple[list[Any] | None, bool]:
         final = isinstance(shots, str)
@@ -182,7 +183,7 @@ class Sugar:
             return None, final
         return shots, final
 
-    def _shot(self, shot: Mapping[str, Any], index: int, path: Path_, *, final: bool) -> dict[str, Any]:
+    def _shot(self, form: Shots, shot: Mapping[str, Any], index: int, path: Path_, *, final: bool) -> dict[str, Any]:
         for word in shot:
             if word not in SHOT:
                 self._case.refuse(
@@ -193,15 +194,13 @@ class Sugar:
                     near=nearest(str(word), SHOT),
                     allowed=", ".join(SHOT),
                 )
-        schemas = self._form.operation.fields["multi_prompt"]["items"]["properties"]
-        self._written(("multi_prompt", index), path)
-        made: dict[str, Any] = {"index": index + 1}
+        schemas = self._form.operation.fields[form.list]["items"]["properties"]
+        self._written((form.list, index), path)
+        made: dict[str, Any] = {form.number: index + 1}
         for word in SHOT:
             if word in shot:
                 where = path if final else (*path, word)
-                made[word] = self._values.value(
-                    shot[word], schemas[word], ("multi_prompt", index, word), where, final=final
-                )
+                made[word] = self._values.value(shot[word], schemas[word], (form.list, index, word), where, final=final)
         return made
 
     # -- what goes away, and what is added untouched -------------------------------------------------------------
@@ -255,8 +254,7 @@ class Sugar:
         return self._values.value(read, ANY, pointer, path, final=True) if not isinstance(read, str) else read
 
 
-def _total(shots: list[dict[str, Any]]) -> str:
-    """The sum of the shots' durations as the API writes it, or `""` when one is not a whole number."""
-    seconds = [str(shot.get("duration", "")) for shot in shots]
+def _total(seconds: list[str]) -> str:
+    """Return the sum of the shots' durations as the API writes it, or `""` when one is not a whole number."""
     whole = seconds and all(part.isascii() and part.isdecimal() and len(part) < 6 for part in seconds)
     return str(sum(map(int, seconds))) if whole else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kling_pipe.bodies import written
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog import Operation, type_key
 from kling_pipe.check import Finding, check
 from kling_pipe.check.fields import field_findings
 from kling_pipe.check.verbs import renamed
@@ -66,7 +66,7 @@ class Verifier:
     def verify(self, draft: Draft) -> None:
         """Report all that the API would refuse, or that is probably a mistake, at the place where it is written."""
         operation, request = draft.recipe.operation, draft.built.request
-        kinds = self._element_kinds(request)
+        kinds = self._element_kinds(operation, request)
         if self._lacks_model(draft):
             return
         if speaks(self.standard, operation.name, str(request.get(operation.kling["pool"]["model"] or "", ""))):
@@ -135,15 +135,15 @@ class Verifier:
         case, origins = self.drafter.case(draft), self.drafter.origins(draft)
         return [_place(case, draft.built.request, origins, finding) for finding in findings]
 
-    def _element_kinds(self, request: Mapping[str, Any]) -> dict[int, str]:
+    def _element_kinds(self, operation: Operation, request: Mapping[str, Any]) -> dict[int, str]:
         """The kind of each element in the request, where this manifest makes it."""
         kinds = {}
-        items = request.get("element_list")
-        for index, item in enumerate(items if isinstance(items, list) else ()):
-            ref = item.get("element_id") if isinstance(item, dict) else None
+        places = (entry["at"] for entry in operation.kling["media"] if entry["kind"] == "element")
+        for pointer, ref in (one for at_ in places for one in walk(request, at_)):
+            index = next((step for step in pointer if isinstance(step, int)), None)
             target = self.found.get(ref.address) if isinstance(ref, OutputRef) else None
-            kind = target.built.request.get("reference_type") if target else None
-            if isinstance(kind, str):
+            kind = target.built.request.get(type_key("element")) if target else None
+            if isinstance(kind, str) and index is not None:
                 kinds[index] = kind
         return kinds
 
