@@ -43,6 +43,7 @@ def ledger(world: World, faults: Faults) -> dict[str, Any]:
         "now": now,
         "creates": dict(Counter(task.external_id or task.task_id for task in tasks)),
         "owners": {owner: dict(made) for owner, made in owners.items()},
+        "failing": sorted(task.external_id or task.task_id for task in tasks if task.failure),
         "tasks": len(tasks),
         "in_flight": sum(1 for task in tasks if now < task.done_at),
         "duplicates_refused": counted.pop("duplicates"),

@@ -11,6 +11,7 @@ from stage import Stage
 from storm import play
 from storms import AdoptStorm, Away, BucketStorm, CallbackStorm, NarrowStorm, PromoteStorm, StandardStorm
 from test_standards import Spoken
+from verbstorm import VerbStorm
 
 LONG = int(os.environ.get("KLING_PIPE_SOAK", "0"))
 FIRST = int(os.environ.get("KLING_PIPE_SEED", "1"))
@@ -89,3 +90,10 @@ def test_two_standards(kling, tmp_path, seed):
 def test_drafts_and_finals(kling, tmp_path, children, seed):
     """`run --profile draft` and `promote`, killed at any point."""
     played(PromoteStorm(Stage(kling, tmp_path / "campaign"), children=children), seed)
+
+
+@pytest.mark.soak
+@seeds(4)
+def test_new_attempts_on_purpose(kling, tmp_path, seed):
+    """`retry` and `--replace`, refusals and failed tasks: no attempt is skipped, none is made twice over."""
+    played(VerbStorm(Stage(kling, tmp_path / "campaign")), seed, moves=6)
