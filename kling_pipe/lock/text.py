@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.lock.blocks import FIELDS, Block, Lock
-from kling_pipe.lock.check import MADE, NEEDED, USUAL, field_fault, refuse
+from kling_pipe.lock.check import MADE, NEEDED, USUAL, field_fault, is_usual, refuse
 
 VERSION = 1
 _HEADER = f"# Written by kling-pipe. Commit this file: it says what was made, and for whom.\nversion: {VERSION}\n"
@@ -67,19 +67,24 @@ def _parse_lines(text: str, where: str) -> dict[str, Block]:
     starts: dict[str, int] = {}
     block: dict[str, Any] | None = None
     title, usual = "", USUAL.get
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+    text = text.replace("\r\n", "\n")
+    is_plain = is_usual(text)
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.startswith("  ") and block is not None:
             name, _, value = line[2:].partition(": ")
             if name in block:
                 _refuse(where, number, f"has the field `{name}` twice in one block", "keep one of the two lines")
+            if is_plain and value[0] == '"':
+                block[name] = value[1:-1]  # it has no escapes: most of a lock need not be decoded
+                continue
             try:
                 block[name], end = _scan(value, 0)
             except (ValueError, StopIteration, RecursionError):
                 end = -1
             if end != len(value):
                 _refuse(where, number, f"has a value that is not JSON: `{_shown(line)}`", _RESTORE)
-            if not usual(name, _no_match)(value) and (fault := field_fault(name, block[name])):
-                refuse(where, number, title, fault)
+            if not (is_plain or usual(name, _no_match)(value)) and (fault := field_fault(name, block[name])):
+                refuse(f"{where}:{number}", title, fault)
         elif line and not line.startswith("#") and not _VERSION.fullmatch(line):
             title = _new_name(line, blocks, where, number)
             block, starts[title] = {}, number

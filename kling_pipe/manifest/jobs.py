@@ -86,14 +86,14 @@ class Drafter:
             after = _needs(case, texts)
             tags = _tags(case, texts)
             needs = _all_needs(built, after)
-            former = self._former(case)
+            former = self._former(case) if cell.former else ()
             for take in range(1, recipe.takes + 1):
                 if take > 1:
                     case = Case(recipe, cell, take, self.media, self.trouble)
                     if built.uses_take:
                         built, texts = build(case)
                         needs = _all_needs(built, after)
-                        former = self._former(case)
+                        former = self._former(case) if cell.former else ()
                     else:
                         texts = Texts(case, texts.lists, texts.resolve)
                 place = place_of(case, texts)

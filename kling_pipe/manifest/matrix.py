@@ -256,14 +256,12 @@ class Matrix:
                     key=True,
                     hint="Rename one value, or remove the second row.",
                 )
-            cells[name] = Cell(axes, combo, name, row, self._former(combo, row))
+            cells[name] = Cell(axes, combo, name, row, self._former(combo, row) if row in self.broken else ())
         return list(cells.values())
 
     def _former(self, combo: Combo, place: str) -> tuple[Combo, ...]:
         """A cell's data with what came from a broken row as it was read before."""
-        row = self.broken.get(place) if place else None
-        if row is None:
-            return ()
+        row = self.broken[place]
         return tuple(
             {**combo, **{name: value for name, value in one.items() if combo.get(name) == row.values[name]}}
             for one in row.former
