@@ -94,7 +94,7 @@ PROTOCOL = {"external_task_id", "callback_url", "model_name", "element_id"}
 """Fields that every request or record has, and that the tool itself works with."""
 
 NAMES_FIELDS = {
-    "cli.doctor": "the smallest request that shows whether an account may pay; a test checks it against the schemas",
+    "cli.doctor": "the smallest request to try an account with; the emulator refuses it when a field is wrong",
     "emulator": "plays Kling: how its answers look is its subject, and the client's data may not say it",
     "standards.schema": "the one field of the second standard's settings that stands in two places",
 }

@@ -20,10 +20,12 @@ TICK = 0.05
 """Seconds between looks at what is due; only callbacks depend on it, answers never do."""
 
 
-def build_app(world: World, *, on_idle: Callable[[], None] = lambda: None) -> ASGIApp:
-    """An application that serves a world. `on_idle` is called when `idle_exit` seconds passed without work."""
+def build_app(
+    world: World, *, on_idle: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.monotonic
+) -> ASGIApp:
+    """An application that serves a world. `on_idle` is called once `idle_exit` seconds of `clock` went by unused."""
     faults, studio = Faults(), Studio(world)
-    gateway = Gateway(world, studio, faults)
+    gateway = Gateway(world, studio, faults, clock)
     control = build_control(world, studio, faults)
     lifespan = _Lifespan(world, studio, Callbacks(world, faults), gateway, on_idle)
 
@@ -31,7 +33,7 @@ def build_app(world: World, *, on_idle: Callable[[], None] = lambda: None) -> AS
         if scope["type"] == "lifespan":
             await lifespan(receive, send)
         elif scope["path"].startswith("/_emulator"):
-            gateway.last_request = time.monotonic()
+            gateway.last_request = clock()
             await control(scope, receive, send)
         else:
             await gateway(scope, receive, send)
@@ -82,7 +84,7 @@ class _Lifespan:
 
     def _is_idle(self) -> bool:
         limit = self._world.options.idle_exit
-        quiet = time.monotonic() - self._gateway.last_request
+        quiet = self._gateway.clock() - self._gateway.last_request
         return bool(limit) and quiet > limit and not self._is_busy()
 
     def _is_busy(self) -> bool:

@@ -32,11 +32,14 @@ Strike = Callable[[Wire, Mapping[str, Any], Handle], Awaitable[None]]
 class Gateway:
     """One emulated Kling behind HTTP."""
 
-    def __init__(self, world: World, studio: Studio, faults: Faults) -> None:
+    def __init__(
+        self, world: World, studio: Studio, faults: Faults, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.world = world
         self.studio = studio
         self.faults = faults
-        self.last_request = time.monotonic()
+        self.clock = clock
+        self.last_request = clock()
         self._api = Api(world)
         self._gate = Gate(world.accounts)
         self._downloads = Downloads(world, studio)
@@ -44,7 +47,7 @@ class Gateway:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
         wire = Wire(scope, receive, send)
-        self.last_request = time.monotonic()
+        self.last_request = self.clock()
         if self.world.options.latency:
             await asyncio.sleep(self.world.options.latency)
         try:

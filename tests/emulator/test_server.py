@@ -1,5 +1,7 @@
 """Processes: state that outlives a kill, one server per folder, joining and starting in the background."""
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,9 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from kling_pipe import catalog
 from kling_pipe.emulator import Options, credentials, ensure
 from kling_pipe.emulator import options as options_module
+from kling_pipe.emulator.app import build_app
 from kling_pipe.emulator.storage import VERSION, Storage
+from kling_pipe.emulator.world import open_world
 from kling_pipe.errors import LocalStateError
 from tests.emulator.conftest import VIDEO, clip, started
 
@@ -26,16 +31,7 @@ def client(found):
     return httpx.Client(base_url=found.base_url, headers=headers, trust_env=False, timeout=100)
 
 
-def is_alive(pid):
-    """Whether a process exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -89,13 +85,57 @@ def test_a_stale_note_of_a_dead_server_is_replaced(background):
 
 
 def test_a_server_ends_by_itself_when_nobody_needs_it(tmp_path):
-    """Not while a task runs; then it takes its note with it."""
-    found = ensure(tmp_path, media="tiny", idle_exit=0.3, task_seconds=1)
+    """After its last task, too; and it takes its note with it."""
+    found = ensure(tmp_path, media="tiny", idle_exit=0.3, task_seconds=0.1)
     with client(found) as http:
         http.post(VIDEO, json=clip("one"))
-    time.sleep(0.6)
-    assert is_alive(found.pid)
     wait_until(lambda: not (tmp_path / "server.json").exists())
+
+
+def test_a_server_does_not_end_while_a_task_runs(tmp_path):
+    """However long nobody asks; once the task has ended, the quiet seconds count."""
+
+    async def story():
+        options = Options(media="tiny", idle_exit=1, task_seconds=1000)
+        world = open_world(tmp_path, options, catalog.operations())
+        seconds, looked, ended = [0.0], asyncio.Event(), asyncio.Event()
+
+        def clock():
+            looked.set()
+            return seconds[0]
+
+        async def look(times=3):
+            for _ in range(times):
+                looked.clear()
+                waiting = {asyncio.create_task(one.wait()) for one in (looked, ended)}
+                _, left = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for one in left:
+                    one.cancel()
+
+        async with served(build_app(world, on_idle=ended.set, clock=clock)) as app:
+            headers = {"Authorization": f"Bearer {world.accounts[0].api_key}"}
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://kling", headers=headers) as http:
+                (await http.post(VIDEO, json=clip("one"))).raise_for_status()
+            seconds[0] += 500
+            await look()
+            assert not ended.is_set()
+            world.clock.advance(2000)
+            await ended.wait()
+
+    asyncio.run(story())
+
+
+@contextlib.asynccontextmanager
+async def served(app):
+    """An application between its start and its stop, as a server has it."""
+    told, said = asyncio.Queue(), asyncio.Queue()
+    life = asyncio.create_task(app({"type": "lifespan"}, told.get, said.put))
+    await told.put({"type": "lifespan.startup"})
+    await said.get()
+    yield app
+    await told.put({"type": "lifespan.shutdown"})
+    await life
 
 
 def test_a_second_server_on_a_folder_is_refused(tmp_path):
