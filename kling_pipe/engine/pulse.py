@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -19,11 +21,31 @@ def elapsed() -> float:
     return time.monotonic()
 
 
+class _Wakes:
+    """Notes when this process was told to go on after it was stopped (SIGCONT), however short that was."""
+
+    def __init__(self) -> None:
+        self.last = 0.0
+
+    def listen(self) -> None:
+        """Listen, if nobody else does. Signals come to the main thread alone."""
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and hasattr(signal, "SIGCONT") and signal.getsignal(signal.SIGCONT) is signal.SIG_DFL:
+            signal.signal(signal.SIGCONT, self._note)
+
+    def _note(self, *_: object) -> None:
+        self.last = elapsed()
+
+
+_WAKES = _Wakes()
+
+
 class Pulse:
     """Ticks while somebody watches."""
 
     def __init__(self, clock: Callable[[], float] = elapsed) -> None:
         self._clock = clock
+        _WAKES.listen()
         self._watching = 0
         self._last = 0.0
         self._gaps: list[tuple[float, float]] = []
@@ -51,6 +73,8 @@ class Pulse:
     def stood_still(self, since: float, tolerance: float = STILL) -> bool:
         """Whether the process stood still for longer than that at some time since. For who watches."""
         self._note()
+        if self._clock is elapsed and _WAKES.last > since:
+            return True
         return any(end > since and length > tolerance for end, length in self._gaps)
 
     def _tick(self) -> None:

@@ -173,7 +173,8 @@ def test_its_callbacks_hurry_a_run(film):
 
     assert tally(film.run(settings=settings)) == (1, 0, 0, 0)
     assert film.ledger()["callbacks"]["200"] >= 1
-    assert film.ledger()["requests"]["kinds"]["get"] <= 6
+    looks_before = 3  # at the first attempts that the account may have
+    assert film.ledger()["requests"]["kinds"]["get"] <= 6 + looks_before
 
 
 def test_a_model_of_the_second_standard_is_sent_and_found_in_it_whatever_is_set(film, tmp_path):
