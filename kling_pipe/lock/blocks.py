@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kling_pipe.model import Output, Record
+from kling_pipe.unsigned import printable
 
 FIELDS = (
     "account",
@@ -138,7 +139,7 @@ def failed_record(block: Block, address: str) -> Record | None:
         account=block["account"],
         state="failed",
         address=address,
-        message=failed.get("message", ""),
+        message=printable(str(failed.get("message", ""))),
         failure=failed["failure"],
         source="lock",
     )
