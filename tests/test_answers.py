@@ -117,7 +117,7 @@ def asked(content, call, *, key=FIRST, standard="v1"):
 
     async def work():
         seams = {"transport": httpx.MockTransport(handle), "http": httpx, "sleep": at_once, "standard": standard}
-        async with Client("https://kling.test", key, **seams) as client:
+        async with Client("http://kling.test", key, **seams) as client:
             return await call(client)
 
     return asyncio.run(work())

@@ -121,7 +121,7 @@ class Refused(NamedTuple):
 class InDoubt(NamedTuple):
     """No answer that can be believed. `sent` is False when surely no byte of the request reached Kling.
 
-    `odd`: JSON came, and it is not Kling's envelope.
+    `odd`: there is an answer, and it is about this task or file alone: it says nothing that can be read, or no file.
     """
 
     reason: str

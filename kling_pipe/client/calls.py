@@ -265,7 +265,7 @@ class Client:
                 if status in _GONE:
                     return Gone(status)
                 if status != 200:
-                    return InDoubt(f"HTTP {status} for a result file")
+                    return InDoubt(f"HTTP {status} for a result file", odd=True)
                 async for chunk in chunks:
                     write(chunk)
                     size += len(chunk)

@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from kling_pipe.client.http import library
 from kling_pipe.media.remote import NoPartError, Part, RefusedLinkError, Remote, remote
+from kling_pipe.unsigned import printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -112,7 +113,7 @@ async def _part(answer: Any, count: int) -> Part:
         total = len(content)
     if total is not None and total < begin + min(len(content), count):
         total = None  # it gave more than it says there is
-    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = printable(answer.headers.get("content-type", "").partition(";")[0].strip().lower())
     return Part(answer.status_code, bytes(content[:count]), begin, total, media_type)
 
 

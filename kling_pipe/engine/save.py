@@ -108,14 +108,14 @@ async def fetched(context: Context, operation: Operation, record: Record, output
         if stored is not None and (recorded in ("", stored.sha256) or not output.sha256 or context.settings.provenance):
             return record, stored, output.url
         reason = _why_not(answer, stored)
-        if isinstance(answer, InDoubt) or (isinstance(answer, Gone) and asked):
+        if stored is None and not (isinstance(answer, Gone) and not asked):  # the first dead link is most likely old
             await context.sleep(wait)
             wait *= 2
         # Another file gets no words that nobody asked for: it is fetched as what it is.
         output = replace(output, url=output.url if output.sole else "", sha256="" if stored else output.sha256)
     if isinstance(answer, Gone) and _is_past(record, context.clock()):
         raise _lost(record)
-    if isinstance(answer, Gone):
+    if not isinstance(answer, InDoubt) or answer.odd:
         raise UnfetchedError(
             f"task {record.task_id}: {reason}, also for fresh links ({asked} asked for)",
             hint="Kling knows the task, and it is kept: run again to go on",

@@ -8,6 +8,7 @@ from typing import Any
 
 from kling_pipe.fields import OUTPUT, RECORD
 from kling_pipe.model import Output, Record
+from kling_pipe.unsigned import printable
 
 FIELDS = (
     "account",
@@ -148,7 +149,7 @@ def failed_record(block: Block, address: str) -> Record | None:
         state="failed",
         address=address,
         task_id=failed.get("task_id", ""),
-        message=failed.get("message", ""),
+        message=printable(str(failed.get("message", ""))),
         failure=failed["failure"],
         source="lock",
     )

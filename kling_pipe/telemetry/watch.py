@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kling_pipe.engine import Outcome
     from kling_pipe.engine.events import Event
 
-_TOLD = ("cooldown", "retrying", "processing")
+_TOLD = ("cooldown", "retrying", "processing", "noted")
 _FACTS = ("reason", "pool", "seconds", "status")
 """Events that a job's span carries, and what of them."""
 

@@ -67,6 +67,21 @@ def test_links_that_stay_dead_leave_the_job_to_the_next_run(picture):
     assert picture.posts == 3
 
 
+@pytest.mark.parametrize("http", [404, 410, 500, 302])
+def test_a_file_that_its_host_does_not_give_is_that_jobs_trouble(picture, http):
+    """Whatever its status: the other jobs are sent and made, and the next run fetches it."""
+    picture.settings = replace(picture.settings, limits={"image": 1})
+    picture.write(many(3))
+    first = next(iter(step.external_task_id for step in picture.plan().steps))
+    picture.faults({**NO_FILE, "http": http, "match": {"path": "/media/*", "external_id": first}})
+    result = picture.run()
+    assert (tally(result), result.exit_code) == ((2, 0, 0, 1), 75)
+    picture.faults()
+    assert tally(picture.run()) == (1, 2, 0, 0)
+    picture.assert_paid_once(3)
+    assert picture.posts == 3
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_task_that_is_unknown_for_a_moment_is_waited_for(picture, times):
     """At any age: here every age is beyond the patience."""
