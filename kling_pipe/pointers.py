@@ -41,6 +41,11 @@ def fixed(pattern: str) -> Pointer:
     return steps[: steps.index("*")] if "*" in steps else steps
 
 
+def pattern_of(pointer: Pointer) -> tuple[str, ...]:
+    """Return the steps of the pattern that names a place and its neighbours in lists: `*` for every index."""
+    return tuple("*" if isinstance(step, int) else step for step in pointer)
+
+
 def touches(pointer: Pointer, pattern: str) -> bool:
     """Whether a place is one that a pattern names, or encloses such places. What lies deeper does not touch it."""
     steps = parts(pattern)

@@ -21,7 +21,7 @@ from house import Source, circle, effect, sources
 ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
-    ("model", "nearest", "pointers", "slug", "hole", "unsigned", "parts", "demand"),
+    ("model", "nearest", "pointers", "json_tree", "slug", "hole", "unsigned", "parts", "demand"),
     ("errors", "effects", "conditions", "bodies", "keys", "film", "fields"),
     ("graph", "ledger", "lock", "outputs", "auth"),
     ("media", "catalog", "posters", "provenance", "shard", "accounts"),

@@ -18,6 +18,7 @@ from typing import Any
 
 from kling_pipe.check.finding import Finding, label, quoted
 from kling_pipe.conditions import is_type, same
+from kling_pipe.json_tree import leaves
 from kling_pipe.pointers import Pointer
 
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
@@ -84,16 +85,11 @@ def coerced(schema: Mapping[str, Any], body: Any) -> Any:
     return body if isinstance(body, Mapping) else scalar(schema, body)
 
 
-def changes(before: Any, after: Any, at: Pointer = ()) -> Iterator[tuple[Pointer, Any, Any]]:
+def changes(before: Any, after: Any) -> Iterator[tuple[Pointer, Any, Any]]:
     """The places where coercion changed a value, with both values."""
-    if isinstance(before, Mapping):
-        for name in before:
-            yield from changes(before[name], after[name], (*at, name))
-    elif isinstance(before, list):
-        for index, item in enumerate(before):
-            yield from changes(item, after[index], (*at, index))
-    elif type(before) is not type(after) or not same(before, after):
-        yield at, before, after
+    for (at, old), (_, new) in zip(leaves(before), leaves(after), strict=True):
+        if type(old) is not type(new) or not same(old, new):
+            yield at, old, new
 
 
 def coercion_finding(schema: Mapping[str, Any], rule: Mapping[str, Any], change: tuple[Pointer, Any, Any]) -> Finding:

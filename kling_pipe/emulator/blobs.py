@@ -14,6 +14,7 @@ from kling_pipe.catalog import Operation
 from kling_pipe.emulator import leaves, links
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.film import film_facts
+from kling_pipe.json_tree import map_leaves_at
 
 MARK = "blob:"
 FILMS = (".mp4", ".mov")
@@ -41,7 +42,7 @@ def taken_out(folder: Path, operation: Operation, body: dict[str, Any]) -> dict[
                 marks[path] = mark_of(folder, value) or value
             elif isinstance(value, str) and entry.get("base64"):
                 marks[path] = _kept(folder, entry["kind"], value)
-    return leaves.replaced(body, marks.get) if marks else body
+    return map_leaves_at(body, marks.get) if marks else body
 
 
 def mark_of(folder: Path, url: str) -> str:

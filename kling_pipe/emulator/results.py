@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 from kling_pipe.catalog import Operation
-from kling_pipe.emulator import blobs, elements, leaves, shape
+from kling_pipe.emulator import blobs, elements, shape
 from kling_pipe.emulator.task import KEPT_MS, Task
 from kling_pipe.emulator.world import World
+from kling_pipe.json_tree import map_leaves_at
 from kling_pipe.pointers import Pointer
 
 
@@ -86,5 +87,5 @@ def _with_urls(world: World, task: Task, now: int) -> dict[str, Any]:
         name, _, extension = leaf.removeprefix(blobs.MARK).partition(".")
         return _url(world, task, f"blobs/{name}", extension, now)
 
-    body: dict[str, Any] = leaves.replaced(task.body, shown)
+    body: dict[str, Any] = map_leaves_at(task.body, shown)
     return body

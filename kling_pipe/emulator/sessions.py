@@ -9,6 +9,7 @@ from typing import Any
 from kling_pipe.catalog import Operation
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.storage import Storage
+from kling_pipe.json_tree import map_leaves
 from kling_pipe.pointers import parts
 
 _FIRST = 870_000_000_000_000_007
@@ -87,9 +88,4 @@ def given(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def filled(template: Any, words: Mapping[str, Any]) -> Any:
     """An answer's shape with its words (`"{ms}"`) replaced by values."""
-    if isinstance(template, Mapping):
-        return {name: filled(inner, words) for name, inner in template.items()}
-    if isinstance(template, list):
-        return [filled(inner, words) for inner in template]
-    word = template[1:-1] if isinstance(template, str) and template[:1] == "{" else ""
-    return words[word] if word else template
+    return map_leaves(template, lambda leaf: words[leaf[1:-1]] if isinstance(leaf, str) and leaf[:1] == "{" else leaf)

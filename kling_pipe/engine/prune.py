@@ -10,6 +10,7 @@ from kling_pipe.client import Client, Listed, Prepared, Refused, TaskState, type
 from kling_pipe.engine.answers import forms, outputs, state_of
 from kling_pipe.engine.reasons import JobError
 from kling_pipe.engine.stops import UNANSWERED, stop_for, trouble
+from kling_pipe.json_tree import leaves
 from kling_pipe.keys import PREFIX, external_id
 from kling_pipe.model import Job, Json
 
@@ -65,18 +66,13 @@ def kept(jobs: Iterable[Job]) -> Kept:
     return Kept(
         frozenset(job.project for job in every),
         frozenset(external_id(job.project, job.key, job.take) for job in every),
-        frozenset(text for job in every for text in _leaves(job.request)),
+        frozenset(str(one) for job in every for one in _ids(job.request)),
     )
 
 
-def _leaves(value: Json) -> Iterator[str]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _leaves(item)
-    elif isinstance(value, str | int) and not isinstance(value, bool):
-        yield str(value)
+def _ids(request: Json) -> Iterator[str | int]:
+    """Whatever in a request may be the id of a thing."""
+    return (one for _, one in leaves(request) if isinstance(one, str | int) and not isinstance(one, bool))
 
 
 async def leftovers(client: Client, used: Kept, clock: Callable[[], float]) -> list[Leftover]:

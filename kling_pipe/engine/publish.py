@@ -15,9 +15,10 @@ from typing import Any
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.errors import LocalStateError
+from kling_pipe.json_tree import map_leaves_at
 from kling_pipe.model import FileRef, Json, Plan
 from kling_pipe.outputs import Shelf, shelf_name
-from kling_pipe.pointers import parts
+from kling_pipe.pointers import Pointer, parts, pattern_of
 
 Media = Sequence[Mapping[str, Any]]
 
@@ -107,11 +108,8 @@ def with_files(
     """The request with each file of a media field changed; `change` is given what the data says of the field."""
     fields = {parts(entry["at"]): entry for entry in media}
 
-    def value(item: Json, at: tuple[str, ...]) -> Json:
-        if isinstance(item, Mapping):
-            return {name: value(one, (*at, name)) for name, one in item.items()}
-        if isinstance(item, list | tuple):
-            return [value(one, (*at, "*")) for one in item]
-        return change(item, fields[at]) if isinstance(item, FileRef) and at in fields else item
+    def changed(at: Pointer, item: Json) -> Json:
+        field = fields.get(pattern_of(at)) if isinstance(item, FileRef) else None
+        return item if field is None else change(item, field)
 
-    return {name: value(item, (name,)) for name, item in request.items()}
+    return dict(map_leaves_at(request, changed))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from kling_pipe.json_tree import find_leaves, map_leaves
 from kling_pipe.keys import ExistingId
 from kling_pipe.model import FileRef, Job, Json, OutputRef, PresetRef
 
@@ -19,7 +20,7 @@ def job_form(job: Job) -> dict[str, Any]:
     form = {one.name: getattr(job, one.name) for one in fields(job) if one.name not in ("position", "request")}
     if not job.former_keys:  # a worker of an earlier version knows no such field
         del form["former_keys"]
-    return {**form, "cell": dict(job.cell), "request": _form(job.request)}
+    return {**form, "cell": dict(job.cell), "request": map_leaves(job.request, _form)}
 
 
 def job_of(form: Mapping[str, Any]) -> Job:
@@ -30,14 +31,7 @@ def job_of(form: Mapping[str, Any]) -> Job:
 
 def files_of(value: Json) -> Iterator[FileRef]:
     """The local files in a request."""
-    if isinstance(value, FileRef):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from files_of(one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from files_of(one)
+    return find_leaves(value, FileRef)
 
 
 def _form(value: Json) -> Json:
@@ -45,10 +39,6 @@ def _form(value: Json) -> Json:
         return {_MARK: type(value).__name__, **asdict(value)}
     if isinstance(value, ExistingId):
         return {_MARK: "ExistingId", "id": str(int(value))}
-    if isinstance(value, Mapping):
-        return {name: _form(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_form(one) for one in value]
     return value
 
 

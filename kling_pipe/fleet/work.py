@@ -25,6 +25,7 @@ from kling_pipe.fleet import board
 from kling_pipe.fleet.forms import files_of, job_of
 from kling_pipe.fleet.publish import is_published, publisher_of
 from kling_pipe.fleet.purse import spending_of
+from kling_pipe.json_tree import map_leaves
 from kling_pipe.keys import external_id
 from kling_pipe.ledger.session import Session
 from kling_pipe.model import Cost, FileRef, Job, Json, Record, Step
@@ -207,10 +208,4 @@ def _ending(record: Record | None, failed: str, desks: Desks) -> Ending:
 
 
 def _moved(value: Json, here: dict[str, FileRef]) -> Json:
-    if isinstance(value, FileRef):
-        return here.get(value.sha256, value)
-    if isinstance(value, dict):
-        return {name: _moved(one, here) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_moved(one, here) for one in value]
-    return value
+    return map_leaves(value, lambda one: here.get(one.sha256, one) if isinstance(one, FileRef) else one)

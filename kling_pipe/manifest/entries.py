@@ -8,6 +8,7 @@ from typing import Any
 
 from kling_pipe.catalog import Operation, find, operations
 from kling_pipe.hole import Hole
+from kling_pipe.json_tree import find_leaves
 from kling_pipe.manifest.form import Form, form_of
 from kling_pipe.manifest.layers import api_of, layered
 from kling_pipe.manifest.lookup import NotFound
@@ -350,6 +351,4 @@ def _plain(value: Any) -> str:
 
 def has_hole(value: Any) -> bool:
     """Whether something inside a value was refused by the reader."""
-    if isinstance(value, Mapping):
-        return any(map(has_hole, value.values()))
-    return any(map(has_hole, value)) if isinstance(value, list) else isinstance(value, Hole)
+    return next(find_leaves(value, Hole), None) is not None

@@ -8,6 +8,7 @@ from typing import Any
 
 from kling_pipe.graph import cycle as find_cycle
 from kling_pipe.graph import order as topological
+from kling_pipe.json_tree import find_leaves
 from kling_pipe.keys import key_of
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.former import FormerKeys
@@ -22,7 +23,7 @@ from kling_pipe.manifest.request import Built, build
 from kling_pipe.manifest.scope import Existing, Recipe
 from kling_pipe.manifest.texts import Texts
 from kling_pipe.manifest.trouble import Path_, Trouble
-from kling_pipe.model import Job, Json, OutputRef
+from kling_pipe.model import Job, OutputRef
 from kling_pipe.prompts import Lookup
 
 RecordedKey = Callable[[str], str | None]
@@ -46,19 +47,6 @@ class Draft:
     tags: tuple[str, ...]
     sound: bool
     former: tuple[Mapping[str, Any], ...] = ()
-
-
-def output_refs(value: Json) -> Iterator[OutputRef]:
-    """Every output of another job that a request uses."""
-    if isinstance(value, OutputRef):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            if isinstance(item, dict | list | OutputRef):
-                yield from output_refs(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from output_refs(item)
 
 
 @dataclass(slots=True)
@@ -110,7 +98,7 @@ class Drafter:
 
 
 def _all_needs(built: Built, after: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*(ref.address for ref in output_refs(built.request)), *after)))
+    return tuple(dict.fromkeys((*(ref.address for ref in find_leaves(built.request, OutputRef)), *after)))
 
 
 def _words(case: Case, texts: Texts, word: str) -> list[tuple[Any, Path_]]:

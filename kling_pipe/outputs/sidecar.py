@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kling_pipe.fields import OUTPUT, RECORD, Fault, Rule, faults, is_plain_json, is_text
+from kling_pipe.json_tree import map_leaves
 from kling_pipe.keys import pruned
 from kling_pipe.model import FileRef, Job, Json, Output, OutputRef, PresetRef, Record
 
@@ -94,17 +95,17 @@ def _reference_faults(value: Json) -> Iterator[Fault]:
 
 def plain(value: Json, sources: Mapping[str, Record]) -> Json:
     """A request with references and files as short JSON."""
-    if isinstance(value, Mapping):
-        return {name: plain(item, sources) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, sources) for item in value]
-    if isinstance(value, OutputRef):
-        return {"$ref": value.address, "output": value.output, **_origin(sources.get(value.address), value.output)}
-    if isinstance(value, PresetRef):
-        return {"preset": value.name}
-    if isinstance(value, FileRef):
-        return {"file": value.path.replace("\\", "/").rpartition("/")[2], "sha256": value.sha256, "size": value.size}
-    return value
+    return map_leaves(value, lambda leaf: _plain(leaf, sources))
+
+
+def _plain(leaf: Json, sources: Mapping[str, Record]) -> Json:
+    if isinstance(leaf, OutputRef):
+        return {"$ref": leaf.address, "output": leaf.output, **_origin(sources.get(leaf.address), leaf.output)}
+    if isinstance(leaf, PresetRef):
+        return {"preset": leaf.name}
+    if isinstance(leaf, FileRef):
+        return {"file": leaf.path.replace("\\", "/").rpartition("/")[2], "sha256": leaf.sha256, "size": leaf.size}
+    return leaf
 
 
 def _origin(record: Record | None, index: int) -> dict[str, Any]:

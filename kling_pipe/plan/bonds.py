@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from kling_pipe.catalog import load as operation_named
+from kling_pipe.json_tree import leaves, map_leaves
 from kling_pipe.model import FileRef, Job, Json, OutputRef, PresetRef
-from kling_pipe.pointers import parts
+from kling_pipe.pointers import parts, pattern_of
 
 _LIBRARY = ("element", "voice")
 
@@ -23,7 +24,7 @@ class Bond(NamedTuple):
 def bonds(job: Job) -> list[Bond]:
     """What a job uses that lives in one account. A picture or film by its URL does not, nor does a preset."""
     fields = {parts(entry["at"]): entry for entry in operation_named(job.operation).kling["media"]}
-    return list(_bonds(job.request, (), fields))
+    return list(_bonds(job.request, fields))
 
 
 def is_free(job: Job) -> bool:
@@ -36,28 +37,24 @@ def moved(job: Job, addresses: Mapping[str, str]) -> Job:
     if not addresses:
         return job
     needs = tuple(addresses.get(need, need) for need in job.needs)
-    return replace(job, request=_moved(job.request, addresses), needs=needs)
+    request = map_leaves(job.request, lambda one: _renamed(one, addresses) if isinstance(one, OutputRef) else one)
+    return replace(job, request=request, needs=needs)
 
 
-def _bonds(value: Json, at: tuple[str, ...], fields: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Iterator[Bond]:
-    if isinstance(value, Mapping):
-        for name, one in value.items():
-            yield from _bonds(one, (*at, name), fields)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _bonds(one, (*at, "*"), fields)
-    elif isinstance(value, OutputRef):
-        if value.kind in _LIBRARY or "as" in fields.get(at, {}):
-            yield Bond(value.address, "/".join(at))
-    elif at in fields and not isinstance(value, PresetRef | FileRef):
-        entry = fields[at]
-        if value and (entry["kind"] in _LIBRARY or "as" in entry):
+def _renamed(ref: OutputRef, addresses: Mapping[str, str]) -> OutputRef:
+    return replace(ref, address=addresses.get(ref.address, ref.address))
+
+
+def _bonds(request: Json, fields: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Iterator[Bond]:
+    for pointer, value in leaves(request):
+        at = pattern_of(pointer)
+        entry = fields.get(at, {})
+        if isinstance(value, OutputRef):
+            if value.kind in _LIBRARY or "as" in entry:
+                yield Bond(value.address, "/".join(at))
+        elif entry and value and not isinstance(value, PresetRef | FileRef) and _is_bound(entry):
             yield Bond("", "/".join(at))
 
 
-def _moved(value: Json, addresses: Mapping[str, str]) -> Json:
-    if isinstance(value, OutputRef):
-        return replace(value, address=addresses.get(value.address, value.address))
-    if isinstance(value, dict):
-        return {name: _moved(one, addresses) for name, one in value.items()}
-    return [_moved(one, addresses) for one in value] if isinstance(value, list) else value
+def _is_bound(entry: Mapping[str, Any]) -> bool:
+    return entry["kind"] in _LIBRARY or "as" in entry

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from kling_pipe.json_tree import find_leaves
 from kling_pipe.keys import fields_digest
 from kling_pipe.lock import Block
 from kling_pipe.model import Job, OutputRef
@@ -34,7 +35,7 @@ def why(job: Job, block: Block | None, key_at: Callable[[str], str]) -> list[Fie
         return []
     now = field_digests(job, key_at)
     return [
-        FieldChange(name, _change(then.get(name), now.get(name)), tuple(_upstream(job.request.get(name))))
+        FieldChange(name, _change(then.get(name), now.get(name)), _upstream(job.request.get(name)))
         for name in sorted({*then, *now})
     ]
 
@@ -45,9 +46,5 @@ def _change(then: str | None, now: str | None) -> Literal["same", "changed", "ad
     return "added" if then is None else "removed" if now is None else "changed"
 
 
-def _upstream(value: object) -> list[str]:
-    if isinstance(value, dict):
-        return [address for item in value.values() for address in _upstream(item)]
-    if isinstance(value, list | tuple):
-        return [address for item in value for address in _upstream(item)]
-    return [value.address] if isinstance(value, OutputRef) else []
+def _upstream(value: object) -> tuple[str, ...]:
+    return tuple(ref.address for ref in find_leaves(value, OutputRef))
