@@ -121,14 +121,10 @@ def each_with(stage: Stage, changes, **match) -> dict[str, str]:
 
 
 def test_an_answer_that_cannot_be_read_is_its_jobs_trouble(two):
-<<<<<<< HEAD
     """Of 34 jobs 32 meet one each: 75, ids kept, the two others are made, the next run makes all, each by one create.
 
     Whose look-up before its create cannot be read is not sent at all.
     """
-=======
-    """All but two jobs meet one each: 75, ids kept, those two are made, the next run makes all by the same creates."""
->>>>>>> answers
     names = each_with(two, list(UNREADABLE.values()))
     result = two.run()
 
