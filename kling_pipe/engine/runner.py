@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
@@ -180,7 +181,7 @@ class LocalRunner:
         operation = operation_named(step.job.operation)
         return self.context.durations.expected(operation, step.job)
 
-    def _spawn(self, step: Step, work: Awaitable[None]) -> None:
+    def _spawn(self, step: Step, work: Coroutine[Any, Any, None]) -> None:
         async def guarded() -> None:
             try:
                 await work
@@ -194,7 +195,8 @@ class LocalRunner:
                     del self.active[step.job.address]
                 self.changed.set()
 
-        self.active[step.job.address] = asyncio.create_task(guarded())
+        self.active[step.job.address] = task = asyncio.create_task(guarded())
+        task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it began leaves it unawaited
 
     async def _work(self, step: Step, want: Want, desk: Desk) -> None:
         operation = operation_named(step.job.operation)
