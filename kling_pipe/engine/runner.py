@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
@@ -181,7 +180,7 @@ class LocalRunner:
         operation = operation_named(step.job.operation)
         return self.context.durations.expected(operation, step.job)
 
-    def _spawn(self, step: Step, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, step: Step, work: Coroutine[object, object, None]) -> None:
         async def guarded() -> None:
             try:
                 await work
