@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -176,7 +176,7 @@ class LocalRunner:
         operation = operation_named(step.job.operation)
         return self.context.durations.expected(operation, step.job)
 
-    def _spawn(self, step: Step, work: Awaitable[None]) -> None:
+    def _spawn(self, step: Step, work: Coroutine[object, object, None]) -> None:
         async def guarded() -> None:
             try:
                 await work
@@ -190,7 +190,8 @@ class LocalRunner:
                     del self.active[step.job.address]
                 self.changed.set()
 
-        self.active[step.job.address] = asyncio.create_task(guarded())
+        self.active[step.job.address] = task = asyncio.create_task(guarded())
+        task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it began leaves it unawaited
 
     async def _work(self, step: Step, want: Want, desk: Desk) -> None:
         operation = operation_named(step.job.operation)

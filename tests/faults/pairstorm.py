@@ -50,6 +50,7 @@ class PairStorm(Storm):
 
     def move(self, chance: random.Random) -> None:
         self.stage = chance.choice(self.machines)
+        self.stage.settings = replace(self.stage.settings, jobs=chance.choice((None, None, 1, 2)))
         cut_at, kind = chance.choice((0, 0, chance.randint(1, 120))), chance.random()
         old = self.kept.pop(self.stage.root, None) if kind < 0.5 else None
         if old is not None:

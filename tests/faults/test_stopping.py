@@ -1,5 +1,6 @@
 """To stop waiting is not to fail: signals, --timeout, --detach and wait, in real processes."""
 
+import asyncio
 import json
 import signal
 import time
@@ -7,6 +8,8 @@ import time
 import pytest
 from collector import collecting
 from stage import CHAIN, many, tally
+
+from kling_pipe import api
 
 JOBS = 8
 
@@ -245,3 +248,17 @@ def test_a_chain_that_was_detached_is_carried_on_link_by_link(picture):
     assert picture.cli("run", "-y", "-q").returncode == 0
     picture.assert_paid_once(3)
     picture.assert_whole(3)
+
+
+def test_a_run_that_is_stopped_before_its_first_job_began_leaves_nothing_behind(picture):
+    """Nothing is sent, nothing is told on stderr, and the next run makes all."""
+    plan = picture.write(many(JOBS)).plan()
+
+    async def stopped():
+        stop = asyncio.Event()
+        stop.set()
+        return await api.arun(plan, picture.workspace, settings=picture.settings, seams=picture.seams, stop=stop)
+
+    assert asyncio.run(stopped()).exit_code == 130
+    assert picture.posts == 0
+    assert tally(picture.run()) == (JOBS, 0, 0, 0)

@@ -38,7 +38,7 @@ def children():
 
 @pytest.mark.soak
 @pytest.mark.parametrize("spread", ["steady", "free"])
-@seeds(4)
+@seeds(2)
 def test_two_accounts(kling, tmp_path, children, spread, seed):
     """Two machines, keys that die and come back, empty packs, old plans, kill -9, lost folders."""
     played(PairStorm(Pair(kling, tmp_path / "campaign", spread=spread), children=children), seed, moves=6)
@@ -93,7 +93,7 @@ def test_drafts_and_finals(kling, tmp_path, children, seed):
 
 
 @pytest.mark.soak
-@seeds(4)
+@seeds(2)
 def test_new_attempts_on_purpose(kling, tmp_path, seed):
     """`retry` and `--replace`, refusals and failed tasks: no attempt is skipped, none is made twice over."""
     played(VerbStorm(Stage(kling, tmp_path / "campaign")), seed, moves=6)
