@@ -13,7 +13,7 @@ from kling_pipe.engine.loop import carried_out
 def interrupt():
     """A thread of the loop, which the loop waits for at its end: Ctrl-C, just then."""
     ends = time.monotonic() + 20
-    while "held_back" not in str(signal.getsignal(signal.SIGINT)) and time.monotonic() < ends:
+    while "received" not in str(signal.getsignal(signal.SIGINT)) and time.monotonic() < ends:
         time.sleep(0.002)
     os.kill(os.getpid(), signal.SIGINT)
 
