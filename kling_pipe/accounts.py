@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from kling_pipe.auth import AccessKey, ApiKey, Credentials
+from kling_pipe.core.text import nearest
 from kling_pipe.errors import CredentialsError, UsageError
-from kling_pipe.nearest import nearest
 
 FILE = "kling-pipe.toml"
 SPREADS = ("steady", "free")

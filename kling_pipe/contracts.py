@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kling_pipe.catalog import Operation, as_read, load, table
+from kling_pipe.core.json_pointer import Pointer, walk
 from kling_pipe.made import NOTHING, Made, made, narrowed
 from kling_pipe.model import FileRef, Job, OutputRef
-from kling_pipe.pointers import Pointer, walk
 
 Known = Mapping[str, Made]
 """Facts about files from outside: by link, or by the hash of a local file's bytes."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from kling_pipe.bodies import Body
 from kling_pipe.catalog import Operation, as_read, table
 from kling_pipe.conditions import compiled
-from kling_pipe.pointers import walk
+from kling_pipe.core.json_pointer import walk
 
 
 class Made(NamedTuple):

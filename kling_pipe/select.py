@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from kling_pipe.core.graph import ancestors, descendants
+from kling_pipe.core.text import nearest
 from kling_pipe.errors import UsageError
-from kling_pipe.graph import ancestors, descendants
 from kling_pipe.model import Job
-from kling_pipe.nearest import nearest
 from kling_pipe.shard import parsed, shard
 
 

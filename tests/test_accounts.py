@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kling_pipe.accounts import account_specs, checked_spread
 from kling_pipe.auth import AccessKey, ApiKey
+from kling_pipe.core.keys import ExistingId
 from kling_pipe.errors import CredentialsError, UsageError
-from kling_pipe.keys import ExistingId
 from kling_pipe.lock import Lock
 from kling_pipe.model import Job, OutputRef, Record
 from kling_pipe.plan import Place, Places, Snapshot, Together, make_plan

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from kling_pipe.auth import AccessKey, ApiKey
 from kling_pipe.catalog import load
 from kling_pipe.client import Client, Created, Found, InDoubt, Listed, NotFound, Prepared, Refused, TaskState
+from kling_pipe.core.redact import printable
 from kling_pipe.engine.account import packs_at
 from kling_pipe.engine.answers import check, forms, told, told_or_waited_for
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.ledger.rows import decoded, encoded
 from kling_pipe.model import Record
-from kling_pipe.unsigned import printable
 
 OPERATIONS = tuple(
     map(load, ("omni-image", "omni-video", "element", "voice", "tts", "image-recognize", "video-to-audio"))

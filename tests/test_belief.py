@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "engine"))
 from campaigns import image
 from test_plan import ledger, lock, one, record, snapshot
 
-from kling_pipe.keys import external_id
+from kling_pipe.core.keys import external_id
 from kling_pipe.lock import Lock, failed_block
 from kling_pipe.model import Output
 from kling_pipe.plan.snapshot import IN_FLIGHT, stronger

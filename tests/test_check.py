@@ -20,7 +20,7 @@ from kling_pipe.check.rules import rules
 from kling_pipe.check.tokens import tokens
 from kling_pipe.check.view import view_of
 from kling_pipe.conditions import compiled, reads
-from kling_pipe.pointers import fixed, touches, walk
+from kling_pipe.core.json_pointer import fixed, touches, walk
 
 OMNI = catalog.load("omni-video")
 GOOD = {"model_name": "kling-v3-omni", "aspect_ratio": "16:9", "prompt": "rain on a tin roof"}

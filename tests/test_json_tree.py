@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.json_tree import find_leaves, leaves, map_leaves, map_leaves_at
+from kling_pipe.core.json_tree import find_leaves, leaves, map_leaves, map_leaves_at
 from kling_pipe.model import OutputRef
 
 leaf = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.keys import PREFIX, ExistingId, canonical, external_id, fields_digest, key_of, pruned
+from kling_pipe.core.keys import PREFIX, ExistingId, canonical, external_id, fields_digest, key_of, pruned
 from kling_pipe.model import FileRef, OutputRef
 
 # RFC 8785, appendix B: the double as its IEEE 754 bits, and how it is written.

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kling_pipe.keys import external_id
+from kling_pipe.core.keys import external_id
 from kling_pipe.manifest import Manifest, compile_manifest
 
 ROOT = Path(__file__).parent.parent

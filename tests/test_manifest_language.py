@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from kling_pipe.core.keys import ExistingId
 from kling_pipe.errors import ManifestInvalid
-from kling_pipe.keys import ExistingId
 from kling_pipe.manifest import Manifest, compile_manifest
 from kling_pipe.model import FileRef, Job, OutputRef
 from kling_pipe.report.requests import request_form

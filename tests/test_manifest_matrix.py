@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from kling_pipe.core.text import slug
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import Manifest, compile_manifest
-from kling_pipe.slug import slug
 
 HEAD = """version: 1
 project: p

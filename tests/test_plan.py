@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "engine"))
 
 from campaigns import PROJECT, chain, element, image, renamed, video
 
-from kling_pipe.keys import external_id
+from kling_pipe.core.keys import external_id
 from kling_pipe.ledger import RecordIndex
 from kling_pipe.lock import Lock, failed_block, made_block
 from kling_pipe.model import Cost, FileRef, Output, Record

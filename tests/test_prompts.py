@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.hole import Hole
+from kling_pipe.core.invalid import Hole
 from kling_pipe.prompts import Lookup, TemplateProblem, compile_text
 from kling_pipe.prompts.compiled import Compiled
 from kling_pipe.prompts.direct import NOT_DIRECT, filled, lookups

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kling_pipe.unsigned import shown, unsigned
+from kling_pipe.core.redact import shown, unsigned
 
 S3 = "https://inputs.s3.amazonaws.com/kling/9f86.mp4"
 SIGNED = f"{S3}?X-Amz-Credential=AKIA%2F1&X-Amz-Expires=600&X-Amz-Signature=0badc0de"

@@ -15,7 +15,7 @@ from kling_pipe.check.finding import Finding
 from kling_pipe.check.rules import rules
 from kling_pipe.check.scalars import changes, coerced, coercion_finding, scalar
 from kling_pipe.check.view import view_of
-from kling_pipe.pointers import Pointer
+from kling_pipe.core.json_pointer import Pointer
 
 __all__ = ["Finding", "check", "coerce", "scalar"]
 

@@ -10,8 +10,8 @@ from kling_pipe.catalog import Operation
 from kling_pipe.check.finding import Finding, choices, label, quoted
 from kling_pipe.check.scalars import scalar
 from kling_pipe.conditions import Condition, compiled
-from kling_pipe.nearest import nearest
-from kling_pipe.pointers import Pointer
+from kling_pipe.core.json_pointer import Pointer
+from kling_pipe.core.text import nearest
 
 # A value of the wrong type also breaks the enum and the pattern; what comes first here is the mistake to tell.
 _ORDER = (

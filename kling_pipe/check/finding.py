@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from kling_pipe.pointers import Pointer
+from kling_pipe.core.json_pointer import Pointer
 
 
 class Finding(NamedTuple):

@@ -11,7 +11,7 @@ from kling_pipe.check.finding import Finding
 from kling_pipe.check.verbs import ELSEWHERE, VERBS, Hit, Verb, verb_of
 from kling_pipe.check.view import View
 from kling_pipe.conditions import Condition, compiled, reads
-from kling_pipe.pointers import Pointer, touches
+from kling_pipe.core.json_pointer import Pointer, touches
 
 
 class Rule(NamedTuple):

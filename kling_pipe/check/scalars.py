@@ -18,8 +18,8 @@ from typing import Any
 
 from kling_pipe.check.finding import Finding, label, quoted
 from kling_pipe.conditions import is_type, same
-from kling_pipe.json_tree import leaves
-from kling_pipe.pointers import Pointer
+from kling_pipe.core.json_pointer import Pointer
+from kling_pipe.core.json_tree import leaves
 
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")

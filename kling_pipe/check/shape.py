@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kling_pipe.pointers import Pointer
+from kling_pipe.core.json_pointer import Pointer
 
 
 @dataclass(frozen=True, slots=True)

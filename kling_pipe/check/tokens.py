@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kling_pipe.pointers import Pointer, walk
+from kling_pipe.core.json_pointer import Pointer, walk
 
 _TOKEN = re.compile(r"<<<([a-z]+)_([0-9]{1,9})>>>")
 

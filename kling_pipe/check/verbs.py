@@ -19,8 +19,8 @@ from kling_pipe.check.finding import choices, quoted
 from kling_pipe.check.tokens import prompts, tokens
 from kling_pipe.check.view import View
 from kling_pipe.conditions import compiled, same
-from kling_pipe.nearest import nearest
-from kling_pipe.pointers import Pointer, fixed, parts, walk
+from kling_pipe.core.json_pointer import Pointer, fixed, parts, walk
+from kling_pipe.core.text import nearest
 
 _ROUNDING = 1e-6  # the vendor's own example comes to 2.99991 of 3
 

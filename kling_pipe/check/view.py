@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from kling_pipe.bodies import Body, written
 from kling_pipe.catalog import Operation, type_key, with_defaults
-from kling_pipe.pointers import parts
+from kling_pipe.core.json_pointer import parts
 
 
 class View(NamedTuple):

@@ -105,7 +105,7 @@ def _bug(error: Exception) -> int:
 
 
 def _without_secrets(text: str) -> str:
-    from kling_pipe.unsigned import unsigned
+    from kling_pipe.core.redact import unsigned
 
     for name, value in os.environ.items():
         if name.startswith("KLING") and ("KEY" in name or "SECRET" in name) and len(value) > 3:

@@ -15,7 +15,7 @@ from kling_pipe.report.formats import NAMES
 
 def _operation(name: str) -> Any:
     from kling_pipe.catalog import find, operations
-    from kling_pipe.nearest import nearest
+    from kling_pipe.core.text import nearest
 
     found = find(name)
     if found is None:

@@ -41,8 +41,8 @@ def cost(campaign: Campaign, by: str, price: Path | None, as_json: bool) -> None
     if campaign.accounts:
         click.echo(_account(campaign, as_json=as_json))
         return
+    from kling_pipe.core.text import nearest
     from kling_pipe.gallery import sheet_of
-    from kling_pipe.nearest import nearest
     from kling_pipe.report.costs import costs_json, costs_text, cuts
 
     manifest, workspace = opened(campaign)

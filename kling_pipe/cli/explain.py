@@ -52,7 +52,7 @@ def _list() -> None:
 
 
 def _unknown(what: str) -> UsageError:
-    from kling_pipe.nearest import nearest
+    from kling_pipe.core.text import nearest
     from kling_pipe.problems import known_ids
 
     near = nearest(what.upper(), known_ids())

@@ -70,7 +70,7 @@ def _rules(root: Path) -> Mapping[str, str]:
 def _check_id(id: str, said: str) -> None:
     from fnmatch import fnmatchcase
 
-    from kling_pipe.nearest import nearest
+    from kling_pipe.core.text import nearest
     from kling_pipe.problems import known_ids
 
     known = known_ids()

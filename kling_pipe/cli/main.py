@@ -72,7 +72,7 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """A misspelt verb gets the nearest one."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            from kling_pipe.nearest import nearest
+            from kling_pipe.core.text import nearest
 
             near = nearest(args[0], VERBS)
             ctx.fail(f"no such command `{args[0]}`." + (f" Did you mean `{near}`?" if near else ""))

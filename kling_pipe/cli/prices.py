@@ -103,7 +103,7 @@ def _row(row: Any, at: tuple[str | int, ...]) -> Found:
 
 def _operations(names: Any, at: tuple[str | int, ...]) -> Found:
     from kling_pipe.catalog import names as known
-    from kling_pipe.nearest import nearest
+    from kling_pipe.core.text import nearest
 
     if not isinstance(names, list | tuple):
         yield at, "`operations` is a list"

@@ -119,8 +119,8 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
     """
     import asyncio
 
+    from kling_pipe.core.text import nearest
     from kling_pipe.engine.run import adopt as bind
-    from kling_pipe.nearest import nearest
 
     watch = traced("adopt", campaign.manifest)
     manifest, workspace = opened(campaign, unrecorded=[])

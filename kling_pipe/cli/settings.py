@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kling_pipe.core.text import nearest
 from kling_pipe.errors import UsageError
-from kling_pipe.nearest import nearest
 
 FILE = "kling-pipe.toml"
 WORDS: Mapping[str, type] = {

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from kling_pipe.client import typed
 from kling_pipe.client.codes import Code
-from kling_pipe.unsigned import unsigned
+from kling_pipe.core.redact import unsigned
 
 T = TypeVar("T")
 

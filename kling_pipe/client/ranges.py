@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from kling_pipe.client.http import library
+from kling_pipe.core.redact import printable
 from kling_pipe.media.remote import NoPartError, Part, RefusedLinkError, Remote, remote
-from kling_pipe.unsigned import printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

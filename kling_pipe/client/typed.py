@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from kling_pipe.unsigned import printable
+from kling_pipe.core.redact import printable
 
 _ID = re.compile(r"\w[\w.:/+=-]{0,199}", re.ASCII)
 _UNITS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")

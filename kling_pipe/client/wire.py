@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from kling_pipe.client.body import Body
-from kling_pipe.unsigned import printable
+from kling_pipe.core.redact import printable
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0

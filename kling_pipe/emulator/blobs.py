@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog import Operation
-from kling_pipe.emulator import leaves, links
+from kling_pipe.core import json_tree
+from kling_pipe.core.json_tree import map_leaves_at
+from kling_pipe.emulator import links
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.film import film_facts
-from kling_pipe.json_tree import map_leaves_at
 
 MARK = "blob:"
 FILMS = (".mp4", ".mov")
@@ -37,7 +38,7 @@ def taken_out(folder: Path, operation: Operation, body: dict[str, Any]) -> dict[
     """
     marks = {}
     for entry in operation.kling.get("media", ()):
-        for path, value in leaves.values(body, entry["at"]):
+        for path, value in json_tree.values(body, entry["at"]):
             if isinstance(value, str) and is_url(value):
                 marks[path] = mark_of(folder, value) or value
             elif isinstance(value, str) and entry.get("base64"):

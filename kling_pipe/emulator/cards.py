@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog import Operation
-from kling_pipe.emulator import blobs, leaves
+from kling_pipe.core import json_tree
+from kling_pipe.core.json_pointer import Pointer
+from kling_pipe.emulator import blobs
 from kling_pipe.emulator.media.card import Card, Reference, Shot
 from kling_pipe.emulator.shape import part
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.timing import is_edit, own_task
 from kling_pipe.emulator.world import World
 from kling_pipe.made import Made, made
-from kling_pipe.pointers import Pointer
 
 SHORT_SIDE = {"std": 720, "pro": 1080, "4k": 2160}
 """Pixels of a clip's shorter side by `mode`."""
@@ -80,7 +81,7 @@ class Cards:
     def _spoken(self, operation: Operation, body: Mapping[str, Any]) -> str:
         """What the sounds say that a request takes in, as far as they were made here from a text."""
         values = [value for entry in operation.kling["media"] if entry["kind"] == "audio"
-                  for _, value in leaves.values(body, entry["at"])]  # fmt: skip
+                  for _, value in json_tree.values(body, entry["at"])]  # fmt: skip
         found = [own for value in values if (own := own_task(self.world.index, value))]
         return " ".join(str(task.body.get("text") or task.body.get("prompt") or "") for task, _ in found)
 
@@ -98,7 +99,7 @@ class Cards:
         operation = self.world.operations[task.operation]
         tokens = _tokens(operation)
         for entry in operation.kling.get("media", ()):
-            for path, value in leaves.values(task.body, entry["at"]):
+            for path, value in json_tree.values(task.body, entry["at"]):
                 label = _label(tokens, path)
                 if entry["kind"] == "element":
                     yield label, self._face(value)
@@ -160,7 +161,7 @@ class Cards:
                 return size
         if is_edit(operation, task.body):
             videos = [entry["at"] for entry in operation.kling["media"] if entry["kind"] == "video"]
-            values = (value for at in videos for _, value in leaves.values(task.body, at))
+            values = (value for at in videos for _, value in json_tree.values(task.body, at))
             return next((size for value in values if (size := self._size_of(value))), None)
         return None
 
@@ -196,11 +197,11 @@ def _frame(short: int, ratio: float) -> tuple[int, int]:
 def _first_frames(sugar: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Any]:
     """The values that stand where the schemas put a first frame."""
     if "field" in sugar:
-        yield from (value for _, value in leaves.values(body, sugar["field"]))
+        yield from (value for _, value in json_tree.values(body, sugar["field"]))
     elif "list" in sugar:
         fixed = {key: value for key, value in sugar["item"].items() if value != "$"}
         place = next(key for key, value in sugar["item"].items() if value == "$")
-        for _, item in leaves.values(body, f"{sugar['list']}/*"):
+        for _, item in json_tree.values(body, f"{sugar['list']}/*"):
             if isinstance(item, dict) and all(item.get(key) == value for key, value in fixed.items()):
                 yield item.get(place)
 
@@ -228,8 +229,8 @@ def _shots(operation: Operation, body: Mapping[str, Any], seconds: float, spoken
     shots = [
         Shot(str(item.get(name, "")), float(item.get("duration") or 0))
         for where, _, name in lists
-        for _, item in leaves.values(body, f"{where}/*")
+        for _, item in json_tree.values(body, f"{where}/*")
         if isinstance(item, dict)
     ]
-    texts = [text for at in operation.kling["prompts"] if "*" not in at for _, text in leaves.values(body, at)]
+    texts = [text for at in operation.kling["prompts"] if "*" not in at for _, text in json_tree.values(body, at)]
     yield from shots or [Shot(" ".join(map(str, [*texts, *filter(None, [body.get("text"), spoken])])), seconds)]

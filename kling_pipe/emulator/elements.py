@@ -8,12 +8,13 @@ from typing import Any
 
 from kling_pipe import catalog
 from kling_pipe.catalog import Operation
-from kling_pipe.emulator import blobs, leaves
+from kling_pipe.core import json_tree
+from kling_pipe.core.json_pointer import Pointer
+from kling_pipe.emulator import blobs
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.timing import own_task
-from kling_pipe.pointers import Pointer
 
 OWNER = "kling"
 PRESETS: Mapping[int, tuple[str, str, str]] = {
@@ -31,7 +32,7 @@ def _named(operation: Operation, body: Mapping[str, Any], kind: str = "element")
     """Every element (or voice) id in a request with its place; digits in a string count."""
     for entry in operation.kling.get("media", ()):
         if entry["kind"] == kind:
-            for path, value in leaves.values(body, entry["at"]):
+            for path, value in json_tree.values(body, entry["at"]):
                 if str(value).isdecimal():
                     yield path, int(value)
 
@@ -56,7 +57,7 @@ def must_exist(index: Index, account: str, operation: Operation, body: Mapping[s
             if number not in presets and not _alive(index.by_element.get(number), account, now):
                 raise Refusal(1201, f"{kind.capitalize()} not found by id: {number}")
     for entry in operation.kling.get("media", ()):
-        for _, value in leaves.values(body, entry["at"]) if entry.get("as") == "id" else ():
+        for _, value in json_tree.values(body, entry["at"]) if entry.get("as") == "id" else ():
             found = own_task(index, str(value))
             if found is None or found[0].account != account or not found[0].succeeded(now):
                 raise Refusal(1201, f"{entry['kind'].capitalize()} not found by id: {value}")
@@ -70,7 +71,7 @@ def picture_failure(folder: Path, operation: Operation, body: Mapping[str, Any])
     """The message with which a task fails that was given a picture of too few pixels, or an empty text."""
     for entry in operation.kling.get("media", ()):
         limits = catalog.table("media")["limits"].get(entry.get("limits"), {})
-        for _, value in leaves.values(body, entry["at"]) if entry["kind"] == "image" else ():
+        for _, value in json_tree.values(body, entry["at"]) if entry["kind"] == "image" else ():
             found = blobs.size(folder, value) if str(value).startswith(blobs.MARK) else ()
             if found is None or (found and min(found) < limits.get("min_pixels", 0)):
                 return "Image pixel is invalid"

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from kling_pipe.catalog import Operation
+from kling_pipe.core.json_pointer import Pointer
+from kling_pipe.core.json_tree import map_leaves_at
 from kling_pipe.emulator import blobs, elements, shape
 from kling_pipe.emulator.task import KEPT_MS, Task
 from kling_pipe.emulator.world import World
-from kling_pipe.json_tree import map_leaves_at
-from kling_pipe.pointers import Pointer
 
 
 def status(operation: Operation, task: Task, now: int) -> str:

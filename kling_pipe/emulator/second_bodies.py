@@ -13,8 +13,8 @@ from itertools import permutations
 from typing import Any
 
 from kling_pipe.check.shape import Fault, Shape
+from kling_pipe.core.json_pointer import parts
 from kling_pipe.emulator.answers import Refusal
-from kling_pipe.pointers import parts
 from kling_pipe.standards.schema import body_schema
 from kling_pipe.standards.table import Endpoint, endpoints, table_of
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kling_pipe.catalog import Operation
+from kling_pipe.core.json_pointer import parts
+from kling_pipe.core.json_tree import map_leaves
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.storage import Storage
-from kling_pipe.json_tree import map_leaves
-from kling_pipe.pointers import parts
 
 _FIRST = 870_000_000_000_000_007
 _STEP = 15_838

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog import Operation
-from kling_pipe.emulator import blobs, leaves, links
+from kling_pipe.core import json_tree
+from kling_pipe.emulator import blobs, links
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.task import Task
 from kling_pipe.made import Made, made
@@ -42,7 +43,7 @@ def is_edit(operation: Operation, body: Mapping[str, Any]) -> bool:
         return False
     plain = inputs.get("video", {}).get("item", {})
     telling = {key: value for key, value in sugar["edits"]["item"].items() if plain.get(key) != value}
-    items = [value for _, value in leaves.values(body, f"{sugar['edits']['list']}/*") if isinstance(value, dict)]
+    items = [value for _, value in json_tree.values(body, f"{sugar['edits']['list']}/*") if isinstance(value, dict)]
     return any(all((item.get(key) or value) == value for key, value in telling.items()) for item in items)
 
 

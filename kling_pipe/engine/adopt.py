@@ -8,11 +8,11 @@ from dataclasses import replace
 from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Client, Found, NotFound, typed
+from kling_pipe.core.keys import external_id
 from kling_pipe.engine.answers import of_id, told_or_waited_for
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
 from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import LocalStateError, UsageError
-from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.lock import LockFile
 from kling_pipe.model import Job, Output, Record

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Client
+from kling_pipe.core.graph import ancestors
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
 from kling_pipe.engine.pulse import elapsed
-from kling_pipe.graph import ancestors
 from kling_pipe.model import Job, Plan
 from kling_pipe.plan import Snapshot, Together
 

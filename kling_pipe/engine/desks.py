@@ -15,6 +15,7 @@ from typing import Any
 
 from kling_pipe.catalog import Operation, quota
 from kling_pipe.catalog import load as operation_named
+from kling_pipe.core.keys import external_id
 from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.reasons import FoundElsewhereError, NoRoomError, SilentError
 from kling_pipe.engine.settings import Settings
@@ -22,7 +23,6 @@ from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import Silence
 from kling_pipe.engine.waits import Waits
 from kling_pipe.errors import CredentialsError
-from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.model import Record, Step
 from kling_pipe.plan.allot import MARK

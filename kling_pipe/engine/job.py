@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Found, TaskState
+from kling_pipe.core.keys import external_id
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.durations import sort_of
@@ -26,7 +27,6 @@ from kling_pipe.engine.resolve import resolved
 from kling_pipe.engine.save import renewed, saved
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.submit import Submission
-from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Record
 
 _FOLLOW_SECONDS, _FOLLOW_LONGEST = 0.2, 2.0

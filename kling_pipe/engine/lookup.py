@@ -14,10 +14,10 @@ from typing import Any
 from kling_pipe.catalog import Operation
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState, typed
+from kling_pipe.core.keys import external_id
 from kling_pipe.engine.answers import forms, told_or_waited_for
 from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Record
 
 Identity = tuple[str, str, int]

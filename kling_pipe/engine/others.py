@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from kling_pipe.catalog import Operation
 from kling_pipe.client import Found, InDoubt, NotFound, Refused
+from kling_pipe.core.keys import external_id
 from kling_pipe.engine.answers import told_or_waited_for
 from kling_pipe.engine.lookup import find
 from kling_pipe.engine.reasons import FoundElsewhereError, SilentError
 from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.keys import external_id
 from kling_pipe.model import Record, Step
 from kling_pipe.plan.together import unasked
 

@@ -17,7 +17,7 @@ from typing import Any
 from kling_pipe.catalog import Operation
 from kling_pipe.client import Client, InDoubt, Prepared, Refused, typed
 from kling_pipe.client.codes import code_row
-from kling_pipe.pointers import parts, walk
+from kling_pipe.core.json_pointer import parts, walk
 
 _BAD_VALUE = 1201
 Step = Mapping[str, Any]

@@ -6,11 +6,11 @@ import contextlib
 
 from kling_pipe.catalog import Operation, operations
 from kling_pipe.client import Client, Listed, typed
+from kling_pipe.core.text import nearest
 from kling_pipe.engine.answers import forms, of_id
 from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.model import PresetRef
-from kling_pipe.nearest import nearest
 
 
 async def preset_id(client: Client, wanted: PresetRef) -> int | str:

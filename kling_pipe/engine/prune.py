@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from kling_pipe.catalog import Operation, operations
 from kling_pipe.client import Client, Listed, Prepared, Refused, TaskState, typed
+from kling_pipe.core.json_tree import leaves
+from kling_pipe.core.keys import PREFIX, external_id
 from kling_pipe.engine.answers import forms, outputs, state_of
 from kling_pipe.engine.reasons import JobError
 from kling_pipe.engine.stops import UNANSWERED, stop_for, trouble
-from kling_pipe.json_tree import leaves
-from kling_pipe.keys import PREFIX, external_id
 from kling_pipe.model import Job, Json
 
 _DIGEST = 20

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog import load as operation_named
+from kling_pipe.core.json_pointer import Pointer, parts, pattern_of
+from kling_pipe.core.json_tree import map_leaves_at
 from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.errors import LocalStateError
-from kling_pipe.json_tree import map_leaves_at
 from kling_pipe.model import FileRef, Json, Plan
 from kling_pipe.outputs import Shelf, shelf_name
-from kling_pipe.pointers import Pointer, parts, pattern_of
 
 Media = Sequence[Mapping[str, Any]]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog import table
+from kling_pipe.core.json_pointer import parts
 from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.model import FileRef, Json, Output, OutputRef, PresetRef, Record
-from kling_pipe.pointers import parts
 
 _DAY = 24 * 3600.0
 

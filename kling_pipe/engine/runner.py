@@ -10,9 +10,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 
-from kling_pipe import graph
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota
+from kling_pipe.core import graph
+from kling_pipe.core.keys import external_id
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks, as_it_stands
 from kling_pipe.engine.events import Event
@@ -22,7 +23,6 @@ from kling_pipe.engine.result import Ending, Outcome, Result, graver
 from kling_pipe.engine.slots import Want, slots_of
 from kling_pipe.engine.spending import Spending
 from kling_pipe.errors import BudgetExceeded, CredentialsError, KlingPipeError, Unreachable
-from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.ledger.processes import BEAT
 from kling_pipe.model import Plan, Record, Step

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kling_pipe.core.keys import external_id
 from kling_pipe.engine.settings import Settings
-from kling_pipe.keys import external_id
 from kling_pipe.ledger import Store
 from kling_pipe.ledger.reservations import Amounts, Reservation, Spent
 from kling_pipe.model import Cost, Job, Plan, Record

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from kling_pipe.json_tree import find_leaves, map_leaves
-from kling_pipe.keys import ExistingId
+from kling_pipe.core.json_tree import find_leaves, map_leaves
+from kling_pipe.core.keys import ExistingId
 from kling_pipe.model import FileRef, Job, Json, OutputRef, PresetRef
 
 _LEAVES = {one.__name__: one for one in (FileRef, OutputRef, PresetRef)}

@@ -11,6 +11,8 @@ from typing import Any
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota
+from kling_pipe.core.json_tree import map_leaves
+from kling_pipe.core.keys import external_id
 from kling_pipe.effects import Effects
 from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.desks import Desk, Desks
@@ -25,8 +27,6 @@ from kling_pipe.fleet import board
 from kling_pipe.fleet.forms import files_of, job_of
 from kling_pipe.fleet.publish import is_published, publisher_of
 from kling_pipe.fleet.purse import spending_of
-from kling_pipe.json_tree import map_leaves
-from kling_pipe.keys import external_id
 from kling_pipe.ledger.session import Session
 from kling_pipe.model import Cost, FileRef, Job, Json, Record, Step
 from kling_pipe.outputs import LocalOutputs, OutputStore

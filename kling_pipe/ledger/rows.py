@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from kling_pipe.core.redact import bare
 from kling_pipe.model import Output, Record
-from kling_pipe.unsigned import bare
 
 COLUMNS = (
     "external_task_id, project, key, take, attempt, operation, account, state, address, task_id, message, failure,"

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kling_pipe.core.redact import printable
 from kling_pipe.fields import OUTPUT, RECORD
 from kling_pipe.model import Output, Record
-from kling_pipe.unsigned import printable
 
 FIELDS = (
     "account",

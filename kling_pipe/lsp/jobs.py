@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from kling_pipe.core.json_pointer import parts
 from kling_pipe.cost import estimate, price_date
 from kling_pipe.lsp.words import recipe_of
 from kling_pipe.manifest import Reading
@@ -13,7 +14,6 @@ from kling_pipe.manifest.jobs import Draft
 from kling_pipe.manifest.lists import Origins, get, slot
 from kling_pipe.manifest.scope import Recipe, Scope
 from kling_pipe.model import Cost, FileRef, OutputRef
-from kling_pipe.pointers import parts
 from kling_pipe.prompts import has_template
 
 Path_ = tuple[str | int, ...]

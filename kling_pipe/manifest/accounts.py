@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from kling_pipe.core.text import nearest
 from kling_pipe.manifest.jobs import Draft, Drafter
-from kling_pipe.nearest import nearest
 
 
 def check_accounts(found: Iterable[Draft], names: Collection[str], drafter: Drafter) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from kling_pipe.catalog import load
 from kling_pipe.contracts import Known
+from kling_pipe.core.graph import ancestors
 from kling_pipe.errors import ManifestInvalid
-from kling_pipe.graph import ancestors
 from kling_pipe.manifest.accounts import check_accounts
 from kling_pipe.manifest.contracts import check_contracts
 from kling_pipe.manifest.files import Files

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kling_pipe.catalog import Operation, find, operations
-from kling_pipe.hole import Hole
-from kling_pipe.json_tree import find_leaves
+from kling_pipe.core.invalid import Hole
+from kling_pipe.core.json_tree import find_leaves
+from kling_pipe.core.text import nearest, slug
 from kling_pipe.manifest.form import Form, form_of
 from kling_pipe.manifest.layers import api_of, layered
 from kling_pipe.manifest.lookup import NotFound
@@ -18,9 +19,7 @@ from kling_pipe.manifest.names import ACCOUNT, NAME
 from kling_pipe.manifest.scope import Broken, Existing, Recipe, Scope
 from kling_pipe.manifest.trouble import Path_, Trouble
 from kling_pipe.manifest.words import PLURALS, RECIPE, SHOT
-from kling_pipe.nearest import nearest
 from kling_pipe.prompts import TemplateProblem, compile_text
-from kling_pipe.slug import slug
 from kling_pipe.source import Opened
 
 EVERY = "*"

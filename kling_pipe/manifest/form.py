@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from kling_pipe.catalog import Operation
-from kling_pipe.pointers import parts
+from kling_pipe.core.json_pointer import parts
 
 Pattern = tuple[str, ...]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kling_pipe.keys import key_of
+from kling_pipe.core.keys import key_of
 
 if TYPE_CHECKING:
     from kling_pipe.manifest.jobs import Draft

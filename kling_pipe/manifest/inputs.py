@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kling_pipe.catalog import as_read, load, table
+from kling_pipe.core.json_pointer import Pointer, walk
+from kling_pipe.core.redact import shown
 from kling_pipe.made import Made, narrowed
 from kling_pipe.manifest.jobs import Draft, Drafter
 from kling_pipe.manifest.scope import Existing
@@ -15,8 +17,6 @@ from kling_pipe.media.facts import WORDS, Facts
 from kling_pipe.media.limits import MediaFinding, broken, broken_length, unlike
 from kling_pipe.media.remote import Remote
 from kling_pipe.model import FileRef, Job
-from kling_pipe.pointers import Pointer, walk
-from kling_pipe.unsigned import shown
 
 LookAtLinks = Callable[[Sequence[tuple[str, str]]], Sequence[Remote]]
 """Links, each with the kind of file that it should lead to -> what is known of each."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kling_pipe.graph import cycle as find_cycle
-from kling_pipe.graph import order as topological
-from kling_pipe.json_tree import find_leaves
-from kling_pipe.keys import key_of
+from kling_pipe.core.graph import cycle as find_cycle
+from kling_pipe.core.graph import order as topological
+from kling_pipe.core.json_tree import find_leaves
+from kling_pipe.core.keys import key_of
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.former import FormerKeys
 from kling_pipe.manifest.lists import Origins

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kling_pipe.catalog import Operation
+from kling_pipe.core.json_pointer import Pointer, parts
 from kling_pipe.manifest.lookup import NotFound, Value
 from kling_pipe.manifest.trouble import Path_
 from kling_pipe.model import FileRef
-from kling_pipe.pointers import Pointer, parts
 
 Origins = dict[Pointer, Path_]
 

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.hole import Hole
+from kling_pipe.core.invalid import Hole
+from kling_pipe.core.text import nearest, slug
 from kling_pipe.manifest.entries import Entries, has_hole
 from kling_pipe.manifest.media import MediaReader
 from kling_pipe.manifest.names import NAME, beside
 from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.trouble import Trouble
 from kling_pipe.manifest.words import KINDS, SETTINGS, TOP_LEVEL
-from kling_pipe.nearest import nearest
-from kling_pipe.slug import slug
 from kling_pipe.source import Opened, nothing_open, read_document
 
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{0,23}\Z")

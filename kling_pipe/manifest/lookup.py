@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kling_pipe.catalog import output_count
-from kling_pipe.keys import ExistingId
+from kling_pipe.core.keys import ExistingId
+from kling_pipe.core.text import nearest
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.names import Reference
 from kling_pipe.manifest.scope import Broken, Existing, Recipe, Scope
 from kling_pipe.manifest.words import PLURALS
 from kling_pipe.model import FileRef, OutputRef, PresetRef
-from kling_pipe.nearest import nearest
 
 Value = OutputRef | FileRef | PresetRef | ExistingId | str
 

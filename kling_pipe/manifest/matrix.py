@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kling_pipe.core.text import nearest, slug
 from kling_pipe.manifest.names import beside
 from kling_pipe.manifest.tables import Row, read_rows
 from kling_pipe.manifest.trouble import Path_, Trouble
 from kling_pipe.manifest.words import MATRIX
 from kling_pipe.model import Level
-from kling_pipe.nearest import nearest
-from kling_pipe.slug import slug
 from kling_pipe.source import Document, Opened
 
 _LONGEST_SLUG = 48

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kling_pipe.catalog import table
-from kling_pipe.keys import ExistingId
+from kling_pipe.core.keys import ExistingId
+from kling_pipe.core.redact import shown
+from kling_pipe.core.text import nearest
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.lookup import NotFound, Value
 from kling_pipe.model import FileRef, PresetRef
-from kling_pipe.nearest import nearest
-from kling_pipe.unsigned import shown
 
 _URL = re.compile(r"https?://[^\s/]\S*\Z", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}\s*\Z")

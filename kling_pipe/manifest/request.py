@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from kling_pipe.hole import Hole
-from kling_pipe.keys import pruned
+from kling_pipe.core.invalid import Hole
+from kling_pipe.core.keys import pruned
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.form import Form, form_of
 from kling_pipe.manifest.lists import Lists, Origins

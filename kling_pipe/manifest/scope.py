@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog import Operation
-from kling_pipe.keys import ExistingId
+from kling_pipe.core.keys import ExistingId
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.trouble import Path_
 from kling_pipe.model import FileRef, OutputRef, Position, PresetRef

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.hole import Hole
+from kling_pipe.core.invalid import Hole
+from kling_pipe.core.json_pointer import parts
+from kling_pipe.core.text import nearest
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.form import Form, Opener, Shots
 from kling_pipe.manifest.lists import Lists, Origins, filled, get, put, slot
@@ -14,8 +16,6 @@ from kling_pipe.manifest.mention import reference_in
 from kling_pipe.manifest.trouble import Path_
 from kling_pipe.manifest.values import ANY, Values
 from kling_pipe.manifest.words import SHOT
-from kling_pipe.nearest import nearest
-from kling_pipe.pointers import parts
 
 _BOTH_WAYS = "Use one way for all: the words of the tool, or the API's own field."
 

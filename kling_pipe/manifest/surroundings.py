@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kling_pipe.catalog import find, load, names, operations
+from kling_pipe.core.text import nearest
 from kling_pipe.manifest.form import form_of
 from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.trouble import Path_, Trouble
 from kling_pipe.manifest.words import BUDGET, DEFAULT_API, DEFAULTS, KINDS, PER_JOB
-from kling_pipe.nearest import nearest
 
 _MOST_RETRIES = 20
 

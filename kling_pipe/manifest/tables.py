@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kling_pipe.core.text import nearest
 from kling_pipe.manifest.trouble import Trouble
 from kling_pipe.model import Position, Problem
-from kling_pipe.nearest import nearest
 from kling_pipe.source import Opened
 from kling_pipe.source.document import parse
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kling_pipe.check import scalar
-from kling_pipe.hole import Hole
+from kling_pipe.core.invalid import Hole
+from kling_pipe.core.json_pointer import Pointer
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.form import Form
 from kling_pipe.manifest.lists import Lists, Origins, filled
@@ -18,7 +19,6 @@ from kling_pipe.manifest.names import Reference, looks_like_reference, parse_ref
 from kling_pipe.manifest.texts import Texts
 from kling_pipe.manifest.trouble import Path_
 from kling_pipe.model import FileRef
-from kling_pipe.pointers import Pointer
 from kling_pipe.prompts import has_template
 
 ANY: Mapping[str, Any] = {}
@@ -206,7 +206,7 @@ class Values:
         text, known = value.strip(), names["names"]
         wanted = known.get(text.lower(), text if text in known.values() else None)
         if wanted is None:
-            from kling_pipe.nearest import nearest
+            from kling_pipe.core.text import nearest
 
             self._case.refuse(
                 "KP105", path, f"there is no `{text}`", near=nearest(text, known), allowed=", ".join(known)

@@ -12,6 +12,7 @@ from kling_pipe.catalog import Operation, type_key
 from kling_pipe.check import Finding, check
 from kling_pipe.check.fields import field_findings
 from kling_pipe.check.verbs import renamed
+from kling_pipe.core.json_pointer import Pointer, walk
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.form import form_of
 from kling_pipe.manifest.jobs import Draft, Drafter
@@ -19,7 +20,6 @@ from kling_pipe.manifest.likeness import Likeness, likeness
 from kling_pipe.manifest.lists import Origins
 from kling_pipe.manifest.trouble import Mark, Path_
 from kling_pipe.model import FileRef, Json, OutputRef, PresetRef
-from kling_pipe.pointers import Pointer, walk
 from kling_pipe.standards import FIRST, findings, speaks
 
 _TOKEN = re.compile(r"<<<[a-z]+_[0-9]+>>>")

@@ -18,12 +18,12 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kling_pipe.core.redact import unsigned
 from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.fields import is_digest
 from kling_pipe.outputs.local import LocalOutputs
 from kling_pipe.outputs.store import Stored
-from kling_pipe.unsigned import unsigned
 
 _IN_MEMORY = 8 << 20
 """Results up to this size go out in one request; larger ones in parts, as they come."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kling_pipe.core.json_tree import map_leaves
+from kling_pipe.core.keys import pruned
 from kling_pipe.fields import OUTPUT, RECORD, Fault, Rule, faults, is_plain_json, is_text
-from kling_pipe.json_tree import map_leaves
-from kling_pipe.keys import pruned
 from kling_pipe.model import FileRef, Job, Json, Output, OutputRef, PresetRef, Record
 
 FORMAT = 1

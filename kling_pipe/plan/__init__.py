@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kling_pipe.demand import on_demand
+from kling_pipe.core.lazy import on_demand
 
 if TYPE_CHECKING:
     from kling_pipe.plan.budget import Totals, check_budget, totals

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import table
+from kling_pipe.core.json_pointer import Pointer, walk
+from kling_pipe.core.redact import shown
 from kling_pipe.model import Job, OutputRef, Problem, Record
-from kling_pipe.pointers import Pointer, walk
-from kling_pipe.unsigned import shown
 
 KEPT_DAYS = 30
 """How long Kling keeps results (general information page, 2026-03)."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota
-from kling_pipe.graph import order
-from kling_pipe.keys import external_id
+from kling_pipe.core.graph import order
+from kling_pipe.core.keys import external_id
+from kling_pipe.core.text import nearest
 from kling_pipe.model import Job, Record
-from kling_pipe.nearest import nearest
 from kling_pipe.plan.bonds import Bond, bonds, is_free, moved
 from kling_pipe.plan.places import FREE, Place
 from kling_pipe.plan.snapshot import IN_FLIGHT

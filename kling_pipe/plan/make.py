@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.contracts import NONE, Known, Makers, of_input
+from kling_pipe.core.graph import order
+from kling_pipe.core.keys import external_id
 from kling_pipe.cost import Prices, estimate
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.graph import order
-from kling_pipe.keys import external_id
 from kling_pipe.made import Made, made
 from kling_pipe.model import PAYING, Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
 from kling_pipe.plan.ages import Source, expired, soon, sources

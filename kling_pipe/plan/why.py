@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from kling_pipe.json_tree import find_leaves
-from kling_pipe.keys import fields_digest
+from kling_pipe.core.json_tree import find_leaves
+from kling_pipe.core.keys import fields_digest
 from kling_pipe.lock import Block
 from kling_pipe.model import Job, OutputRef
 

@@ -8,10 +8,9 @@ from typing import Any
 from jinja2 import StrictUndefined, Undefined, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from kling_pipe.nearest import nearest
+from kling_pipe.core.text import nearest, slug
 from kling_pipe.prompts.language import FILTERS, TESTS
 from kling_pipe.prompts.written import LONGEST, Axes, TemplateProblem, too_long, written
-from kling_pipe.slug import slug
 
 MOST_TURNS = 100_000
 _MOST_SHOWN = 8

@@ -10,7 +10,7 @@ import math
 
 from jinja2 import nodes
 
-from kling_pipe.nearest import nearest
+from kling_pipe.core.text import nearest
 from kling_pipe.prompts.written import TemplateProblem
 
 ALLOWED_NODES: tuple[type[nodes.Node], ...] = (

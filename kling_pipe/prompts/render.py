@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Any
 
-from kling_pipe.nearest import nearest
+from kling_pipe.core.text import nearest
 from kling_pipe.prompts.direct import NOT_DIRECT, filled, looked_up, lookups
 from kling_pipe.prompts.written import TemplateProblem, written
 

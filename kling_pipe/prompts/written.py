@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.hole import Hole
+from kling_pipe.core.invalid import Hole
 
 LONGEST = 100_000
 

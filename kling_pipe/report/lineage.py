@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kling_pipe.catalog import operations
-from kling_pipe.pointers import walk
+from kling_pipe.core.json_pointer import walk
 
 Sidecar = Mapping[str, Any]
 Find = Callable[[str], Sidecar | None]

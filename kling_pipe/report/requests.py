@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.json_tree import map_leaves
+from kling_pipe.core.json_tree import map_leaves
 from kling_pipe.model import FileRef, Json, OutputRef, PresetRef
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
+from kling_pipe.core.redact import shown
 from kling_pipe.model import Position, Problem
 from kling_pipe.source.missing import way_on
 from kling_pipe.source.nodes import Construction, Refused, compose, is_merge
-from kling_pipe.unsigned import shown
 
 Path_ = tuple[str | int, ...]
 Opened = Callable[[Path], str | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from kling_pipe.nearest import nearest
+from kling_pipe.core.text import nearest
 
 MANIFEST = "kling-pipe.yaml"
 """What a manifest is called when nothing is said."""

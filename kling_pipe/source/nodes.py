@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from kling_pipe.hole import Hole
+from kling_pipe.core.invalid import Hole
 from kling_pipe.source.scalars import plain
 
 try:

@@ -10,7 +10,7 @@ from kling_pipe.bodies import written
 from kling_pipe.catalog import Operation, with_defaults
 from kling_pipe.check.finding import Finding, choices, quoted
 from kling_pipe.conditions import compiled
-from kling_pipe.pointers import Pointer, fixed, parts, walk
+from kling_pipe.core.json_pointer import Pointer, fixed, parts, walk
 from kling_pipe.standards.table import Endpoint, endpoint, form, speaks, table_of
 from kling_pipe.standards.words import END, Names, names, reads_as_shot, shot
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from kling_pipe.catalog import load as operation_named
 from kling_pipe.catalog import quota
+from kling_pipe.core.redact import shown
 from kling_pipe.model import Job, Record
-from kling_pipe.unsigned import shown
 
 _KEY_LETTERS = 20
 """As many of a key as the external id shows."""

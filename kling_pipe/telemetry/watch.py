@@ -20,13 +20,13 @@ from opentelemetry.metrics import Meter as Instruments
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from kling_pipe.core.keys import external_id
+from kling_pipe.core.redact import shown
 from kling_pipe.engine.meter import Meter
-from kling_pipe.keys import external_id
 from kling_pipe.model import Job, Plan, Record
 from kling_pipe.telemetry.measures import Measures
 from kling_pipe.telemetry.names import error_type, first_attempt, pack_of, request_facts, template
 from kling_pipe.telemetry.spans import JobSpan, nanoseconds
-from kling_pipe.unsigned import shown
 
 if TYPE_CHECKING:
     from kling_pipe.engine import Outcome

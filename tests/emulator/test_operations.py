@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from kling_pipe import catalog
-from kling_pipe.pointers import parts, walk
+from kling_pipe.core.json_pointer import parts, walk
 from tests.emulator.conftest import VIDEO, clip, started
 
 PRESETS = {"element": 850000000000000011, "voice": "850000000000000077"}

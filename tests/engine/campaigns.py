@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kling_pipe.keys import key_of
+from kling_pipe.core.keys import key_of
 from kling_pipe.model import Job, OutputRef
 
 PROJECT = "test"

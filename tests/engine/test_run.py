@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from campaigns import chain, element, image, renamed, video
 
-from kling_pipe.keys import key_of
+from kling_pipe.core.keys import key_of
 
 
 async def at_once(_):

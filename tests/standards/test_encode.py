@@ -308,7 +308,7 @@ def test_what_has_no_place_is_pointed_at(name: str, body: dict[str, Any], pointe
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_field_has_a_place_or_is_known_to_have_none(name: str) -> None:
     """A field that is added to an operation must be thought about here too."""
-    from kling_pipe.pointers import parts
+    from kling_pipe.core.json_pointer import parts
     from kling_pipe.standards.table import form, table_of
 
     known, shots, found = table_of(), table_of()["shots"], form(name)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kling_pipe import catalog
+from kling_pipe.core.json_pointer import walk
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.api import Api
 from kling_pipe.emulator.elements import PRESETS, VOICES
@@ -16,7 +17,6 @@ from kling_pipe.emulator.options import Options
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.wire import Request
 from kling_pipe.emulator.world import World, open_world
-from kling_pipe.pointers import walk
 from kling_pipe.standards import Sent, encoded
 from tests.standards.conftest import bodies
 from tests.standards.test_encode import as_told

@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from kling_pipe.catalog import Operation
+from kling_pipe.core.json_pointer import Pointer, touches, walk
 from kling_pipe.model import FileRef, OutputRef
-from kling_pipe.pointers import Pointer, touches, walk
 from kling_pipe.report.sheet.values import Picture, Reference, Shot
 
 Look = Callable[[OutputRef], Picture | None]

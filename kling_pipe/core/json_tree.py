@@ -1,4 +1,4 @@
-"""Walks over JSON values whose leaves may be anything: find leaves, or copy a value with its leaves changed. Pure.
+"""Walks over JSON values: find leaves, or what stands at a pattern of places; copy with leaves changed. Pure.
 
 Mappings and lists are inner places, as are tuples, which a copy makes lists of; whatever else stands there is a leaf.
 """
@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
+
+from kling_pipe.core.json_pointer import Pointer, walk
+
+
+def values(body: Any, pattern: str) -> Iterator[tuple[Pointer, Any]]:
+    """Every value at a pattern (`/image_list/*/image_url`) with its place; null and empty text are passed over."""
+    return ((path, value) for path, value in walk(body, pattern) if value is not None and value != "")
+
 
 Place = tuple[str | int, ...]
 """The keys and indices (from 0) that lead to a leaf."""
