@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe import load
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.catalog import quota
+from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import quota
 from kling_pipe.core.keys import external_id
 from kling_pipe.manifest import Manifest
 

@@ -8,17 +8,17 @@ from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kling_pipe.catalog.api_v2 import FIRST
 from kling_pipe.eyes import sight
 from kling_pipe.manifest import Manifest, Reading, compile_manifest, read_manifest
 from kling_pipe.manifest.inputs import LookAtLinks
 from kling_pipe.model import Job, Plan, Problem
 from kling_pipe.report.levels import Levels, leveled
 from kling_pipe.source import Opened
-from kling_pipe.standards import FIRST
 
 if TYPE_CHECKING:
     from kling_pipe.accounts import AccountSpec
-    from kling_pipe.cost import Prices
+    from kling_pipe.catalog.pricing import Prices
     from kling_pipe.engine import OnEvent, Result, Seams, Settings
     from kling_pipe.manifest.files import Files
     from kling_pipe.plan import Snapshot
@@ -198,9 +198,9 @@ def plan(
 
     With `refresh` the account is asked about what lock and ledger do not know (`everything`: about each job); without,
     nothing is sent at all. `select` and `exclude` are selectors, `replace` and `retry` choose jobs for a new attempt.
-    `prices` stand in for the table that is shipped (`kling_pipe.cost.prices().corrected(...)`). `new_account` makes
-    anew what the lock has of another access key. Raises CredentialsError and Unreachable (with `refresh`), UsageError,
-    LocalStateError.
+    `prices` stand in for the table that is shipped (`kling_pipe.catalog.pricing.prices().corrected(...)`).
+    `new_account` makes anew what the lock has of another access key. Raises CredentialsError and Unreachable (with
+    `refresh`), UsageError, LocalStateError.
     """
     from kling_pipe.plan import make_plan
     from kling_pipe.select import chosen

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import Operation, operations, table
-from kling_pipe.check.finding import choices
-from kling_pipe.check.verbs import verb_of
-from kling_pipe.standards import form as form_there
+from kling_pipe.catalog.api_v2 import form as form_there
+from kling_pipe.catalog.operations import Operation, operations, table
+from kling_pipe.catalog.validation.finding import choices
+from kling_pipe.catalog.validation.verbs import verb_of
 
 _BY_HAND = {"conformance.md"}
 """Pages beside ours that people write."""

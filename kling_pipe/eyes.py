@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kling_pipe.catalog import table
+from kling_pipe.catalog.operations import table
 from kling_pipe.manifest.inputs import Eyes, LookAtLinks
 from kling_pipe.media.facts import WORDS, Facts
 from kling_pipe.media.kept import Kept

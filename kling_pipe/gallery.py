@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.cost import Prices, estimate, prices
+from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.pricing import Prices, estimate, prices
 from kling_pipe.errors import UsageError
 from kling_pipe.lock import Lock
 from kling_pipe.manifest import Manifest

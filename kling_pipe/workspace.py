@@ -21,6 +21,7 @@ from kling_pipe.auth import (
     missing_credentials,
     missing_key,
 )
+from kling_pipe.catalog.api_v2 import FIRST, named
 from kling_pipe.effects import Effects
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
 from kling_pipe.ledger import RecordIndex, SqliteStore, Store
@@ -29,7 +30,6 @@ from kling_pipe.outputs import BucketOutputs, LocalOutputs
 from kling_pipe.outputs.bucket import is_bucket
 from kling_pipe.plan import Place, Places, Snapshot, Together
 from kling_pipe.plan.places import FREE, STEADY
-from kling_pipe.standards import FIRST, named
 
 if TYPE_CHECKING:
     from kling_pipe.outputs import OutputStore, Publish, Shelf

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kling_pipe.auth import AccessKey, ApiKey
-from kling_pipe.catalog import load
+from kling_pipe.catalog.operations import load
 from kling_pipe.client import Client, Created, Found, InDoubt, Listed, NotFound, Prepared, Refused, TaskState
 from kling_pipe.core.redact import printable
 from kling_pipe.engine.account import packs_at

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kling_pipe import apidocs, catalog
+from kling_pipe import apidocs
+from kling_pipe.catalog import operations
 
 FOLDER = Path(__file__).parent.parent / "docs" / "api"
 
@@ -15,9 +16,9 @@ def test_the_pages_are_current():
     assert {path.name: path.read_text(encoding="utf-8") for path in generated} == apidocs.pages()
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", operations.names())
 def test_a_page_names_every_field_and_every_rule(name):
-    operation = catalog.load(name)
+    operation = operations.load(name)
     text = apidocs.page(operation)
     assert [field for field in operation.fields if f"`{field}`" not in text] == []
     assert [rule["id"] for rule in operation.rules if f"| {rule['id']} |" not in text] == []

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from kling_pipe import catalog
-from kling_pipe.check import check, coerce
-from kling_pipe.check.rules import rules
-from kling_pipe.check.view import view_of
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.validation import check, coerce
+from kling_pipe.catalog.validation.rules import rules
+from kling_pipe.catalog.validation.view import view_of
 
 FOLDER = Path(__file__).parent / "cases"
 CASES = {
     f"{path.parent.name}/{path.stem}": json.loads(path.read_text(encoding="utf-8"))
-    for path in sorted(path for name in catalog.names() for path in (FOLDER / name).glob("*.json"))
+    for path in sorted(path for name in operations.names() for path in (FOLDER / name).glob("*.json"))
 }
 
 
@@ -26,7 +26,7 @@ def kinds_of(case):
 
 
 def found_in(case):
-    operation, body, coercions = catalog.load(case["operation"]), case["body"], []
+    operation, body, coercions = operations.load(case["operation"]), case["body"], []
     if case.get("lenient"):
         body, coercions = coerce(operation, body)
     found = check(operation, body, element_kinds=kinds_of(case), strict=case.get("strict", False))
@@ -49,12 +49,12 @@ def test_findings_are_sentences_with_a_source(name):
         assert 10 < len(finding.message) < 250
 
 
-SHARED = {rule["id"] for rule in catalog.table("rules")["general"]}
+SHARED = {rule["id"] for rule in operations.table("rules")["general"]}
 
 
 def decidable():
     """Every rule of every operation that a body alone can break; the general ones once for all operations."""
-    for operation in catalog.operations().values():
+    for operation in operations.operations().values():
         for rule in rules(operation):
             if rule.data["id"] not in SHARED:
                 yield operation.name, rule
@@ -74,7 +74,7 @@ def test_a_rule_has_a_case_that_it_catches_and_one_that_it_accepts(name, rule):
 
 
 def seen(case):
-    return view_of(catalog.load(case["operation"]), case["body"], kinds_of(case))
+    return view_of(operations.load(case["operation"]), case["body"], kinds_of(case))
 
 
 def applies(rule, case):

@@ -11,12 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from kling_pipe import catalog
-from kling_pipe.check import check
-from kling_pipe.check.verbs import ELSEWHERE, VERBS
-from kling_pipe.conditions import KEYWORDS
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.conditions import KEYWORDS
+from kling_pipe.catalog.validation import check
+from kling_pipe.catalog.validation.verbs import ELSEWHERE, VERBS
 
-FOLDER = catalog.schemas_folder()
+FOLDER = operations.schemas_folder()
 TABLES = ("fields", "rules", "media", "capabilities", "pricing", "errors", "account", "explanations")
 TOOL_WORDS = {
     "first_frame", "end_frame", "references", "continues", "edits", "shots", "frontal", "views", "api", "raw", "matrix",
@@ -36,13 +36,13 @@ def complaints(schema, data):
     return [error.message for error in Draft202012Validator(schema, registry=registry).iter_errors(data)]
 
 
-@pytest.fixture(params=catalog.names())
+@pytest.fixture(params=operations.names())
 def operation(request):
-    return catalog.load(request.param)
+    return operations.load(request.param)
 
 
 def test_every_operation_of_the_vendors_navigation_is_there():
-    assert catalog.names() == (
+    assert operations.names() == (
         "advanced-lip-sync", "ai-multi-shot", "avatar", "effects", "element", "expand-image", "image-generation",
         "image-recognize", "image2video", "lip-sync", "motion-control", "multi-elements", "multi-image2image",
         "multi-image2video", "omni-image", "omni-video", "text-to-audio", "text2video", "tts", "video-extend",
@@ -50,7 +50,7 @@ def test_every_operation_of_the_vendors_navigation_is_there():
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", operations.names())
 def test_an_operation_file_keeps_to_the_meta_schema(name):
     assert complaints(META, read(f"operations/{name}.json")) == []
 
@@ -99,8 +99,8 @@ def test_rule_ids_are_unique_within_an_operation(operation):
 
 def test_every_rule_of_the_fact_sheet_is_in_some_operation():
     wanted = [("OV", 25), ("TV", 9), ("IV", 8), ("IG", 4), ("OI", 4), ("EL", 6), ("GEN", 4)]
-    ids = {re.sub("[a-z]$", "", rule["id"]) for one in catalog.operations().values() for rule in one.rules}
-    ids |= {name for one in catalog.operations().values() for name in field_rules(one.schema)}
+    ids = {re.sub("[a-z]$", "", rule["id"]) for one in operations.operations().values() for rule in one.rules}
+    ids |= {name for one in operations.operations().values() for name in field_rules(one.schema)}
     assert {f"{prefix}-{number:02}" for prefix, most in wanted for number in range(1, most + 1)} - ids == set()
 
 
@@ -134,7 +134,7 @@ def test_every_field_has_a_description_for_the_editor(operation):
 
 def test_every_media_limit_that_is_named_exists(operation):
     named = {one["limits"] for one in operation.kling["media"] if "limits" in one}
-    assert named - set(catalog.table("media")["limits"]) == set()
+    assert named - set(operations.table("media")["limits"]) == set()
 
 
 def test_no_word_of_the_tool_is_a_field_of_the_api(operation):
@@ -143,8 +143,8 @@ def test_no_word_of_the_tool_is_a_field_of_the_api(operation):
 
 
 def test_the_capability_map_names_known_models_and_fields():
-    for name, models in catalog.table("capabilities")["operations"].items():
-        fields = catalog.load(name).fields
+    for name, models in operations.table("capabilities")["operations"].items():
+        fields = operations.load(name).fields
         assert set(models) == set(fields["model_name"]["enum"])
         for able in models.values():
             assert set(able) <= set(fields)
@@ -165,16 +165,16 @@ def test_the_example_of_an_operation_passes_its_own_check(operation):
 
 
 def test_an_operation_is_found_by_name_and_by_path():
-    assert catalog.find("omni-video") is catalog.find("/v1/videos/omni-video/") is catalog.load("omni-video")
-    assert catalog.find("omni-vidoe") is None
+    assert operations.find("omni-video") is operations.find("/v1/videos/omni-video/") is operations.load("omni-video")
+    assert operations.find("omni-vidoe") is None
     with pytest.raises(KeyError):
-        catalog.load("omni-vidoe")
+        operations.load("omni-vidoe")
 
 
 def test_loading_one_operation_reads_no_other_file():
     script = """if True:
         import sys
-        from kling_pipe import catalog
+        from kling_pipe.catalog import operations as catalog
         sys.addaudithook(lambda event, about: event == "open" and str(about[0]).endswith(".json") and print(about[0]))
         catalog.load("text2video")
     """
@@ -201,21 +201,21 @@ def test_loading_one_operation_reads_no_other_file():
     ],
 )
 def test_outputs_slots_and_pool_follow_from_the_request(name, request_, outputs, slots, quota):
-    operation = catalog.load(name)
-    assert catalog.output_count(operation, request_) == outputs
-    assert catalog.weight(operation, request_) == slots
-    assert catalog.quota(operation, request_) == quota
+    operation = operations.load(name)
+    assert operations.output_count(operation, request_) == outputs
+    assert operations.weight(operation, request_) == slots
+    assert operations.quota(operation, request_) == quota
 
 
 def test_error_codes_are_classified_by_the_table():
-    assert catalog.error(1303)["create"] == "wait_slot"
-    assert catalog.error(1201)["create"] == "lookup"
-    assert catalog.error(1102)["stops"] == "pack"
-    assert catalog.error(4711) == catalog.table("errors")["unknown"]
+    assert operations.error(1303)["create"] == "wait_slot"
+    assert operations.error(1201)["create"] == "lookup"
+    assert operations.error(1102)["stops"] == "pack"
+    assert operations.error(4711) == operations.table("errors")["unknown"]
 
 
 def test_each_code_has_one_row():
-    rows = [row["code"] for row in catalog.table("errors")["codes"]]
+    rows = [row["code"] for row in operations.table("errors")["codes"]]
     assert rows == sorted(set(rows))
 
 
@@ -232,16 +232,16 @@ def test_each_code_has_one_row():
     ],
 )
 def test_task_failures_are_classified_by_their_message(message, kind):
-    assert catalog.failure_class(message) == kind
+    assert operations.failure_class(message) == kind
 
 
 def test_the_examples_in_the_table_are_of_their_own_class():
-    for row in catalog.table("errors")["failures"]:
-        assert catalog.failure_class(row["example"]) == row["class"]
+    for row in operations.table("errors")["failures"]:
+        assert operations.failure_class(row["example"]) == row["class"]
 
 
 def test_vendor_messages_name_rules_that_exist():
-    ids = {rule["id"] for one in catalog.operations().values() for rule in one.rules}
-    ids |= {name for one in catalog.operations().values() for name in field_rules(one.schema)}
-    for message in catalog.table("errors")["messages"]:
+    ids = {rule["id"] for one in operations.operations().values() for rule in one.rules}
+    ids |= {name for one in operations.operations().values() for name in field_rules(one.schema)}
+    for message in operations.table("errors")["messages"]:
         assert set(message.get("rules", ())) <= ids

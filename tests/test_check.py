@@ -11,22 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from kling_pipe import catalog
-from kling_pipe.bodies import written
-from kling_pipe.catalog import Operation
-from kling_pipe.check import check, coerce, scalar
-from kling_pipe.check.fields import valid
-from kling_pipe.check.rules import rules
-from kling_pipe.check.tokens import tokens
-from kling_pipe.check.view import view_of
-from kling_pipe.conditions import compiled, reads
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.conditions import compiled, reads
+from kling_pipe.catalog.defaults import written
+from kling_pipe.catalog.operations import Operation
+from kling_pipe.catalog.validation import check, coerce, scalar
+from kling_pipe.catalog.validation.fields import valid
+from kling_pipe.catalog.validation.prompt_tokens import tokens
+from kling_pipe.catalog.validation.rules import rules
+from kling_pipe.catalog.validation.view import view_of
 from kling_pipe.core.json_pointer import fixed, touches, walk
 
-OMNI = catalog.load("omni-video")
+OMNI = operations.load("omni-video")
 GOOD = {"model_name": "kling-v3-omni", "aspect_ratio": "16:9", "prompt": "rain on a tin roof"}
 CASES = [
     json.loads(path.read_text(encoding="utf-8"))
-    for name in catalog.names()
+    for name in operations.names()
     for path in sorted((Path(__file__).parent / "cases" / name).glob("*.json"))
 ]
 json_values = st.recursive(
@@ -65,7 +65,7 @@ BREAK = {
 }
 EACH_CONSTRAINT = [
     pytest.param(operation, *one, id=f"{operation.name}/{'/'.join(map(str, one[0]))}-{one[2]}")
-    for operation in catalog.operations().values()
+    for operation in operations.operations().values()
     for one in constraints(operation.schema)
 ]
 
@@ -91,7 +91,7 @@ def test_a_value_that_breaks_a_constraint_is_reported_at_its_place(operation, po
     assert found[0].source
 
 
-@pytest.mark.parametrize("operation", catalog.operations().values(), ids=catalog.names())
+@pytest.mark.parametrize("operation", operations.operations().values(), ids=operations.names())
 def test_required_fields_are_reported_where_they_would_stand(operation):
     names = operation.schema.get("required", [])
     assert {one.pointer for one in check(operation, {}) if one.rule == "schema/required"} == {(name,) for name in names}
@@ -102,14 +102,14 @@ def test_the_fast_answer_and_jsonschema_agree(data):
     """Whatever stands in a body, the compiled conditions say valid exactly when jsonschema does."""
     case = data.draw(st.sampled_from(CASES))
     body = written(mutated(data, case["body"]))
-    operation = catalog.load(case["operation"])
+    operation = operations.load(case["operation"])
     assert valid(operation)(body) == Draft202012Validator(operation.schema).is_valid(body)
 
 
 @given(st.data())
 def test_no_body_makes_the_check_fall_over(data):
     case = data.draw(st.sampled_from(CASES))
-    for finding in check(catalog.load(case["operation"]), mutated(data, case["body"])):
+    for finding in check(operations.load(case["operation"]), mutated(data, case["body"])):
         assert finding.level in ("error", "warn")
         assert finding.message
         assert finding.rule
@@ -280,7 +280,7 @@ def test_coercing_a_body_tells_of_each_change_and_leaves_the_rest():
 @given(st.data())
 def test_coercion_never_falls_over(data):
     case = data.draw(st.sampled_from(CASES))
-    coerce(catalog.load(case["operation"]), mutated(data, case["body"]))
+    coerce(operations.load(case["operation"]), mutated(data, case["body"]))
 
 
 # Rules as data.
@@ -319,7 +319,7 @@ def demands(rule, body, operation):
         yield pattern, "absent"
     for pattern, values in data.get("only", {}).items():
         yield pattern, frozenset(map(str, values))
-    models = catalog.table("capabilities")["operations"].get(operation.name, {})
+    models = operations.table("capabilities")["operations"].get(operation.name, {})
     for field in data.get("capability", ()):
         able = models.get(body.get("model_name"), {}).get(field, True)
         if able is not True:
@@ -371,9 +371,9 @@ def wishes(rule):
     return [(name, None) for name in [*names, *(f"/{field}" for field in data.get("capability", ()))]]
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", operations.names())
 def test_no_two_rules_contradict_each_other(name):
-    assert next(contradictions(catalog.load(name)), None) is None
+    assert next(contradictions(operations.load(name)), None) is None
 
 
 def test_a_contradiction_would_be_found():
@@ -387,7 +387,7 @@ def test_a_contradiction_would_be_found():
 
 def test_a_thousand_bodies_are_checked_with_all_rules_in_no_time():
     """The budget is 150 ms on a quiet machine; the test leaves room for a busy one."""
-    bodies = [(catalog.load(case["operation"]), case["body"]) for case in CASES if not case["expect"]]
+    bodies = [(operations.load(case["operation"]), case["body"]) for case in CASES if not case["expect"]]
     for one in bodies:
         check(*one)
     start = time.process_time()

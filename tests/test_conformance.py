@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kling_pipe import catalog
-from kling_pipe.check import check, coerce
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.validation import check, coerce
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "api" / "conformance.md").read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ def verdict(found):
 def test_a_foreign_request_is_judged_as_the_page_says(name):
     """The verdict, the rules behind it, and the row on the page."""
     case = CASES[name]
-    operation = catalog.find(case["path"])
+    operation = operations.find(case["path"])
     found = check(operation, case["body"])
     assert verdict(found) == case["verdict"]
     worst = [one for one in found if one.level == "error"] or found
@@ -45,7 +45,7 @@ def test_a_foreign_request_is_judged_as_the_page_says(name):
 def test_leniency_mends_types_and_nothing_else(name):
     """What is wrong in substance stays refused."""
     case = CASES[name]
-    operation = catalog.find(case["path"])
+    operation = operations.find(case["path"])
     body, _ = coerce(operation, case["body"])
     mended = case["verdict"] == "refused" and verdict(check(operation, body)) != "refused"
     assert mended == (name in MENDED)
@@ -54,14 +54,14 @@ def test_leniency_mends_types_and_nothing_else(name):
 def test_the_page_lists_nothing_else():
     """As many rows as cases, and every rule that the page names is one."""
     assert len(re.findall(r"\| (?:accepted|warned|refused) \|", PAGE)) == len(CASES)
-    known = {rule["id"] for one in catalog.operations().values() for rule in one.rules}
+    known = {rule["id"] for one in operations.operations().values() for rule in one.rules}
     named = set(re.findall(r"`([A-Z]{2,3}-\d\d[a-z]?)`", PAGE))
     fields = {name for name in named if name not in known}
     assert fields <= set(re.findall(r'"x-rule": "([A-Z]{2,3}-\d\d)"', texts_of_the_schemas()))
 
 
 def texts_of_the_schemas():
-    folder = catalog.schemas_folder()
+    folder = operations.schemas_folder()
     return "".join(
         path.read_text(encoding="utf-8") for path in [*folder.glob("*.json"), *folder.glob("operations/*.json")]
     )

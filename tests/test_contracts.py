@@ -5,9 +5,9 @@ import textwrap
 import pytest
 from snippets import folder_with_assets, problems_of
 
-from kling_pipe import catalog
-from kling_pipe.contracts import contracts
-from kling_pipe.made import Made, made, narrowed
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.compatibility import contracts
+from kling_pipe.catalog.output_facts import Made, made, narrowed
 
 TOP = """\
 project: contracts
@@ -150,7 +150,7 @@ def test_what_nobody_knows_is_not_guessed_at(tmp_path):
           after: { prompt: more, continues: video.elsewhere, aspect_ratio: 16:9 }
     """
     assert found(text, tmp_path) == []
-    operation = catalog.load("tts")
+    operation = operations.load("tts")
     assert made(operation, {"text": "Tea."}, lambda _: None).seconds is None
     assert made(
         operation, {"text": "Good morning, hills of tea."}, lambda _: None, guess=True
@@ -178,16 +178,16 @@ def test_no_jobs_have_no_misfits():
 
 
 def test_limits_are_those_of_the_model_and_the_case():
-    limits = catalog.table("media")["limits"]
+    limits = operations.table("media")["limits"]
     assert narrowed(limits["reference_video"], {}, "kling-video-o1")["max_seconds"] == 10
     assert narrowed(limits["motion_video"], {"character_orientation": "image"})["max_seconds"] == 10
     assert narrowed(limits["motion_video"], {"character_orientation": "video"})["max_seconds"] == 30
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", operations.names())
 def test_facts_of_a_result_are_read_from_every_operation(name):
     """The example of each page gives facts of the right types, whatever goes in."""
-    operation = catalog.load(name)
+    operation = operations.load(name)
     given = Made(seconds=7.0, short_side=720, ratio=1.0, fps=24, sound=True, model="kling-v1-6")
     facts = made(operation, operation.schema["examples"][0], lambda _: given, guess=True)
     if operation.kling["result"].get("media") in ("video", "audio") and "makes" in operation.kling:
@@ -203,7 +203,9 @@ def test_an_expanded_picture_is_known_by_the_picture_that_goes_in() -> None:
         f"{side}_expansion_ratio": share
         for side, share in zip(("up", "down", "left", "right"), (0.5, 0, 0.25, 0.25), strict=True)
     }
-    facts = made(catalog.load("expand-image"), {"image": "a", **request}, lambda _: Made(short_side=300, ratio=4 / 3))
+    facts = made(
+        operations.load("expand-image"), {"image": "a", **request}, lambda _: Made(short_side=300, ratio=4 / 3)
+    )
     assert facts.sides == pytest.approx((450, 600))
     assert facts.ratio == pytest.approx(4 / 3)
-    assert made(catalog.load("expand-image"), {"image": "a", **request}, lambda _: None) == Made()
+    assert made(operations.load("expand-image"), {"image": "a", **request}, lambda _: None) == Made()

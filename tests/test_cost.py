@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe import catalog
-from kling_pipe.cost import estimate, price_date, unit_price
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.pricing import estimate, price_date, unit_price
 
 OMNI, TEXT, PICTURE = "omni-video", "text2video", "image2video"
 BASE = [{"video_url": "u", "refer_type": "base"}]
@@ -14,7 +14,7 @@ VOICE = [{"voice_id": "1"}]
 
 
 def cost(name, **body):
-    return estimate(catalog.load(name), body)
+    return estimate(operations.load(name), body)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_unknown_price_is_none_and_says_why(name, body, pack, why):
 @pytest.mark.parametrize(("seconds", "units"), [(3.041, 2.7), (5.5, 5.4), (5.4, 4.5)])
 def test_an_edited_video_is_billed_by_its_rounded_length(seconds, units):
     body = {"model_name": "kling-v3-omni", "mode": "std", "video_list": BASE}
-    assert estimate(catalog.load(OMNI), body, input_seconds=seconds).units == units
+    assert estimate(operations.load(OMNI), body, input_seconds=seconds).units == units
 
 
 def test_old_and_odd_prices_carry_a_note():
@@ -106,7 +106,7 @@ def test_a_longer_video_never_costs_less(model, seconds):
 def test_every_model_that_may_be_ordered_has_a_price_or_is_known_to_have_none():
     without = {
         (name, model)
-        for name, operation in catalog.operations().items()
+        for name, operation in operations.operations().items()
         for model in operation.fields.get("model_name", {}).get("enum", [])
         if cost(name, model_name=model).units is None
     }

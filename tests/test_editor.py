@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from kling_pipe.catalog import operations, schemas_folder
+from kling_pipe.catalog.operations import operations, schemas_folder
 from kling_pipe.editor import manifest_schema, schema_text
 from kling_pipe.editor.texts import words
 from kling_pipe.errors import ManifestInvalid

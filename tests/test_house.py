@@ -21,12 +21,12 @@ from house import Source, circle, effect, sources
 ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
-    ("bodies", "conditions", "effects", "errors", "film", "model", "parts", "simulation"),
-    ("auth", "catalog", "core", "fields", "provenance", "revisions", "shard"),
-    ("accounts", "check", "cost", "ledger", "lock", "made", "media", "outputs", "prompts", "select", "source"),
-    ("contracts", "format", "posters", "problems", "standards"),
-    ("apidocs", "client", "emulator", "manifest", "report"),
-    ("editor", "eyes", "pick", "plan", "serve"),
+    ("effects", "errors", "film", "model", "parts", "simulation"),
+    ("auth", "core", "fields", "provenance", "revisions", "shard"),
+    ("accounts", "catalog", "ledger", "lock", "media", "outputs", "prompts", "select", "source"),
+    ("apidocs", "client", "emulator", "format", "manifest", "posters", "problems"),
+    ("editor", "eyes", "pick", "report"),
+    ("plan", "serve"),
     ("workspace",),
     ("engine", "gallery"),
     ("api", "fleet", "telemetry"),
@@ -46,7 +46,7 @@ HOMES = {
     "httpx2": {"client"},
     "jinja2": {"prompts", "report"},
     "yaml": {"source"},
-    "jsonschema": {"check"},
+    "jsonschema": {"catalog.validation"},
     "PIL": {"media", "posters", "emulator"},
     "av": {"media", "posters", "emulator"},
     "jwt": {"auth", "emulator"},
@@ -91,7 +91,7 @@ PROTOCOL = {"external_task_id", "callback_url", "model_name", "element_id"}
 NAMES_FIELDS = {
     "cli.doctor": "the smallest request to try an account with; the emulator refuses it when a field is wrong",
     "emulator": "plays Kling: how its answers look is its subject, and the client's data may not say it",
-    "standards.schema": "the one field of the second standard's settings that stands in two places",
+    "catalog.api_v2.schema": "the one field of the second standard's settings that stands in two places",
 }
 """Where names of API fields may be written out, and why."""
 
@@ -182,13 +182,13 @@ def test_client_and_emulator_are_strangers(part: str, stranger: str) -> None:
 
 def test_emulator_and_client_share_the_second_standards_data_alone() -> None:
     """How a request is written in it and how it is read are two people's work: what one misreads, a test must see."""
-    shared = {"kling_pipe.standards.table", "kling_pipe.standards.schema"}
+    shared = {"kling_pipe.catalog.api_v2.table", "kling_pipe.catalog.api_v2.schema"}
     met = {
         module
         for one in house()
         if one.room == "emulator"
         for module in inner_imports(one)
-        if module.startswith("kling_pipe.standards")
+        if module.startswith("kling_pipe.catalog.api_v2")
     }
 
     assert met == shared
@@ -242,7 +242,7 @@ def names_the_api(node: ast.expr, operations: set[str]) -> bool:
 
 def test_fields_of_the_api_are_data() -> None:
     """No code writes out the name of a field: where it stands, and what it means, is said in `schemas/`."""
-    from kling_pipe.catalog import operations
+    from kling_pipe.catalog.operations import operations
 
     # Names of one word are words of the program and of English, too.
     fields = {name for one in operations().values() for name in field_names(one.schema) if "_" in name}
@@ -306,7 +306,7 @@ def test_public_names_are_documented() -> None:
 
 def test_no_tool_word_is_an_api_field() -> None:
     """A word of the manifest language can never be shadowed by a field that Kling has."""
-    from kling_pipe.catalog import operations
+    from kling_pipe.catalog.operations import operations
     from kling_pipe.manifest.words import RECIPE
 
     words = {*RECIPE, *(word for one in operations().values() for word in one.kling.get("sugar", ()))}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kling_pipe.catalog import operations
-from kling_pipe.check import check
+from kling_pipe.catalog.operations import operations
+from kling_pipe.catalog.validation import check
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import compile_manifest
 from kling_pipe.manifest.form import form_of

@@ -6,7 +6,7 @@ import os
 import pytest
 from PIL import Image
 
-from kling_pipe.catalog import table
+from kling_pipe.catalog.operations import table
 from kling_pipe.media import base64_length, base64_pieces, broken, looked
 
 LIMITS = table("media")["limits"]["image"]

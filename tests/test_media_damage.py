@@ -10,7 +10,7 @@ import pytest
 from media_files import film, header_first, sound
 from PIL import Image
 
-from kling_pipe.catalog import table
+from kling_pipe.catalog.operations import table
 from kling_pipe.media import broken, looked
 from kling_pipe.media.facts import as_json, from_json
 

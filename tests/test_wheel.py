@@ -87,7 +87,9 @@ def test_the_wheel_holds_what_runs_and_nothing_else(wheel: Path) -> None:
 
 def test_code_and_schemas_come_from_the_wheel(installed: Path, elsewhere: Path) -> None:
     """The checkout is not seen: neither its code nor its data."""
-    line = "import kling_pipe, kling_pipe.catalog as c; print(kling_pipe.__file__); print(sorted(c.operations()))"
+    line = (
+        "import kling_pipe as k, kling_pipe.catalog.operations as c; print(k.__file__); print(sorted(c.operations()))"
+    )
     file, names = call(installed / "python", "-c", line, cwd=elsewhere).splitlines()
 
     assert Path(file).is_relative_to(installed.parent)

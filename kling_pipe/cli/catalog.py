@@ -14,7 +14,7 @@ from kling_pipe.report.formats import NAMES
 
 
 def _operation(name: str) -> Any:
-    from kling_pipe.catalog import find, operations
+    from kling_pipe.catalog.operations import find, operations
     from kling_pipe.core.text import nearest
 
     found = find(name)
@@ -51,7 +51,7 @@ def _invalid(name: str, line: int, column: int, message: str) -> ManifestInvalid
 
 
 def _completed(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    from kling_pipe.catalog import operations as known
+    from kling_pipe.catalog.operations import operations as known
 
     return [name for name in known() if name.startswith(begun)]
 
@@ -67,8 +67,8 @@ def check(operation: str, body: str, lenient: bool, strict: bool, form: str) -> 
 
     Prints every problem with its place in the body; exit 3 when the API would refuse it.
     """
-    from kling_pipe.check import check as check_body
-    from kling_pipe.check import coerce
+    from kling_pipe.catalog.validation import check as check_body
+    from kling_pipe.catalog.validation import coerce
 
     found = _operation(operation)
     name, data = _read_body(body)
@@ -121,7 +121,7 @@ def _problem(finding: Any, name: str) -> Any:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def operations(operation: str, as_json: bool) -> None:
     """List the operations, or show one with its fields and rules."""
-    from kling_pipe.catalog import operations as known
+    from kling_pipe.catalog.operations import operations as known
 
     if operation:
         from kling_pipe.apidocs import page
@@ -151,7 +151,7 @@ def operations(operation: str, as_json: bool) -> None:
 @click.argument("name", default="manifest", shell_complete=_completed)
 def schema(name: str) -> None:
     """Print a JSON Schema: `manifest` (for editors) or an operation's request body."""
-    from kling_pipe.catalog import table
+    from kling_pipe.catalog.operations import table
 
     found = table("manifest.schema") if name == "manifest" else _operation(name).schema
     click.echo(json.dumps(found, ensure_ascii=False, indent=2))

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kling_pipe.catalog.api_v2 import FIRST
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.standards import FIRST
 
 if TYPE_CHECKING:
     from kling_pipe.engine.account import Pack

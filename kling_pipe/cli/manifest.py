@@ -177,10 +177,10 @@ def render(
     What is known only at run time stands as {"$ref": address}, a local file as {"$file": path, "sha256": ...}.
     """
     from kling_pipe import api
-    from kling_pipe.catalog import operations
+    from kling_pipe.catalog.api_v2 import sent_in
+    from kling_pipe.catalog.operations import operations
     from kling_pipe.report.requests import request_form
     from kling_pipe.select import chosen
-    from kling_pipe.standards import sent_in
 
     spoken = standard_of(standard, settings_for(manifest.parent))
     loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile, standard=spoken)

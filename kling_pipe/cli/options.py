@@ -122,7 +122,7 @@ standard_option = click.option(
 
 def standard_of(given: str, settings: Mapping[str, Any]) -> str:
     """The standard that a flag, the environment or the settings name; the first one otherwise. Raises UsageError."""
-    from kling_pipe.standards import FIRST, named
+    from kling_pipe.catalog.api_v2 import FIRST, named
 
     return named(str(given or settings.get("standard") or FIRST))
 

@@ -11,8 +11,8 @@ import click
 from kling_pipe.errors import ManifestInvalid
 
 if TYPE_CHECKING:
+    from kling_pipe.catalog.pricing import Prices
     from kling_pipe.cli.campaign import Campaign
-    from kling_pipe.cost import Prices
 
 _WORDS = ("date", "source", "unit_usd", "rows")
 _PACKS = ("video", "image")
@@ -40,7 +40,7 @@ def prices_of(campaign: Campaign, file: Path | None) -> Prices | None:
         file = campaign.manifest.parent / told
     if file is None:
         return None
-    from kling_pipe.cost import prices
+    from kling_pipe.catalog.pricing import prices
     from kling_pipe.model import Problem
     from kling_pipe.source import read_document
 
@@ -102,7 +102,7 @@ def _row(row: Any, at: tuple[str | int, ...]) -> Found:
 
 
 def _operations(names: Any, at: tuple[str | int, ...]) -> Found:
-    from kling_pipe.catalog import names as known
+    from kling_pipe.catalog.operations import names as known
     from kling_pipe.core.text import nearest
 
     if not isinstance(names, list | tuple):
@@ -115,7 +115,7 @@ def _operations(names: Any, at: tuple[str | int, ...]) -> Found:
 
 
 def _condition(when: Any, at: tuple[str | int, ...]) -> Found:
-    from kling_pipe.conditions import compiled
+    from kling_pipe.catalog.conditions import compiled
 
     try:
         compiled(when)

@@ -50,7 +50,7 @@ def _write_new(path: Path, data: bytes) -> None:
 
 def _write_schema(target: Path) -> None:
     """The editor's schema beside the manifest, so that completion works without a network."""
-    from kling_pipe.catalog import schemas_folder
+    from kling_pipe.catalog.operations import schemas_folder
 
     target.parent.mkdir(parents=True, exist_ok=True)
     (target.parent / ".gitignore").write_text("*\n", encoding="utf-8")

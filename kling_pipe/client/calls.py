@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from kling_pipe.auth import Credentials, Signer
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.api_v2 import FIRST, form, row, speaks
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import typed
 from kling_pipe.client.answers import (
     Created,
@@ -31,7 +32,6 @@ from kling_pipe.client.http import READ_SECONDS, Http, NoAnswerError, RawAnswer,
 from kling_pipe.core.redact import unsigned
 from kling_pipe.effects import Effects
 from kling_pipe.model import Json
-from kling_pipe.standards import FIRST, form, row, speaks
 
 Sleep = Callable[[float], Awaitable[None]]
 Note = Callable[[Mapping[str, Any]], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal, NamedTuple, cast
 
-from kling_pipe.catalog import error, failure_class
+from kling_pipe.catalog.operations import error, failure_class
 from kling_pipe.model import Failure
 
 OnCreate = Literal["accept", "fail", "resign", "lookup", "back_off", "wait_slot"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, urlencode
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.api_v2 import Sent, encoded, row, table_of
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.client.answers import Refused
 from kling_pipe.client.codes import code_row
 from kling_pipe.client.typed import OddError, found, text
-from kling_pipe.standards import Sent, encoded, row, table_of
 
 _BAD_VALUE, _BAD_KEY = 1201, 1002
 Row = Mapping[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from kling_pipe.catalog import schemas_folder
+from kling_pipe.catalog.operations import schemas_folder
 from kling_pipe.editor import schema_text
 
 

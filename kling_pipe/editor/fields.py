@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 
 Schema = dict[str, Any]
 
@@ -92,7 +92,7 @@ def _description(schema: Mapping[str, Any]) -> str:
 
 
 def _scalars(schema: Mapping[str, Any]) -> list[Schema]:
-    """The type that the API wants, and what is coerced to it without loss (see `check.scalars`)."""
+    """The type that the API wants, and what is coerced to it without loss (see `catalog.validation.coercion`)."""
     kind = schema["type"]
     if isinstance(kind, list):
         return [{"type": kind, **_some(schema, *_BOUNDS)}]

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from kling_pipe.catalog import operations
+from kling_pipe.catalog.operations import operations
 from kling_pipe.editor.fields import FROM_VARS, Schema, media_value, templates
 from kling_pipe.editor.recipes import fitting, layer, recipe
 from kling_pipe.editor.texts import text, told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from kling_pipe.catalog import Operation, operations
+from kling_pipe.catalog.operations import Operation, operations
 from kling_pipe.editor.fields import FILLED_IN, FROM_VARS, Fields, Schema, media_value
 from kling_pipe.editor.texts import told
 from kling_pipe.manifest.words import DEFAULTS, SHOT

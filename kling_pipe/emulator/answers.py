@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kling_pipe import catalog
+from kling_pipe.catalog import operations
 
 JSON_TYPE = "application/json"
 
@@ -38,7 +38,7 @@ MESSAGES: Mapping[int, str] = {
 
 def http_status(code: int) -> int:
     """The HTTP status that goes with a code."""
-    return int(catalog.error(code)["http"] or 400)
+    return int(operations.error(code)["http"] or 400)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.api_v2.table import FIRST, SECOND, endpoints, exists_in
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.emulator import before, elements, results, second
 from kling_pipe.emulator.answers import Answer, Refusal, success
 from kling_pipe.emulator.fate import PLAIN, Extra
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.wire import Request
 from kling_pipe.emulator.world import World
-from kling_pipe.standards.table import FIRST, SECOND, endpoints, exists_in
 
 _OTHER: Mapping[str, Mapping[str, str]] = {"/account/costs": {"GET": "costs"}}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.media.card import FRAME_RATE
 from kling_pipe.emulator.sessions import Step, filled, given, keeps

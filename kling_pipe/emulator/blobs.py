@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.core import json_tree
 from kling_pipe.core.json_tree import map_leaves_at
 from kling_pipe.emulator import links

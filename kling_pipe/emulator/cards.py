@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
+from kling_pipe.catalog.output_facts import Made, made
 from kling_pipe.core import json_tree
 from kling_pipe.core.json_pointer import Pointer
 from kling_pipe.emulator import blobs
@@ -16,7 +17,6 @@ from kling_pipe.emulator.shape import part
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.timing import is_edit, own_task
 from kling_pipe.emulator.world import World
-from kling_pipe.made import Made, made
 
 SHORT_SIDE = {"std": 720, "pro": 1080, "4k": 2160}
 """Pixels of a clip's shorter side by `mode`."""

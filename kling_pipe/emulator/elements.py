@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kling_pipe import catalog
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.core import json_tree
 from kling_pipe.core.json_pointer import Pointer
 from kling_pipe.emulator import blobs
@@ -44,7 +44,7 @@ def kinds(index: Index, account: str, operation: Operation, body: Mapping[str, A
         task = index.by_element.get(number)
         if task and task.account == account:
             places = [step for step in path if isinstance(step, int)]
-            found[places[0] if places else 0] = str(task.body.get(catalog.type_key("element"), ""))
+            found[places[0] if places else 0] = str(task.body.get(operations.type_key("element"), ""))
         elif number in PRESETS:
             found[next((step for step in path if isinstance(step, int)), 0)] = "image_refer"
     return found
@@ -70,7 +70,7 @@ def _alive(task: Task | None, account: str, now: int) -> bool:
 def picture_failure(folder: Path, operation: Operation, body: Mapping[str, Any]) -> str:
     """The message with which a task fails that was given a picture of too few pixels, or an empty text."""
     for entry in operation.kling.get("media", ()):
-        limits = catalog.table("media")["limits"].get(entry.get("limits"), {})
+        limits = operations.table("media")["limits"].get(entry.get("limits"), {})
         for _, value in json_tree.values(body, entry["at"]) if entry["kind"] == "image" else ():
             found = blobs.size(folder, value) if str(value).startswith(blobs.MARK) else ()
             if found is None or (found and min(found) < limits.get("min_pixels", 0)):

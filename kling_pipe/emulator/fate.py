@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kling_pipe import catalog
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.emulator import elements, pace, rules
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.options import Options
@@ -60,7 +60,7 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
     seconds = pace.task_seconds(operation.kind, external_id or task_id, options, clip) + extra.slow
     if operation.kling.get("synchronous"):
         seconds = 0.0
-    pack, model = catalog.quota(operation, body)
+    pack, model = operations.quota(operation, body)
     slots = rules.weight(operation, body) if pack else 0
     pool = f"{order.account}/{pack}/{model}" if options.slots_per_model else f"{order.account}/{pack}"
     return Task(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.json_pointer import Pointer
 from kling_pipe.core.json_tree import map_leaves_at
 from kling_pipe.emulator import blobs, elements, shape

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-from kling_pipe import catalog, check, cost
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog import operations, pricing, validation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.emulator.answers import Refusal
 
 SERIES = 4
@@ -26,12 +26,12 @@ def validate(
     allowed: Container[str] = (),
 ) -> None:
     """Raise Refusal 1201 with the first error that the API itself would find. Rules in `allowed` may be broken."""
-    for finding in check.check(operation, body, element_kinds=element_kinds, strict=strict):
+    for finding in validation.check(operation, body, element_kinds=element_kinds, strict=strict):
         if finding.level == "error" and finding.rule not in allowed:
             raise Refusal(1201, _message(finding))
 
 
-def _message(finding: check.Finding) -> str:
+def _message(finding: validation.Finding) -> str:
     """Kling's way of saying it where that is known (`duration value '99' is invalid`), else the rule's own."""
     field = ".".join(str(step) for step in finding.pointer)
     if finding.rule == "schema/required":
@@ -43,15 +43,15 @@ def _message(finding: check.Finding) -> str:
 
 def outputs(operation: Operation, body: Mapping[str, Any]) -> int:
     """How many results the task will have."""
-    count = catalog.output_count(operation, body)
+    count = operations.output_count(operation, body)
     return SERIES if count is None else count
 
 
 def weight(operation: Operation, body: Mapping[str, Any]) -> int:
     """How many slots the task holds."""
-    return catalog.weight(operation, body)
+    return operations.weight(operation, body)
 
 
 def units(operation: Operation, body: Mapping[str, Any], input_seconds: float | None) -> float:
     """What the task costs on success. What has no known price costs nothing here."""
-    return cost.estimate(operation, body, input_seconds=input_seconds).units or 0.0
+    return pricing.estimate(operation, body, input_seconds=input_seconds).units or 0.0

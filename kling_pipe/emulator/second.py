@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from kling_pipe.catalog.api_v2.table import SECOND, Endpoint, endpoints, table_of
 from kling_pipe.emulator import second_answers, second_bodies
 from kling_pipe.emulator.answers import Answer, Refusal, success
 from kling_pipe.emulator.fate import Extra
 from kling_pipe.emulator.task import DAY_MS, Task
 from kling_pipe.emulator.wire import Request
 from kling_pipe.emulator.world import World
-from kling_pipe.standards.table import SECOND, Endpoint, endpoints, table_of
 
 _DAYS = 30
 

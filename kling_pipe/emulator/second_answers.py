@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kling_pipe.catalog.api_v2.table import table_of
 from kling_pipe.emulator import results
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.world import World
-from kling_pipe.standards.table import table_of
 
 
 def head(world: World, task: Task, now: int) -> dict[str, Any]:

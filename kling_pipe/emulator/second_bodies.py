@@ -12,11 +12,11 @@ from functools import cache
 from itertools import permutations
 from typing import Any
 
-from kling_pipe.check.shape import Fault, Shape
+from kling_pipe.catalog.api_v2.schema import body_schema
+from kling_pipe.catalog.api_v2.table import Endpoint, endpoints, table_of
+from kling_pipe.catalog.validation.schema_errors import Fault, Shape
 from kling_pipe.core.json_pointer import parts
 from kling_pipe.emulator.answers import Refusal
-from kling_pipe.standards.schema import body_schema
-from kling_pipe.standards.table import Endpoint, endpoints, table_of
 
 _SHOT = re.compile(r"shot\s+(\d+)\s*,\s*(\d+)\s*,\s*(\S.*)", re.IGNORECASE | re.DOTALL)
 Body = dict[str, Any]

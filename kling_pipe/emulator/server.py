@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from kling_pipe import catalog
+from kling_pipe.catalog import operations
 from kling_pipe.emulator.accounts import Account
 from kling_pipe.emulator.asgi import build_app
 from kling_pipe.emulator.callbacks import is_loopback
@@ -40,7 +40,7 @@ class Bound:
 
 def bind(state: Path, options: Options) -> Bound:
     """Open the folder and the port. Raises LocalStateError when one of them is taken."""
-    world = open_world(state, options, catalog.operations())
+    world = open_world(state, options, operations.operations())
     try:
         listener = _listener(options)
     except OSError as error:

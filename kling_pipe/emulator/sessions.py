@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.json_pointer import parts
 from kling_pipe.core.json_tree import map_leaves
 from kling_pipe.emulator.answers import Refusal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.emulator.task import Task
 
 Shape = Mapping[str, Any]

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
+from kling_pipe.catalog.output_facts import Made, made
 from kling_pipe.core import json_tree
 from kling_pipe.emulator import blobs, links
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.task import Task
-from kling_pipe.made import Made, made
 
 UNKNOWN_INPUT = 5.0
 """The length taken for a video or sound that is not here: it is never fetched."""

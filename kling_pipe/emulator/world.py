@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.emulator import blobs, elements, purse, rules
 from kling_pipe.emulator.accounts import Account, accounts, share
 from kling_pipe.emulator.answers import Refusal

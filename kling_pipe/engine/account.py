@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kling_pipe.catalog import table
+from kling_pipe.catalog.operations import table
 from kling_pipe.client import Client, Prepared, typed
 from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import Unreachable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from kling_pipe.catalog import Operation
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import Operation
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.client import Client, Found, NotFound, typed
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.answers import of_id, told_or_waited_for

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Oddities, TaskState, task_failure, typed
 from kling_pipe.engine.reasons import UnknownStatusError, UnreadableError
 from kling_pipe.model import Output, Record, State

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.client import Client
 from kling_pipe.core.graph import ancestors
 from kling_pipe.engine.lookup import Findings, lookup_everywhere

@@ -17,9 +17,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from urllib.parse import urlsplit
 
+from kling_pipe.catalog.api_v2 import heard
 from kling_pipe.engine.settings import Settings
 from kling_pipe.errors import UsageError
-from kling_pipe.standards import heard
 
 Told = Callable[[str, str], None]
 """Called with a task's id and its status."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Client
 from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.events import Event, EventType, OnEvent, ignore

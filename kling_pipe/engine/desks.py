@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kling_pipe.catalog import Operation, quota
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import Operation, quota
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.reasons import FoundElsewhereError, NoRoomError, SilentError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.job import is_over, is_unsaved
 from kling_pipe.engine.save import saved

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kling_pipe.catalog import Operation
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import Operation
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.client import Found, TaskState
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.answers import told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kling_pipe.catalog import operations
+from kling_pipe.catalog.operations import operations
 from kling_pipe.client import Client, Listed
 from kling_pipe.engine.stops import trouble
 from kling_pipe.workspace import Workspace

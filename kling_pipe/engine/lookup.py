@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kling_pipe.catalog import Operation
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import Operation
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState, typed
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.answers import forms, told_or_waited_for

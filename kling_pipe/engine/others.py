@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Found, InDoubt, NotFound, Refused
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.answers import told_or_waited_for

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from kling_pipe.catalog import Operation
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import Operation
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.client import Found
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState
 from kling_pipe.engine.answers import check
 from kling_pipe.engine.durations import Durations

@@ -14,7 +14,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Client, InDoubt, Prepared, Refused, typed
 from kling_pipe.client.codes import code_row
 from kling_pipe.core.json_pointer import parts, walk

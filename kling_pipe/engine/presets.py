@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from kling_pipe.catalog import Operation, operations
+from kling_pipe.catalog.operations import Operation, operations
 from kling_pipe.client import Client, Listed, typed
 from kling_pipe.core.text import nearest
 from kling_pipe.engine.answers import forms, of_id

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from kling_pipe.catalog import Operation, operations
+from kling_pipe.catalog.operations import Operation, operations
 from kling_pipe.client import Client, Created, Found, Refused, typed
 from kling_pipe.client.http import Http, NoAnswerError
 from kling_pipe.engine.answers import forms, of_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from kling_pipe.catalog import Operation, operations
+from kling_pipe.catalog.operations import Operation, operations
 from kling_pipe.client import Client, Listed, Prepared, Refused, TaskState, typed
 from kling_pipe.core.json_tree import leaves
 from kling_pipe.core.keys import PREFIX, external_id

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.core.json_pointer import Pointer, parts, pattern_of
 from kling_pipe.core.json_tree import map_leaves_at
 from kling_pipe.engine.reasons import UnusableInputError

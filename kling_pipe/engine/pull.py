@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.save import differs, fetched
 from kling_pipe.errors import KlingPipeError

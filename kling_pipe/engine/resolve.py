@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import table
+from kling_pipe.catalog.operations import table
 from kling_pipe.core.json_pointer import parts
 from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.model import FileRef, Json, Output, OutputRef, PresetRef, Record

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from kling_pipe.cost import unit_price
+from kling_pipe.catalog.pricing import unit_price
 from kling_pipe.errors import BudgetExceeded, CredentialsError, KlingPipeError, LocalStateError, Unreachable
 from kling_pipe.model import Record, Step
 

@@ -10,8 +10,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.catalog import quota
+from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import quota
 from kling_pipe.core import graph
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.context import Context

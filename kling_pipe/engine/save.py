@@ -6,7 +6,7 @@ import contextlib
 import json
 from dataclasses import replace
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Downloaded, Found, Gone, InDoubt, NotFound
 from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context

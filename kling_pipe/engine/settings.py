@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kling_pipe.cost import Prices
+from kling_pipe.catalog.pricing import Prices
 
 DEFAULT_SLOTS: Mapping[str, int] = {"video": 5, "image": 9}
 """Slots per pack type while nothing better is known: those of the smallest packs (pack names, 2026-09)."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.catalog import quota, weight
+from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import quota, weight
 from kling_pipe.core import graph
 from kling_pipe.engine.durations import Durations, sort_of
 from kling_pipe.engine.pools import pools

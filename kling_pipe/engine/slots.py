@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.catalog import quota
-from kling_pipe.catalog import weight as slots_needed
+from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import quota
+from kling_pipe.catalog.operations import weight as slots_needed
 from kling_pipe.engine.reasons import NoRoomError
 from kling_pipe.model import Job
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Created, Found, InDoubt, NotFound, Refused, TaskState
 from kling_pipe.engine.answers import told, told_or_waited_for
 from kling_pipe.engine.context import Context

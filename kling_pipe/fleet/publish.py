@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.effects import Effects
 from kling_pipe.engine.publish import Publisher, goes_by_link, with_files
 from kling_pipe.engine.settings import Settings

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.catalog import quota
+from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import quota
 from kling_pipe.core.json_tree import map_leaves
 from kling_pipe.core.keys import external_id
 from kling_pipe.effects import Effects

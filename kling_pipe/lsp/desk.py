@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe import api
+from kling_pipe.catalog.api_v2 import FIRST
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.lsp.lines import Lines, lines_of
 from kling_pipe.lsp.sketch import rows
@@ -19,7 +20,6 @@ from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.words import KINDS, TOP_LEVEL
 from kling_pipe.model import FileRef, Position, Problem
 from kling_pipe.report.levels import Levels
-from kling_pipe.standards import FIRST
 
 LevelsFor = Callable[[Path], Levels]
 _NAMES = ("kling-pipe.yaml", "kling-pipe.yml")

@@ -10,6 +10,7 @@ from typing import TypeVar
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from kling_pipe.catalog.api_v2 import FIRST
 from kling_pipe.lsp import wire
 from kling_pipe.lsp.complete import complete
 from kling_pipe.lsp.desk import Desk, LevelsFor
@@ -17,7 +18,6 @@ from kling_pipe.lsp.hover import hover
 from kling_pipe.lsp.navigate import CannotRename, definition, may_rename, rename_edits, symbol_word, uses
 from kling_pipe.lsp.outline import outline
 from kling_pipe.lsp.server import Server
-from kling_pipe.standards import FIRST
 
 T = TypeVar("T")
 _REQUEST_FAILED = -32803

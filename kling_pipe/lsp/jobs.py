@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from kling_pipe.catalog.pricing import estimate, price_date
 from kling_pipe.core.json_pointer import parts
-from kling_pipe.cost import estimate, price_date
 from kling_pipe.lsp.words import recipe_of
 from kling_pipe.manifest import Reading
 from kling_pipe.manifest.form import form_of

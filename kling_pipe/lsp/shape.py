@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from kling_pipe.catalog import Operation, find
+from kling_pipe.catalog.operations import Operation, find
 from kling_pipe.editor import manifest_schema
 from kling_pipe.manifest.words import DEFAULT_API, KINDS
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import load
-from kling_pipe.contracts import Known
+from kling_pipe.catalog.api_v2 import FIRST
+from kling_pipe.catalog.compatibility import Known
+from kling_pipe.catalog.operations import load
 from kling_pipe.core.graph import ancestors
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest.accounts import check_accounts
@@ -25,7 +26,6 @@ from kling_pipe.manifest.trouble import Mark, Trouble
 from kling_pipe.manifest.verify import Verifier, note_tokens
 from kling_pipe.model import Job, Problem
 from kling_pipe.source import Opened, nothing_open
-from kling_pipe.standards import FIRST
 
 Settle = Callable[[list[Problem], Mapping[str, str]], list[Problem]]
 BLIND = Eyes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kling_pipe.contracts import Known, contracts
+from kling_pipe.catalog.compatibility import Known, contracts
 from kling_pipe.manifest.jobs import Draft, Drafter
 from kling_pipe.manifest.trouble import Mark
 from kling_pipe.manifest.verify import origin

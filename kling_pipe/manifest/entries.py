@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kling_pipe.catalog import Operation, find, operations
+from kling_pipe.catalog.operations import Operation, find, operations
 from kling_pipe.core.invalid import Hole
 from kling_pipe.core.json_tree import find_leaves
 from kling_pipe.core.text import nearest, slug

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.json_pointer import parts
 
 Pattern = tuple[str, ...]

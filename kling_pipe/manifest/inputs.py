@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kling_pipe.catalog import as_read, load, table
+from kling_pipe.catalog.operations import as_read, load, table
+from kling_pipe.catalog.output_facts import Made, narrowed
 from kling_pipe.core.json_pointer import Pointer, walk
 from kling_pipe.core.redact import shown
-from kling_pipe.made import Made, narrowed
 from kling_pipe.manifest.jobs import Draft, Drafter
 from kling_pipe.manifest.scope import Existing
 from kling_pipe.manifest.trouble import Mark, Path_

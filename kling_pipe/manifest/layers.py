@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from kling_pipe.catalog import Operation, find
+from kling_pipe.catalog.operations import Operation, find
 from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.trouble import Path_
 from kling_pipe.manifest.words import DEFAULT_API, PLURALS, RECIPE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.json_pointer import Pointer, parts
 from kling_pipe.manifest.lookup import NotFound, Value
 from kling_pipe.manifest.trouble import Path_

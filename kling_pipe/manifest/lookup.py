@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kling_pipe.catalog import output_count
+from kling_pipe.catalog.operations import output_count
 from kling_pipe.core.keys import ExistingId
 from kling_pipe.core.text import nearest
 from kling_pipe.manifest.matrix import Cell

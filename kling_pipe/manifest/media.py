@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kling_pipe.catalog import table
+from kling_pipe.catalog.operations import table
 from kling_pipe.core.keys import ExistingId
 from kling_pipe.core.redact import shown
 from kling_pipe.core.text import nearest

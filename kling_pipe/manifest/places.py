@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from posixpath import splitext
 
-from kling_pipe.catalog import Operation, output_count
+from kling_pipe.catalog.operations import Operation, output_count
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.scope import Recipe

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.keys import ExistingId
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.trouble import Path_

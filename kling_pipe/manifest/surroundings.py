@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kling_pipe.catalog import find, load, names, operations
+from kling_pipe.catalog.operations import find, load, names, operations
 from kling_pipe.core.text import nearest
 from kling_pipe.manifest.form import form_of
 from kling_pipe.manifest.scope import Scope

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kling_pipe.check import scalar
+from kling_pipe.catalog.validation import scalar
 from kling_pipe.core.invalid import Hole
 from kling_pipe.core.json_pointer import Pointer
 from kling_pipe.manifest.case import Case

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kling_pipe.bodies import written
-from kling_pipe.catalog import Operation, type_key
-from kling_pipe.check import Finding, check
-from kling_pipe.check.fields import field_findings
-from kling_pipe.check.verbs import renamed
+from kling_pipe.catalog.api_v2 import FIRST, findings, speaks
+from kling_pipe.catalog.defaults import written
+from kling_pipe.catalog.operations import Operation, type_key
+from kling_pipe.catalog.validation import Finding, check
+from kling_pipe.catalog.validation.fields import field_findings
+from kling_pipe.catalog.validation.verbs import renamed
 from kling_pipe.core.json_pointer import Pointer, walk
 from kling_pipe.manifest.case import Case
 from kling_pipe.manifest.form import form_of
@@ -20,7 +21,6 @@ from kling_pipe.manifest.likeness import Likeness, likeness
 from kling_pipe.manifest.lists import Origins
 from kling_pipe.manifest.trouble import Mark, Path_
 from kling_pipe.model import FileRef, Json, OutputRef, PresetRef
-from kling_pipe.standards import FIRST, findings, speaks
 
 _TOKEN = re.compile(r"<<<[a-z]+_[0-9]+>>>")
 _LONGEST_QUOTE = 160

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.catalog import table
+from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import table
 from kling_pipe.core.json_pointer import Pointer, walk
 from kling_pipe.core.redact import shown
 from kling_pipe.model import Job, OutputRef, Problem, Record

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.catalog import quota
+from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import quota
 from kling_pipe.core.graph import order
 from kling_pipe.core.keys import external_id
 from kling_pipe.core.text import nearest

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.core.json_pointer import parts, pattern_of
 from kling_pipe.core.json_tree import leaves, map_leaves
 from kling_pipe.model import FileRef, Job, Json, OutputRef, PresetRef

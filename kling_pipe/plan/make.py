@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.contracts import NONE, Known, Makers, of_input
+from kling_pipe.catalog.compatibility import NONE, Known, Makers, of_input
+from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.output_facts import Made, made
+from kling_pipe.catalog.pricing import Prices, estimate
 from kling_pipe.core.graph import order
 from kling_pipe.core.keys import external_id
-from kling_pipe.cost import Prices, estimate
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.made import Made, made
 from kling_pipe.model import PAYING, Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
 from kling_pipe.plan.ages import Source, expired, soon, sources
 from kling_pipe.plan.allot import Allotment, allot, original

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from kling_pipe.catalog import load as operation_named
+from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.ledger import RecordIndex
 from kling_pipe.ledger.merge import TwoTasksError, merged
 from kling_pipe.lock import Block, Lock, failed_record, made_record

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from kling_pipe.catalog import operations, table
+from kling_pipe.catalog.operations import operations, table
 
 _RANGES = (("", "minimum", "maximum"), (" characters", "minLength", "maxLength"), (" entries", "minItems", "maxItems"))
 _TYPES = {"string": "text", "integer": "a whole number", "array": "a list", "object": "a mapping"}

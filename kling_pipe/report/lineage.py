@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kling_pipe.catalog import operations
+from kling_pipe.catalog.operations import operations
 from kling_pipe.core.json_pointer import walk
 
 Sidecar = Mapping[str, Any]

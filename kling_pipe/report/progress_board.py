@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-from kling_pipe.catalog import load, quota, table, weight
+from kling_pipe.catalog.operations import load, quota, table, weight
 from kling_pipe.model import Job, Plan, Step
 
 Ending = Literal["made", "reused", "failed", "waiting"]

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.catalog import load as operation_named
-from kling_pipe.catalog import quota
+from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import quota
 from kling_pipe.core.redact import shown
 from kling_pipe.model import Job, Record
 

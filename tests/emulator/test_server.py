@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from kling_pipe import catalog
+from kling_pipe.catalog import operations
 from kling_pipe.emulator import Options, credentials, ensure
 from kling_pipe.emulator import options as options_module
 from kling_pipe.emulator.app import build_app
@@ -97,7 +97,7 @@ def test_a_server_does_not_end_while_a_task_runs(tmp_path):
 
     async def story():
         options = Options(media="tiny", idle_exit=1, task_seconds=1000)
-        world = open_world(tmp_path, options, catalog.operations())
+        world = open_world(tmp_path, options, operations.operations())
         seconds, looked, ended = [0.0], asyncio.Event(), asyncio.Event()
 
         def clock():

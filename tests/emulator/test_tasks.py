@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kling_pipe import catalog
+from kling_pipe.catalog import operations
 from tests.emulator.conftest import IMAGE, VIDEO, clip, still
 
 
@@ -188,10 +188,10 @@ def test_an_invalid_request_gets_klings_own_words(kling, changes, message):
     assert kling.ledger()["creates"] == {}
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", operations.names())
 def test_every_operation_is_served(kling, name):
     """Whatever the schemas describe can be listed where it has a list, and refuses an empty request."""
-    operation = catalog.load(name)
+    operation = operations.load(name)
     if "list" in operation.kling:
         assert kling.get(operation.path) == []
     else:

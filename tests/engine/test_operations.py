@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import kling_pipe
-from kling_pipe import catalog
+from kling_pipe.catalog import operations
 from kling_pipe.emulator import ensure
 
 FOLDER = Path(__file__).parents[2] / "pipelines" / "operations"
@@ -60,7 +60,7 @@ def test_every_operation_has_an_example():
         "omni-video",
         "text2video",
     }
-    assert set(EXAMPLES) - {"chain"} == set(catalog.names()) - elsewhere
+    assert set(EXAMPLES) - {"chain"} == set(operations.names()) - elsewhere
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

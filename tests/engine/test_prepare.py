@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kling_pipe import catalog
+from kling_pipe.catalog import operations
 from kling_pipe.client import InDoubt, Prepared, Refused
 from kling_pipe.client.codes import code_row
 from kling_pipe.engine.prepare import prepared
@@ -14,8 +14,8 @@ from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.engine.resolve import resolved
 from kling_pipe.model import Output, OutputRef, PresetRef, Record
 
-LIP = catalog.load("advanced-lip-sync")
-ELEMENTS = catalog.load("multi-elements")
+LIP = operations.load("advanced-lip-sync")
+ELEMENTS = operations.load("multi-elements")
 SOUND = {"audio_id": "7", "sound_start_time": 0, "sound_end_time": 2000, "sound_insert_time": 0}
 FACES = [
     {"face_id": "31", "start_time": 0, "end_time": 2000},
@@ -140,7 +140,7 @@ def sent(operation, request, known, now):
     async def preset(wanted):
         return f"id of {wanted.name}"
 
-    media = catalog.load(operation).kling["media"]
+    media = operations.load(operation).kling["media"]
     return asyncio.run(
         resolved(
             request,

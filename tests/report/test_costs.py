@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from kling_pipe.catalog import load
-from kling_pipe.cost import estimate, prices
+from kling_pipe.catalog.operations import load
+from kling_pipe.catalog.pricing import estimate, prices
 from kling_pipe.model import Cost
 from kling_pipe.report.costs import costs_json, costs_text, cuts, rows, surprises
 

@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kling_pipe import api, catalog
-from kling_pipe.check import check
+from kling_pipe import api
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.api_v2.table import table_of
+from kling_pipe.catalog.validation import check
 from kling_pipe.manifest.verify import stand_ins
-from kling_pipe.standards.table import table_of
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = tuple(table_of()["operations"])
@@ -20,7 +21,7 @@ Body = dict[str, Any]
 
 def is_sound(name: str, body: Body) -> bool:
     """Whether the first standard would take it, and no defect of the old pages is in it."""
-    return not [one for one in check(catalog.load(name), body, strict=True) if one.level == "error"]
+    return not [one for one in check(operations.load(name), body, strict=True) if one.level == "error"]
 
 
 @cache
@@ -28,7 +29,7 @@ def bodies() -> dict[str, tuple[str, Body]]:
     """Operation and body of every sound request at hand, by where it is from."""
     found: dict[str, tuple[str, Body]] = {}
     for name in OPERATIONS:
-        for number, body in enumerate(catalog.load(name).schema["examples"]):
+        for number, body in enumerate(operations.load(name).schema["examples"]):
             found[f"{name}/example-{number}"] = (name, body)
         for path in sorted((ROOT / "tests" / "cases" / name).glob("*.json")):
             found[f"{name}/{path.stem}"] = (name, json.loads(path.read_text(encoding="utf-8"))["body"])

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from kling_pipe import catalog
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.api_v2 import Sent, encoded
 from kling_pipe.core.json_pointer import walk
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.api import Api
@@ -17,7 +18,6 @@ from kling_pipe.emulator.options import Options
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.wire import Request
 from kling_pipe.emulator.world import World, open_world
-from kling_pipe.standards import Sent, encoded
 from tests.standards.conftest import bodies
 from tests.standards.test_encode import as_told
 
@@ -28,7 +28,7 @@ PICTURE = "https://example.com/a.png"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A Kling with room for everything, without HTTP."""
     options = Options(media="tiny", slots={"video": 10**6, "image": 10**6})
-    found = open_world(tmp_path_factory.mktemp("world"), options, catalog.operations())
+    found = open_world(tmp_path_factory.mktemp("world"), options, operations.operations())
     yield found
     found.close()
 
@@ -74,7 +74,7 @@ def kept(task: Task) -> dict[str, Any]:
 @pytest.mark.parametrize(("place", "name", "body"), [(place, *one) for place, one in bodies().items()])
 def test_both_forms_make_the_same_task(world: World, place: str, name: str, body: dict[str, Any]) -> None:
     """Accepted in both or refused in both, unless the second standard has no place for it; then nothing is sent."""
-    operation, request = catalog.load(name), known_here(body)
+    operation, request = operations.load(name), known_here(body)
     old, new = ({**request, "external_task_id": f"{place}-{form}"} for form in ("v1", "v2"))
     sent = encoded(operation, new)
     if not isinstance(sent, Sent):

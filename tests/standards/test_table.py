@@ -10,13 +10,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from kling_pipe import catalog
-from kling_pipe.check.shape import Shape
-from kling_pipe.standards import answers, exists_in, speaks
-from kling_pipe.standards.schema import body_schema
-from kling_pipe.standards.table import endpoints, table_of
+from kling_pipe.catalog import operations
+from kling_pipe.catalog.api_v2 import decode, exists_in, speaks
+from kling_pipe.catalog.api_v2.schema import body_schema
+from kling_pipe.catalog.api_v2.table import endpoints, table_of
+from kling_pipe.catalog.validation.schema_errors import Shape
 
-FOLDER = catalog.schemas_folder()
+FOLDER = operations.schemas_folder()
 
 
 def complaints(data: Any) -> list[str]:
@@ -43,7 +43,7 @@ def test_the_table_keeps_to_its_meta_schema() -> None:
 def test_every_operation_and_model_of_the_table_exists() -> None:
     """The table names models by the first standard's names, as the operations' own files do."""
     for end in endpoints().values():
-        fields = catalog.load(end.operation).fields
+        fields = operations.load(end.operation).fields
         assert end.model in fields["model_name"]["enum"]
         assert set(end.settings) <= set(end.form["settings"])
         assert set(end.takes) <= {sort for how in end.form["contents"] for sort in _sorts(how)}
@@ -161,7 +161,7 @@ def test_who_speaks_which_standard() -> None:
 
 def test_an_answer_is_told_in_the_words_of_the_first_standard() -> None:
     """Ids, states, times, results in order, and the units."""
-    told = answers.row({
+    told = decode.row({
         "id": "7", "status": "succeeded", "message": "", "create_time": 1, "update_time": 2, "external_id": "kp1-x",
         "outputs": [
             {"type": "video", "id": "8", "url": "u", "watermark_url": "w", "duration": "5.041"},
@@ -182,16 +182,16 @@ def test_an_answer_is_told_in_the_words_of_the_first_standard() -> None:
 
 def test_an_unknown_status_keeps_its_name() -> None:
     """So that the engine can say which one it was."""
-    assert answers.row({"id": "7", "status": "paused"}) == {"task_id": "7", "task_status": "paused"}
-    assert answers.row({"id": "7", "outputs": None, "billing": None}) == {"task_id": "7"}
+    assert decode.row({"id": "7", "status": "paused"}) == {"task_id": "7", "task_status": "paused"}
+    assert decode.row({"id": "7", "outputs": None, "billing": None}) == {"task_id": "7"}
 
 
 def test_units_of_two_packs_are_added_and_money_is_none() -> None:
     """An amount in money is no number of units."""
     units = [{"charge_type": "unit", "amount": "1.5"}, {"charge_type": "unit", "amount": "2"}]
 
-    assert answers.row({"id": "7", "billing": units})["final_unit_deduction"] == "3.5"
-    assert "final_unit_deduction" not in answers.row({"id": "7", "billing": [{"charge_type": "cash", "amount": "1"}]})
+    assert decode.row({"id": "7", "billing": units})["final_unit_deduction"] == "3.5"
+    assert "final_unit_deduction" not in decode.row({"id": "7", "billing": [{"charge_type": "cash", "amount": "1"}]})
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_units_of_two_packs_are_added_and_money_is_none() -> None:
 )
 def test_callbacks_of_both_standards_are_heard(form: dict[str, Any], heard: tuple[str, str] | None) -> None:
     """The vendor's callback page prints both shapes."""
-    assert answers.heard(form) == heard
+    assert decode.heard(form) == heard
 
 
 def test_states_are_translated_one_to_one() -> None:

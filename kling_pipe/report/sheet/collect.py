@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from kling_pipe.catalog import load, weight
+from kling_pipe.catalog.operations import load, weight
 from kling_pipe.model import Cost, Job, Output, OutputRef, Plan, Record, Step
 from kling_pipe.report.sheet import texts
 from kling_pipe.report.sheet.values import Card, Picture, State, Take

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from kling_pipe.catalog import Operation
+from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.json_pointer import Pointer, touches, walk
 from kling_pipe.model import FileRef, OutputRef
 from kling_pipe.report.sheet.values import Picture, Reference, Shot

@@ -16,8 +16,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from kling_pipe.check.finding import Finding, label, quoted
-from kling_pipe.conditions import is_type, same
+from kling_pipe.catalog.conditions import is_type, same
+from kling_pipe.catalog.validation.finding import Finding, label, quoted
 from kling_pipe.core.json_pointer import Pointer
 from kling_pipe.core.json_tree import leaves
 

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.bodies import Body, filler, written
-from kling_pipe.conditions import compiled
+from kling_pipe.catalog.conditions import compiled
+from kling_pipe.catalog.defaults import Body, filler, written
 from kling_pipe.errors import LocalStateError
 
 
@@ -28,8 +28,8 @@ class UnknownOperationError(LocalStateError, KeyError):
 
 def schemas_folder() -> Path:
     """The `schemas/` folder: inside the installed package if it is there, else beside the package (a checkout)."""
-    inside = Path(__file__).parent / "schemas"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "schemas"
+    inside = Path(__file__).parent.parent / "schemas"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "schemas"
 
 
 @cache

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from kling_pipe.catalog import Operation
-from kling_pipe.check.finding import Finding, choices, label, quoted
-from kling_pipe.check.scalars import scalar
-from kling_pipe.conditions import Condition, compiled
+from kling_pipe.catalog.conditions import Condition, compiled
+from kling_pipe.catalog.operations import Operation
+from kling_pipe.catalog.validation.coercion import scalar
+from kling_pipe.catalog.validation.finding import Finding, choices, label, quoted
 from kling_pipe.core.json_pointer import Pointer
 from kling_pipe.core.text import nearest
 

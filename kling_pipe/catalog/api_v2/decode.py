@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kling_pipe.catalog.api_v2.table import table_of
 from kling_pipe.core.json_pointer import parts
-from kling_pipe.standards.table import table_of
 
 _STATUS = "status"
 

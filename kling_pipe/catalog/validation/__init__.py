@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kling_pipe.bodies import Body
-from kling_pipe.catalog import Operation
-from kling_pipe.check.fields import field_findings
-from kling_pipe.check.finding import Finding
-from kling_pipe.check.rules import rules
-from kling_pipe.check.scalars import changes, coerced, coercion_finding, scalar
-from kling_pipe.check.view import view_of
+from kling_pipe.catalog.defaults import Body
+from kling_pipe.catalog.operations import Operation
+from kling_pipe.catalog.validation.coercion import changes, coerced, coercion_finding, scalar
+from kling_pipe.catalog.validation.fields import field_findings
+from kling_pipe.catalog.validation.finding import Finding
+from kling_pipe.catalog.validation.rules import rules
+from kling_pipe.catalog.validation.view import view_of
 from kling_pipe.core.json_pointer import Pointer
 
 __all__ = ["Finding", "check", "coerce", "scalar"]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from kling_pipe.bodies import Body
-from kling_pipe.catalog import Operation, as_read, table
-from kling_pipe.conditions import compiled
+from kling_pipe.catalog.conditions import compiled
+from kling_pipe.catalog.defaults import Body
+from kling_pipe.catalog.operations import Operation, as_read, table
 from kling_pipe.core.json_pointer import walk
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from kling_pipe.bodies import Body
-from kling_pipe.catalog import Operation, as_read, output_count, table
-from kling_pipe.conditions import Condition, compiled
+from kling_pipe.catalog.conditions import Condition, compiled
+from kling_pipe.catalog.defaults import Body
+from kling_pipe.catalog.operations import Operation, as_read, output_count, table
 from kling_pipe.model import Cost
 
 _DECIMALS = 4  # 0.8 units x 3 s is 2.4, not 2.4000000000000004

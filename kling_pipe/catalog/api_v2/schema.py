@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.standards.table import Endpoint, table_of
+from kling_pipe.catalog.api_v2.table import Endpoint, table_of
 
 Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string", "minLength": 1}

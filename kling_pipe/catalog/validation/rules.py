@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from kling_pipe.catalog import Operation, table
-from kling_pipe.check.finding import Finding
-from kling_pipe.check.verbs import ELSEWHERE, VERBS, Hit, Verb, verb_of
-from kling_pipe.check.view import View
-from kling_pipe.conditions import Condition, compiled, reads
+from kling_pipe.catalog.conditions import Condition, compiled, reads
+from kling_pipe.catalog.operations import Operation, table
+from kling_pipe.catalog.validation.finding import Finding
+from kling_pipe.catalog.validation.verbs import ELSEWHERE, VERBS, Hit, Verb, verb_of
+from kling_pipe.catalog.validation.view import View
 from kling_pipe.core.json_pointer import Pointer, touches
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kling_pipe.bodies import written
-from kling_pipe.catalog import Operation, with_defaults
-from kling_pipe.check.finding import Finding, choices, quoted
-from kling_pipe.conditions import compiled
+from kling_pipe.catalog.api_v2.prompt_syntax import END, Names, names, reads_as_shot, shot
+from kling_pipe.catalog.api_v2.table import Endpoint, endpoint, form, speaks, table_of
+from kling_pipe.catalog.conditions import compiled
+from kling_pipe.catalog.defaults import written
+from kling_pipe.catalog.operations import Operation, with_defaults
+from kling_pipe.catalog.validation.finding import Finding, choices, quoted
 from kling_pipe.core.json_pointer import Pointer, fixed, parts, walk
-from kling_pipe.standards.table import Endpoint, endpoint, form, speaks, table_of
-from kling_pipe.standards.words import END, Names, names, reads_as_shot, shot
 
 _BACK = "`--standard v1` sends it"
 _NO_PLACE, _MISREAD = "KP340", "KP341"

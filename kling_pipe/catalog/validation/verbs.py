@@ -13,12 +13,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kling_pipe.bodies import Body
-from kling_pipe.catalog import Operation, table
-from kling_pipe.check.finding import choices, quoted
-from kling_pipe.check.tokens import prompts, tokens
-from kling_pipe.check.view import View
-from kling_pipe.conditions import compiled, same
+from kling_pipe.catalog.conditions import compiled, same
+from kling_pipe.catalog.defaults import Body
+from kling_pipe.catalog.operations import Operation, table
+from kling_pipe.catalog.validation.finding import choices, quoted
+from kling_pipe.catalog.validation.prompt_tokens import prompts, tokens
+from kling_pipe.catalog.validation.view import View
 from kling_pipe.core.json_pointer import Pointer, fixed, parts, walk
 from kling_pipe.core.text import nearest
 

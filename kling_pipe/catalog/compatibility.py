@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kling_pipe.catalog import Operation, as_read, load, table
+from kling_pipe.catalog.operations import Operation, as_read, load, table
+from kling_pipe.catalog.output_facts import NOTHING, Made, made, narrowed
 from kling_pipe.core.json_pointer import Pointer, walk
-from kling_pipe.made import NOTHING, Made, made, narrowed
 from kling_pipe.model import FileRef, Job, OutputRef
 
 Known = Mapping[str, Made]

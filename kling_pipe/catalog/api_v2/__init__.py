@@ -13,9 +13,19 @@ from typing import TYPE_CHECKING
 from kling_pipe.core.lazy import on_demand
 
 if TYPE_CHECKING:
-    from kling_pipe.standards.answers import heard, row
-    from kling_pipe.standards.encode import Sent, encoded, findings, sent_in
-    from kling_pipe.standards.table import FIRST, NAMES, Endpoint, endpoint, exists_in, form, named, speaks, table_of
+    from kling_pipe.catalog.api_v2.decode import heard, row
+    from kling_pipe.catalog.api_v2.encode import Sent, encoded, findings, sent_in
+    from kling_pipe.catalog.api_v2.table import (
+        FIRST,
+        NAMES,
+        Endpoint,
+        endpoint,
+        exists_in,
+        form,
+        named,
+        speaks,
+        table_of,
+    )
 
 __all__ = [
     "FIRST",
@@ -37,7 +47,7 @@ __all__ = [
 __getattr__ = on_demand(
     __name__,
     {
-        "answers": "heard row",
+        "decode": "heard row",
         "encode": "Sent encoded findings sent_in",
         "table": "FIRST NAMES Endpoint endpoint exists_in form named speaks table_of",
     },

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from kling_pipe.bodies import Body, written
-from kling_pipe.catalog import Operation, type_key, with_defaults
+from kling_pipe.catalog.defaults import Body, written
+from kling_pipe.catalog.operations import Operation, type_key, with_defaults
 from kling_pipe.core.json_pointer import parts
 
 

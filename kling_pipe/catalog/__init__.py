@@ -1,0 +1,1 @@
+"""What `schemas/` says, as values: operations, conditions, rules, prices, outputs, the second standard."""
