@@ -124,7 +124,7 @@ def _recorded(
     known: dict[str, Any] = {}
 
     def recorded(address: str) -> str | None:
-        from kling_pipe.lock import block_name, read_lock
+        from kling_pipe.storage.lockfile import block_name, read_lock
 
         if workspace is not None and workspace.name and (key := workspace.recorded_key(address)):
             return key

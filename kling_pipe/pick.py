@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kling_pipe.core.text import nearest
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.manifest import Manifest
 from kling_pipe.manifest.entries import EVERY
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.scope import Recipe, Scope
-from kling_pipe.parts import part_of
 from kling_pipe.source.scalars import plain
 from kling_pipe.source.spans import Block, Span, block_at
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.temp_files import part_of
 
 
 @dataclass(frozen=True, slots=True)

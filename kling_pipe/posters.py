@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kling_pipe.effects import Effects
-from kling_pipe.outputs.inside import must_stay
-from kling_pipe.parts import part_of, sweep
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.outputs.safe_path import must_stay
+from kling_pipe.storage.temp_files import part_of, sweep
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -22,17 +22,17 @@ from kling_pipe.auth import (
     missing_key,
 )
 from kling_pipe.catalog.api_v2 import FIRST, named
-from kling_pipe.effects import Effects
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
-from kling_pipe.ledger import RecordIndex, SqliteStore, Store
-from kling_pipe.lock import Lock, LockFile, parse
-from kling_pipe.outputs import BucketOutputs, LocalOutputs
-from kling_pipe.outputs.bucket import is_bucket
 from kling_pipe.plan import Place, Places, Snapshot, Together
 from kling_pipe.plan.places import FREE, STEADY
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger import RecordIndex, SqliteStore, Store
+from kling_pipe.storage.lockfile import Lock, LockFile, parse
+from kling_pipe.storage.outputs import BucketOutputs, LocalOutputs
+from kling_pipe.storage.outputs.bucket import is_bucket
 
 if TYPE_CHECKING:
-    from kling_pipe.outputs import OutputStore, Publish, Shelf
+    from kling_pipe.storage.outputs import OutputStore, Publish, Shelf
 
 DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
 """The host outside mainland China (vendor pages, 2026-03); accounts made there use https://api-beijing.klingai.com."""
@@ -138,7 +138,7 @@ class Workspace:
         """The ledger, made if it is not there. Close it after use."""
         self._make_state()
         if self.database:
-            from kling_pipe.ledger import PostgresStore
+            from kling_pipe.storage.ledger import PostgresStore
 
             return PostgresStore(self.database, self.account, effects=effects)
         return SqliteStore(self.ledger_path, self.account, effects=effects)
@@ -178,7 +178,7 @@ class Workspace:
             from kling_pipe.emulator import EmulatorShelf
 
             return EmulatorShelf(base_url)
-        from kling_pipe.outputs import BucketShelf
+        from kling_pipe.storage.outputs import BucketShelf
 
         return BucketShelf(self.publish, effects or Effects()) if self.publish else None
 
@@ -267,7 +267,7 @@ class Workspace:
         if not (self.database or self.ledger_path.exists()):
             return RecordIndex((), lambda row: row[0]), frozenset()
         if self.is_read_only:
-            from kling_pipe.ledger.peek import peek
+            from kling_pipe.storage.ledger.read_only import peek
 
             return peek(self.ledger_path, self.account)
         opened = self.store()

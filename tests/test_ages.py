@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from kling_pipe.api import load
-from kling_pipe.lock import Lock, block_name
-from kling_pipe.lock.blocks import made_block
 from kling_pipe.manifest import Manifest
 from kling_pipe.model import Job, Output, Plan, Record
 from kling_pipe.plan import Snapshot, make_plan
 from kling_pipe.plan.ages import expiry
+from kling_pipe.storage.lockfile import Lock, block_name
+from kling_pipe.storage.lockfile.blocks import made_block
 
 DAY = 24 * 3600 * 1000
 NOW = 1_790_000_000_000

@@ -19,8 +19,8 @@ from kling_pipe.core.redact import printable
 from kling_pipe.engine.account import packs_at
 from kling_pipe.engine.answers import check, forms, told, told_or_waited_for
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.ledger.rows import decoded, encoded
 from kling_pipe.model import Record
+from kling_pipe.storage.ledger.rows import decoded, encoded
 
 OPERATIONS = tuple(
     map(load, ("omni-image", "omni-video", "element", "voice", "tts", "image-recognize", "video-to-audio"))

@@ -13,9 +13,9 @@ from campaigns import image
 from test_plan import ledger, lock, one, record, snapshot
 
 from kling_pipe.core.keys import external_id
-from kling_pipe.lock import Lock, failed_block
 from kling_pipe.model import Output
 from kling_pipe.plan.snapshot import IN_FLIGHT, stronger
+from kling_pipe.storage.lockfile import Lock, failed_block
 
 KITE = image("kite", retries=1)
 ATTEMPTS = range(1, 5)

@@ -13,10 +13,10 @@ from program import call
 from s3server import bucket_server
 
 from kling_pipe import api
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError, UsageError
-from kling_pipe.outputs import BucketOutputs, LocalOutputs
-from kling_pipe.outputs.bucket import opened
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.outputs import BucketOutputs, LocalOutputs
+from kling_pipe.storage.outputs.bucket import opened
 
 BASE = "s3://results/tea"
 MANIFEST = """\

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kling_pipe.ledger import PostgresStore, SqliteStore, liveness
-from kling_pipe.ledger.reservations import Amounts, Reservation
 from kling_pipe.model import Record
+from kling_pipe.storage.ledger import PostgresStore, SqliteStore, liveness
+from kling_pipe.storage.ledger.reservations import Amounts, Reservation
 
 INTENT = Record("kp1-p-1", "p", "k" * 64, 1, 1, "omni-image", "me", "intent", address="image.a")
 

@@ -15,7 +15,7 @@ from kling_pipe.client.http import Http, library
 from kling_pipe.client.wire import NoAnswerError
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef
-from kling_pipe.outputs.local import file_sha256
+from kling_pipe.storage.outputs.local import file_sha256
 
 SIGNATURE = "Signature=do-not-show"
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger.address import is_whole, without_password
-from kling_pipe.ledger.session import Session
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger.pg_connection import Session
+from kling_pipe.storage.ledger.pg_url import is_whole, without_password
 
 WHOLE = [
     "postgresql://u:cret@127.0.0.1/db",

@@ -21,12 +21,12 @@ from house import Source, circle, effect, sources
 ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
-    ("effects", "errors", "film", "model", "parts", "simulation"),
-    ("auth", "core", "fields", "provenance", "revisions", "shard"),
-    ("accounts", "catalog", "ledger", "lock", "media", "outputs", "prompts", "select", "source"),
-    ("apidocs", "client", "emulator", "format", "manifest", "posters", "problems"),
-    ("editor", "eyes", "pick", "report"),
-    ("plan", "serve"),
+    ("errors", "film", "model", "simulation"),
+    ("auth", "core", "provenance", "revisions", "shard"),
+    ("accounts", "catalog", "prompts", "select", "source", "storage"),
+    ("apidocs", "emulator", "format", "media", "posters", "problems"),
+    ("client", "manifest", "report"),
+    ("editor", "eyes", "pick", "plan", "serve"),
     ("workspace",),
     ("engine", "gallery"),
     ("api", "fleet", "telemetry"),
@@ -52,10 +52,10 @@ HOMES = {
     "jwt": {"auth", "emulator"},
     "starlette": {"emulator", "serve"},
     "uvicorn": {"emulator", "serve"},
-    "obstore": {"outputs"},
-    "psycopg": {"ledger", "fleet"},
+    "obstore": {"storage.outputs"},
+    "psycopg": {"fleet", "storage.ledger"},
     "pgqueuer": {"fleet"},
-    "sqlite3": {"effects", "ledger", "emulator"},
+    "sqlite3": {"emulator", "storage.effects", "storage.ledger"},
     "pygls": {"lsp"},
     "lsprotocol": {"lsp"},
     "rich": {"report", "cli"},
@@ -72,9 +72,9 @@ HEAVY = {*HOMES, "asyncio", "dataclasses", "pathlib", "tempfile"} - {"click"}
 """What `import kling_pipe`, `--version` and `--help` must not wait for."""
 
 EFFECTS = {
-    "effects": "the seam itself",
+    "storage.effects": "the seam itself",
     "emulator": "plays Kling: its disk is not ours, and its own tests kill it",
-    "outputs.local": "hands the open .part of a download to whoever fetches it",
+    "storage.outputs.local": "hands the open .part of a download to whoever fetches it",
     "cli": "files that a person names (a first manifest, events, a saved plan) or that tell of a bug; no state",
     "workspace": "the .gitignore of a state folder",
     "apidocs": "a generator: writes documentation in a checkout",
@@ -269,7 +269,7 @@ def field_names(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def test_effects_pass_the_seam() -> None:
-    """Durable writes go through `kling_pipe.effects`, where the fault tests stop the process at each of them."""
+    """Durable writes go through `storage.effects`, where the fault tests stop the process at each of them."""
     loose = [
         source.line(call)
         for source in house()

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger import Learned, PostgresStore, SqliteStore
 from kling_pipe.model import Output, Record
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger import Learned, PostgresStore, SqliteStore
 
 RECORD = Record("kp1-p-1", "p", "k" * 64, 1, 1, "omni-image", "me", "intent", address="image.a")
 
@@ -113,7 +113,7 @@ def test_many_claims_are_made_at_once_and_those_of_others_are_left_out(store):
 def test_the_claim_of_a_dead_process_is_free_at_once(store):
     """Killed without a word: no unlock command, no waiting."""
     code = (
-        "import os, sys; from pathlib import Path; from kling_pipe.ledger import PostgresStore, SqliteStore;"
+        "import os, sys; from pathlib import Path; from kling_pipe.storage.ledger import PostgresStore, SqliteStore;"
         "place = sys.argv[1]; store = PostgresStore(place, 'me') if ':' in place else SqliteStore(Path(place), 'me');"
         "assert store.claim('x', {'video': 3}); os.kill(os.getpid(), 9)"
     )

@@ -10,10 +10,10 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger import PostgresStore
 from kling_pipe.model import Record
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger import PostgresStore
 
 pytestmark = pytest.mark.needs("postgres")
 RECORD = Record("kp1-p-1", "p", "k" * 64, 1, 1, "omni-image", "me", "intent", address="image.a")

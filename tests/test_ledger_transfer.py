@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from program import call
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger import Learned, PostgresStore, SqliteStore
-from kling_pipe.ledger.merge import TwoTasksError, merged
-from kling_pipe.ledger.rows import encoded
-from kling_pipe.ledger.tables import TABLES
-from kling_pipe.ledger.transfer import give_out, take_in
 from kling_pipe.model import Output, Record
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger import Learned, PostgresStore, SqliteStore
+from kling_pipe.storage.ledger.export import give_out, take_in
+from kling_pipe.storage.ledger.record_merge import TwoTasksError, merged
+from kling_pipe.storage.ledger.rows import encoded
+from kling_pipe.storage.ledger.tables import TABLES
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
 numbers = st.integers(0, 10**18)

@@ -7,10 +7,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.lock import Lock, LockFile, failed_block, failed_record, made_block, made_record, parse, written
 from kling_pipe.model import Output, Record
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.lockfile import (
+    Lock,
+    LockFile,
+    failed_block,
+    failed_record,
+    made_block,
+    made_record,
+    parse,
+    written,
+)
 
 RECORD = Record(
     "kp1-p-1",

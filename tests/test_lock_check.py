@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.lock import (
+from kling_pipe.model import Output, Record
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.lockfile import (
     Lock,
     failed_block,
     failed_record,
@@ -24,8 +25,7 @@ from kling_pipe.lock import (
     split_name,
     written,
 )
-from kling_pipe.model import Output, Record
-from kling_pipe.outputs import LocalOutputs
+from kling_pipe.storage.outputs import LocalOutputs
 
 DIGEST = "ab" * 32
 OUTPUT = {"path": "out/video/a.mp4", "sha256": DIGEST, "size": 3, "duration": "5.041", "id": "9"}

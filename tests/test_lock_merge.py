@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.lock import Lock, merged, parse, split_name, written
+from kling_pipe.storage.lockfile import Lock, merged, parse, split_name, written
 
 FAILED = st.fixed_dictionaries(
     {

@@ -5,11 +5,11 @@ import os
 
 import pytest
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef, Output, OutputRef, Record
-from kling_pipe.outputs import LocalOutputs, output_path
-from kling_pipe.outputs.sidecar import plain
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.outputs import LocalOutputs, output_path
+from kling_pipe.storage.outputs.sidecar import plain
 
 
 @pytest.fixture

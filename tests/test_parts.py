@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kling_pipe.parts import lives, part_of, sweep
+from kling_pipe.storage.temp_files import lives, part_of, sweep
 
 NEVER = 2**22 + 1
 """A process number that Linux does not give."""
@@ -49,7 +49,7 @@ def test_what_is_not_ours_is_left_alone(tmp_path):
 def test_two_runs_at_once_leave_each_other_alone(tmp_path):
     """A part whose process lives stays: ours, and that of another process until it ends."""
     code = "import sys; from pathlib import Path\n"
-    code += f"from kling_pipe.parts import part_of; part = part_of(Path({str(tmp_path)!r}, 'film.mp4'))\n"
+    code += f"from kling_pipe.storage.temp_files import part_of; part = part_of(Path({str(tmp_path)!r}, 'film.mp4'))\n"
     code += "part.write_bytes(b'half'); print('there', flush=True); sys.stdin.read()"
     mine = part_of(tmp_path / "mine.mp4")
     mine.write_bytes(b"half")

@@ -17,14 +17,14 @@ from s3server import bucket_server
 from test_film import film
 
 from kling_pipe import api
-from kling_pipe.effects import Effects
 from kling_pipe.emulator.app import running
 from kling_pipe.engine import Seams, Settings
 from kling_pipe.errors import LocalStateError, ManifestInvalid, UsageError
 from kling_pipe.film import film_facts
 from kling_pipe.model import FileRef
-from kling_pipe.outputs import BucketShelf, Publish, shelf_name
-from kling_pipe.outputs.bucket import opened
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.outputs import BucketShelf, Publish, shelf_name
+from kling_pipe.storage.outputs.bucket import opened
 
 PLACE = Publish("s3://inputs/kling")
 MANIFEST = """\

@@ -11,7 +11,7 @@ import click
 
 from kling_pipe.cli.boundary import tell
 from kling_pipe.cli.options import DEFAULT_MANIFEST
-from kling_pipe.ledger.address import without_password
+from kling_pipe.storage.ledger.pg_url import without_password
 
 if TYPE_CHECKING:
     from kling_pipe.cli.campaign import Campaign

@@ -83,14 +83,14 @@ def _of_file(path: Path, index: Index) -> Form | None:
 
 def _by_bytes(path: Path, index: Index) -> Form | None:
     """A file that was moved or renamed is still known by its bytes."""
-    from kling_pipe.outputs.local import file_sha256
+    from kling_pipe.storage.outputs.local import file_sha256
 
     return index.by_bytes(file_sha256(path))
 
 
 def _file_facts(path: Path | None, form: Form) -> Iterator[tuple[str, str]]:
     if path is not None and path.is_file():
-        from kling_pipe.outputs.local import file_sha256
+        from kling_pipe.storage.outputs.local import file_sha256
 
         whole = file_sha256(path) == form.get("sha256")
         yield "file", f"{path}, {'as it was saved' if whole else 'changed since it was saved'}"

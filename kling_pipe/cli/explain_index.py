@@ -31,8 +31,8 @@ def campaign_of(start: Path) -> Path | None:
 
 def read_sidecar(path: Path) -> Form | None:
     """A sidecar's content; None for what is none. Raises LocalStateError for one that says what none may say."""
-    from kling_pipe.lock.check import shown
-    from kling_pipe.outputs.sidecar import sidecar_faults
+    from kling_pipe.storage.lockfile.lock_check import shown
+    from kling_pipe.storage.outputs.sidecar import sidecar_faults
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ class Index:
 
     def place(self, form: Form) -> Path | None:
         """The file whose sidecar this is. Raises LocalStateError for a name that leaves the outputs."""
-        from kling_pipe.outputs.inside import inside
+        from kling_pipe.storage.outputs.safe_path import inside
 
         if path := str(form.get("path") or ""):
             return None if "://" in path else inside(self.root, path)
@@ -102,7 +102,7 @@ class Index:
 
     def _below(self, root: Path) -> Iterator[tuple[Form, Path]]:
         """Every sidecar with the file it is about. One that cannot be read is told to who finds nothing."""
-        from kling_pipe.outputs.inside import inside
+        from kling_pipe.storage.outputs.safe_path import inside
 
         for folder in sorted(root.glob("out*")):
             for path in sorted(folder.rglob("*.*.json")):
@@ -140,7 +140,7 @@ class Index:
     def _recorded(self, workspace: Workspace) -> Iterator[Form]:
         """Sidecars as they would be, for jobs of the manifests that are recorded as made: elements have no file."""
         from kling_pipe import api
-        from kling_pipe.outputs.sidecar import sidecar_form
+        from kling_pipe.storage.outputs.sidecar import sidecar_form
 
         for manifest in sorted(self.root.glob("*.yaml")):
             try:
@@ -171,8 +171,8 @@ class Index:
 
 
 def _remembered(workspace: Workspace) -> Iterator[Form]:
-    from kling_pipe.lock.blocks import made_record, split_name
     from kling_pipe.plan import Together
+    from kling_pipe.storage.lockfile.blocks import made_record, split_name
 
     for name, block in workspace.read_lock().blocks.items():
         if "outputs" in block:

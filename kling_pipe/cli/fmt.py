@@ -93,8 +93,8 @@ def _tell(path: Path, before: str, after: str, *, check: bool, diff: bool) -> No
 
 def _write(path: Path, text: str) -> None:
     """Replace the file in one step, so that an editor or a crash never sees half of it."""
-    from kling_pipe.effects import Effects
-    from kling_pipe.parts import part_of
+    from kling_pipe.storage.effects import Effects
+    from kling_pipe.storage.temp_files import part_of
 
     part = part_of(path)
     try:

@@ -12,8 +12,8 @@ from kling_pipe.cli.options import DEFAULT_MANIFEST, store_of_verb
 from kling_pipe.errors import LocalStateError
 
 if TYPE_CHECKING:
-    from kling_pipe.ledger.tables import Tables
-    from kling_pipe.ledger.transfer import Brought
+    from kling_pipe.storage.ledger.export import Brought
+    from kling_pipe.storage.ledger.tables import Tables
     from kling_pipe.workspace import Workspace
 
 _store_option = store_of_verb("The ledger in this PostgreSQL, instead of the one of this folder.")
@@ -38,8 +38,8 @@ def ledger() -> None:
 @_emulator_option
 def export(file: Path, manifest: Path, database: str, *, emulator: bool) -> None:
     """Write everything that the ledger knows, of all accounts, into FILE: JSON lines with a checksum, no secrets."""
-    from kling_pipe.effects import Effects
-    from kling_pipe.ledger.transfer import give_out
+    from kling_pipe.storage.effects import Effects
+    from kling_pipe.storage.ledger.export import give_out
 
     workspace = _workspace(manifest, database, emulator=emulator)
     if not (workspace.database or workspace.ledger_path.is_file()):
@@ -73,7 +73,7 @@ def bring_in(file: Path, manifest: Path, database: str, *, emulator: bool) -> No
     Of two records of one task the later state counts, and every file that either knows. Doing it twice, or in another
     order, changes nothing. Different tasks under one id are told, and nothing is changed.
     """
-    from kling_pipe.ledger.transfer import take_in
+    from kling_pipe.storage.ledger.export import take_in
 
     workspace = _workspace(manifest, database, emulator=emulator)
     store = workspace.store()

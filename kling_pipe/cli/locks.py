@@ -12,7 +12,7 @@ import click
 from kling_pipe.errors import LocalStateError
 
 if TYPE_CHECKING:
-    from kling_pipe.lock import Lock
+    from kling_pipe.storage.lockfile import Lock
 
 
 @click.command("merge-lock")
@@ -30,8 +30,8 @@ def merge_lock(locks: tuple[Path, ...], into: Path) -> None:
     The order of the files does not matter, and doing it twice changes nothing. The next `run` or `pull` fetches the
     files that are not here. As git's merge driver: kling-pipe merge-lock --into %A %O %A %B
     """
-    from kling_pipe.effects import Effects
-    from kling_pipe.lock import LockFile
+    from kling_pipe.storage.effects import Effects
+    from kling_pipe.storage.lockfile import LockFile
 
     read = [_read(path) for path in locks]
     found = LockFile(into, Effects(), lambda: _alone(into.parent)).merge(read)
@@ -39,7 +39,7 @@ def merge_lock(locks: tuple[Path, ...], into: Path) -> None:
 
 
 def _read(path: Path) -> Lock:
-    from kling_pipe.lock import parse
+    from kling_pipe.storage.lockfile import parse
 
     try:
         return parse(path.read_text(encoding="utf-8"), str(path))
@@ -53,7 +53,7 @@ def _read(path: Path) -> Lock:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """A run in this folder writes the same lock: its ledger keeps the two apart."""
-    from kling_pipe.ledger import SqliteStore
+    from kling_pipe.storage.ledger import SqliteStore
 
     ledger = folder / ".kling-pipe" / "ledger.sqlite"
     if not ledger.exists():

@@ -13,7 +13,7 @@ from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
     from kling_pipe.model import FileRef, Plan
-    from kling_pipe.outputs import Publish
+    from kling_pipe.storage.outputs import Publish
     from kling_pipe.workspace import Workspace
 
 _WORDS: Mapping[str, type | tuple[type, ...]] = {"to": str, "expires": str, "images_over_mb": (int, float)}
@@ -23,8 +23,8 @@ _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)([mhd])")
 
 def publish_place(settings: Mapping[str, Any], environ: Mapping[str, str]) -> Publish | None:
     """Where files are published, and how; None when nothing says where. Raises UsageError."""
-    from kling_pipe.outputs import Publish
-    from kling_pipe.outputs.bucket import is_bucket
+    from kling_pipe.storage.outputs import Publish
+    from kling_pipe.storage.outputs.bucket import is_bucket
 
     table = dict(settings.get("publish", {}))
     for word, value in table.items():
@@ -76,7 +76,7 @@ def _check(word: str, value: Any) -> None:
 
 
 def _seconds(text: str) -> float:
-    from kling_pipe.outputs.publish import LONGEST
+    from kling_pipe.storage.outputs.upload_bucket import LONGEST
 
     found = _TIME.fullmatch(text.strip())
     seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0

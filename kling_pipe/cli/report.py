@@ -14,9 +14,9 @@ from kling_pipe.cli.options import store_option, variables_from
 from kling_pipe.errors import LocalStateError
 
 if TYPE_CHECKING:
-    from kling_pipe.lock import Lock
     from kling_pipe.manifest import Manifest
     from kling_pipe.report.sheet import Sheet
+    from kling_pipe.storage.lockfile import Lock
     from kling_pipe.workspace import Workspace
 
 
@@ -35,9 +35,9 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
            show: bool) -> None:  # fmt: skip
     """Make the contact sheet: every result with its text, inputs, takes and cost, as one page that opens from disk."""
     from kling_pipe.gallery import sheet_of
-    from kling_pipe.outputs.inside import inside
     from kling_pipe.posters import Posters
     from kling_pipe.report.sheet import compared, written
+    from kling_pipe.storage.outputs.safe_path import inside
 
     manifest, workspace = opened(campaign)
     if serve:
@@ -85,7 +85,7 @@ def _serve(campaign: Campaign, workspace: Workspace, port: int, *, show: bool) -
 @contextmanager
 def _watching(workspace: Workspace) -> Iterator[Callable[[], object]]:
     """What is another after a change in the ledger, where that is a database."""
-    from kling_pipe.ledger import PostgresStore
+    from kling_pipe.storage.ledger import PostgresStore
 
     if not workspace.database:
         yield lambda: None
@@ -118,7 +118,7 @@ def _earlier(campaign: Campaign, manifest: Manifest, workspace: Workspace, revis
 
 
 def _lock(path: Path, name: str) -> Lock:
-    from kling_pipe.lock import parse
+    from kling_pipe.storage.lockfile import parse
 
     try:
         return parse(path.read_text(encoding="utf-8"), name)

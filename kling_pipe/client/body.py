@@ -11,7 +11,7 @@ from typing import NamedTuple
 from kling_pipe.errors import LocalStateError
 from kling_pipe.media import base64_length, base64_pieces
 from kling_pipe.model import FileRef, Json
-from kling_pipe.outputs.local import file_sha256
+from kling_pipe.storage.outputs.local import file_sha256
 
 
 class Body(NamedTuple):

@@ -30,8 +30,8 @@ from kling_pipe.client.codes import code_row
 from kling_pipe.client.forms import Call, First, Form, Page, Second, first_page, no_key
 from kling_pipe.client.http import READ_SECONDS, Http, NoAnswerError, RawAnswer, Ready, always
 from kling_pipe.core.redact import unsigned
-from kling_pipe.effects import Effects
 from kling_pipe.model import Json
+from kling_pipe.storage.effects import Effects
 
 Sleep = Callable[[float], Awaitable[None]]
 Note = Callable[[Mapping[str, Any]], None]

@@ -13,11 +13,11 @@ from kling_pipe.engine.answers import of_id, told_or_waited_for
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
 from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import LocalStateError, UsageError
-from kling_pipe.ledger import Store
-from kling_pipe.lock import LockFile
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.plan import Snapshot
 from kling_pipe.plan.snapshot import IN_FLIGHT, stronger
+from kling_pipe.storage.ledger import Store
+from kling_pipe.storage.lockfile import LockFile
 
 
 async def adopt(

@@ -21,9 +21,9 @@ from kling_pipe.engine.spending import Spending
 from kling_pipe.engine.stops import Stops
 from kling_pipe.engine.turn import Turn
 from kling_pipe.engine.waits import Waits
-from kling_pipe.ledger import Store
 from kling_pipe.model import Job, Record
-from kling_pipe.outputs import OutputStore
+from kling_pipe.storage.ledger import Store
+from kling_pipe.storage.outputs import OutputStore
 
 T = TypeVar("T")
 Again = Callable[[int, Store], str]

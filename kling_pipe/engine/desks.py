@@ -23,10 +23,10 @@ from kling_pipe.engine.slots import Want
 from kling_pipe.engine.stops import Silence
 from kling_pipe.engine.waits import Waits
 from kling_pipe.errors import CredentialsError
-from kling_pipe.ledger import Store
 from kling_pipe.model import Record, Step
 from kling_pipe.plan.allot import MARK
 from kling_pipe.plan.places import Places, ranked
+from kling_pipe.storage.ledger import Store
 
 _FOLLOW_SECONDS = 0.2
 _KNOWN = ("intent", "submitted", "processing", "succeed")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kling_pipe.catalog.operations import Operation
-from kling_pipe.ledger import Learned
 from kling_pipe.model import Job
+from kling_pipe.storage.ledger import Learned
 
 _UNKNOWN_SECONDS = 60.0
 

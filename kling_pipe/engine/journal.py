@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from kling_pipe.ledger import Store
-from kling_pipe.lock import Block, LockFile, failed_block, made_block
 from kling_pipe.model import Job, Record
 from kling_pipe.plan import field_digests
 from kling_pipe.plan.allot import original
+from kling_pipe.storage.ledger import Store
+from kling_pipe.storage.lockfile import Block, LockFile, failed_block, made_block
 
 _SECONDS = 5.0
 _SHARE = 50

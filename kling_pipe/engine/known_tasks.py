@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from kling_pipe.ledger import Store
 from kling_pipe.model import Plan, Record
+from kling_pipe.storage.ledger import Store
 
 
 def keep_known_tasks(plan: Plan, store_of: Callable[[str], Store]) -> list[Record]:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from kling_pipe.model import Plan
-from kling_pipe.parts import sweep
+from kling_pipe.storage.temp_files import sweep
 from kling_pipe.workspace import Workspace
 
 _WORKS = ("create", "retry", "resume", "download")

@@ -12,7 +12,6 @@ from typing import Any
 
 from kling_pipe.auth import ApiKey
 from kling_pipe.client import READ_SECONDS, Client
-from kling_pipe.effects import Effects
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.durations import Durations
@@ -25,7 +24,8 @@ from kling_pipe.engine.pulse import Pulse, elapsed
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
 from kling_pipe.errors import CredentialsError, KlingPipeError
-from kling_pipe.ledger import Store
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger import Store
 from kling_pipe.workspace import Workspace
 
 EVERY = "*"

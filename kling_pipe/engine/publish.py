@@ -18,7 +18,7 @@ from kling_pipe.core.json_tree import map_leaves_at
 from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef, Json, Plan
-from kling_pipe.outputs import Shelf, shelf_name
+from kling_pipe.storage.outputs import Shelf, shelf_name
 
 Media = Sequence[Mapping[str, Any]]
 

@@ -23,10 +23,10 @@ from kling_pipe.engine.result import Ending, Outcome, Result, graver
 from kling_pipe.engine.slots import Want, slots_of
 from kling_pipe.engine.spending import Spending
 from kling_pipe.errors import BudgetExceeded, CredentialsError, KlingPipeError, Unreachable
-from kling_pipe.ledger import Store
-from kling_pipe.ledger.processes import BEAT
 from kling_pipe.model import Plan, Record, Step
 from kling_pipe.plan.snapshot import IN_FLIGHT
+from kling_pipe.storage.ledger import Store
+from kling_pipe.storage.ledger.claims import BEAT
 
 _WORKING = ("create", "retry", "resume")
 _MORE = "Run again once the runs beside it have ended, or allow more: --budget usd=N replaces an amount."

@@ -12,9 +12,9 @@ from kling_pipe.engine.durations import Durations, sort_of
 from kling_pipe.engine.pools import pools
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import UNBOUNDED, Pool
-from kling_pipe.ledger import Learned
 from kling_pipe.model import Job, Plan, Record, Step
 from kling_pipe.plan.bonds import bonds
+from kling_pipe.storage.ledger import Learned
 from kling_pipe.workspace import Workspace
 
 if TYPE_CHECKING:

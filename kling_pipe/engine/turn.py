@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from kling_pipe.ledger import Store
-from kling_pipe.ledger.reservations import Reservation
 from kling_pipe.model import Record
+from kling_pipe.storage.ledger import Store
+from kling_pipe.storage.ledger.reservations import Reservation
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

@@ -16,9 +16,9 @@ from typing import Any
 from kling_pipe.fleet.forms import files_of, job_form
 from kling_pipe.fleet.publish import is_published
 from kling_pipe.fleet.purse import cost_form
-from kling_pipe.ledger.liveness import reservations
-from kling_pipe.ledger.session import Session
 from kling_pipe.model import Plan, Step
+from kling_pipe.storage.ledger.liveness import reservations
+from kling_pipe.storage.ledger.pg_connection import Session
 
 _AT_ONCE = 5000
 """Steps that go into the queue with one statement."""

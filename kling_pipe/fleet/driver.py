@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 import psycopg
 from pgqueuer import PsycopgDriver
 
-from kling_pipe.ledger.session import SCHEMA
+from kling_pipe.storage.ledger.pg_connection import SCHEMA
 
 
 class TwoLines(PsycopgDriver):

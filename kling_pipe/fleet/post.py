@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kling_pipe.effects import Effects
 from kling_pipe.engine.known_tasks import keep_known_tasks
 from kling_pipe.errors import UsageError
 from kling_pipe.fleet import board
 from kling_pipe.fleet.publish import publish_form, published
 from kling_pipe.fleet.purse import purse_form
-from kling_pipe.ledger.session import Session
 from kling_pipe.model import Plan
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger.pg_connection import Session
 from kling_pipe.workspace import Workspace
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kling_pipe.engine.spending import Spending
-from kling_pipe.ledger.session import Session
 from kling_pipe.model import Cost, Step
 from kling_pipe.plan.budget import Totals
+from kling_pipe.storage.ledger.pg_connection import Session
 
 
 def purse_form(budget: Mapping[str, Any], *, allow_unknown: bool) -> dict[str, Any]:

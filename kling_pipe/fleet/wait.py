@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import StillRunning
 from kling_pipe.fleet import board
-from kling_pipe.ledger.session import Session
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger.pg_connection import Session
 from kling_pipe.workspace import Workspace
 
 _EVERY = 1.0

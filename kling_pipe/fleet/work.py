@@ -13,7 +13,6 @@ from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.catalog.operations import quota
 from kling_pipe.core.json_tree import map_leaves
 from kling_pipe.core.keys import external_id
-from kling_pipe.effects import Effects
 from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.events import Event
@@ -27,9 +26,10 @@ from kling_pipe.fleet import board
 from kling_pipe.fleet.forms import files_of, job_of
 from kling_pipe.fleet.publish import is_published, publisher_of
 from kling_pipe.fleet.purse import spending_of
-from kling_pipe.ledger.session import Session
 from kling_pipe.model import Cost, FileRef, Job, Json, Record, Step
-from kling_pipe.outputs import LocalOutputs, OutputStore
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger.pg_connection import Session
+from kling_pipe.storage.outputs import LocalOutputs, OutputStore
 from kling_pipe.workspace import Workspace
 
 _STOPPED_SECONDS = 60.0

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
-from kling_pipe.effects import Effects
 from kling_pipe.engine import Seams, Settings
 from kling_pipe.engine.desks import Desks
 from kling_pipe.engine.events import OnEvent, ignore
@@ -19,8 +18,9 @@ from kling_pipe.engine.run import at_work
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.fleet import board
 from kling_pipe.fleet.work import Bench
-from kling_pipe.ledger.processes import BEAT
-from kling_pipe.ledger.session import Session
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger.claims import BEAT
+from kling_pipe.storage.ledger.pg_connection import Session
 from kling_pipe.workspace import Workspace
 
 _AGAIN = timedelta(seconds=2)

@@ -13,7 +13,7 @@ from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.scope import Recipe
 from kling_pipe.manifest.texts import Texts
 from kling_pipe.model import Job
-from kling_pipe.outputs.names import MEDIA_SUFFIXES
+from kling_pipe.storage.outputs.file_names import MEDIA_SUFFIXES
 
 _FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?\Z", re.IGNORECASE)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-from kling_pipe.effects import Effects
 from kling_pipe.media.facts import Facts, as_json, from_json
-from kling_pipe.parts import part_of
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.temp_files import part_of
 
 _VERSION = 1
 _MOST = 20_000

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.ledger import RecordIndex
-from kling_pipe.ledger.merge import TwoTasksError, merged
-from kling_pipe.lock import Block, Lock, failed_record, made_record
 from kling_pipe.model import Job, Output, Record
-from kling_pipe.outputs import output_path
+from kling_pipe.storage.ledger import RecordIndex
+from kling_pipe.storage.ledger.record_merge import TwoTasksError, merged
+from kling_pipe.storage.lockfile import Block, Lock, failed_record, made_record
+from kling_pipe.storage.outputs import output_path
 
 Identity = tuple[str, str, int]
 IN_FLIGHT = frozenset({"intent", "submitted", "processing"})

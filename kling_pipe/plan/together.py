@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
-from kling_pipe.lock import Block
 from kling_pipe.model import Job, Record
 from kling_pipe.plan.places import Places
 from kling_pipe.plan.snapshot import IN_FLIGHT, Identity, Snapshot
+from kling_pipe.storage.lockfile import Block
 
 Silent = Mapping[str, KlingPipeError]
 

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 from kling_pipe.core.json_tree import find_leaves
 from kling_pipe.core.keys import fields_digest
-from kling_pipe.lock import Block
 from kling_pipe.model import Job, OutputRef
+from kling_pipe.storage.lockfile import Block
 
 
 class FieldChange(NamedTuple):

@@ -7,9 +7,9 @@ import pytest
 from program import call
 
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger import SqliteStore
-from kling_pipe.ledger.peek import peek
 from kling_pipe.model import Record
+from kling_pipe.storage.ledger import SqliteStore
+from kling_pipe.storage.ledger.read_only import peek
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from kling_pipe.cli.main import cli
-from kling_pipe.ledger import Learned, SqliteStore
+from kling_pipe.storage.ledger import Learned, SqliteStore
 
 MANIFEST = """\
 version: 1

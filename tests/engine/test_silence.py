@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from campaigns import image
 
-from kling_pipe.effects import Effects
 from kling_pipe.engine.pulse import elapsed
 from kling_pipe.engine.run import run
-from kling_pipe.ledger import SqliteStore
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger import SqliteStore
 from kling_pipe.workspace import Workspace
 
 

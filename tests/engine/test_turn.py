@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from kling_pipe.effects import Effects
 from kling_pipe.engine.turn import Turn
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger import SqliteStore
 from kling_pipe.model import Record
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger import SqliteStore
 
 RECORD = Record("kp1-p-1", "p", "k" * 64, 1, 1, "omni-image", "me", "intent", address="image.a")
 

@@ -66,7 +66,7 @@ def child(order: Mapping[str, Any]) -> None:
 
 
 def _crashing(crash_at: int):
-    from kling_pipe.effects import Effects
+    from kling_pipe.storage.effects import Effects
 
     class Crashing(Effects):
         """Records every effect, and dies at one of them."""

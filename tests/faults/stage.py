@@ -15,7 +15,7 @@ from forks import shared
 
 from kling_pipe import api
 from kling_pipe.engine import Seams, Settings
-from kling_pipe.outputs.local import file_sha256
+from kling_pipe.storage.outputs.local import file_sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 HASTE = 20

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from kling_pipe.cli import main
-from kling_pipe.effects import Effects
+from kling_pipe.storage.effects import Effects
 
 
 class Stopping(Effects):

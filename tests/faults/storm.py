@@ -13,8 +13,8 @@ from typing import ClassVar
 
 from stage import HEAD, Stage
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import KlingPipeError
+from kling_pipe.storage.effects import Effects
 
 CAMPAIGN = (
     HEAD

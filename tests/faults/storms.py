@@ -20,7 +20,7 @@ from storm import JOBS, Storm
 from kling_pipe import api
 from kling_pipe.engine.run import adopt
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.outputs.bucket import opened
+from kling_pipe.storage.outputs.bucket import opened
 
 
 @dataclass

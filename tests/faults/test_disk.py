@@ -12,9 +12,9 @@ from dataclasses import replace
 import pytest
 from stage import many, tally
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import KlingPipeError, LocalStateError
-from kling_pipe.ledger import SqliteStore
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger import SqliteStore
 
 
 class Full(Effects):

@@ -13,8 +13,8 @@ from stage import HEAD, PICTURE
 from test_film import film
 from test_ledger_transfer import RECORD
 
-from kling_pipe.ledger import PostgresStore
-from kling_pipe.outputs.bucket import opened
+from kling_pipe.storage.ledger import PostgresStore
+from kling_pipe.storage.outputs.bucket import opened
 
 pytestmark = pytest.mark.needs("postgres")
 PAIR = HEAD + "images:\n  kite: { prompt: a red kite }\n  rope: { prompt: a long rope }\n"

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from stage import HEAD, many, tally
 
-from kling_pipe.outputs.local import file_sha256
+from kling_pipe.storage.outputs.local import file_sha256
 
 LOOKS = {"match": {"method": "GET", "path": "/v1/*"}}
 UNKNOWN = {"fault": "error", "code": 1201, "message": "Task not found by id/external id: x", **LOOKS}

@@ -79,7 +79,17 @@ def shared() -> Forks | Execs:
 
 def load_everything() -> None:
     """Before the fork, so that no child has to."""
-    for package in ("api", "cli", "client", "engine", "ledger", "manifest", "plan", "outputs", "report"):
+    for package in (
+        "api",
+        "cli",
+        "client",
+        "engine",
+        "storage.ledger",
+        "manifest",
+        "plan",
+        "storage.outputs",
+        "report",
+    ):
         found = import_module(f"kling_pipe.{package}")
         for module in iter_modules(getattr(found, "__path__", ()), f"kling_pipe.{package}."):
             import_module(module.name)

@@ -44,7 +44,7 @@ class Source:
         return (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
 
     def line(self, node: ast.expr | ast.stmt) -> str:
-        """A place for a message: `kling_pipe.lock.file:12: code`."""
+        """A place for a message: `kling_pipe.storage.lockfile.file:12: code`."""
         return f"{self.name}:{node.lineno}: {ast.unparse(node)[:80]}"
 
 

@@ -6,15 +6,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.outputs.inside import must_stay
-from kling_pipe.parts import part_of, sweep
 from kling_pipe.posters import Posters
 from kling_pipe.report.sheet.compare import Comparison
 from kling_pipe.report.sheet.page import page
 from kling_pipe.report.sheet.shelf import FolderShelf, InlineShelf
 from kling_pipe.report.sheet.values import Card, Picture, Sheet
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.outputs.safe_path import must_stay
+from kling_pipe.storage.temp_files import part_of, sweep
 
 
 def written(

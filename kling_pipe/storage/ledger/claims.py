@@ -8,8 +8,8 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from kling_pipe.effects import Effects
-from kling_pipe.parts import lives, place
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.temp_files import lives, place
 
 SILENCE = 20.0
 """Seconds after which a process that says nothing counts as gone."""

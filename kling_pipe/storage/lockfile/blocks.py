@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kling_pipe.core.redact import printable
-from kling_pipe.fields import OUTPUT, RECORD
 from kling_pipe.model import Output, Record
+from kling_pipe.storage.record_fields import OUTPUT, RECORD
 
 FIELDS = (
     "account",

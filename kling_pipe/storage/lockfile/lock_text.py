@@ -10,7 +10,7 @@
 A block is named `<address>[%profile]`. A second account's block for the same job stands beside the first as
 `<address>[%profile]!<account>`, so that neither overwrites the other. Another account's block is kept, never believed.
 Every line is valid YAML with a JSON value; fields that this version does not know are kept. What a field may hold is
-said in `lock.check`, and what holds something else is refused before anything is done.
+said in `storage.lockfile.lock_check`, and what holds something else is refused before anything is done.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from kling_pipe.errors import LocalStateError
-from kling_pipe.lock.blocks import FIELDS, Block, Lock
-from kling_pipe.lock.check import MADE, NEEDED, USUAL, field_fault, is_usual, refuse
+from kling_pipe.storage.lockfile.blocks import FIELDS, Block, Lock
+from kling_pipe.storage.lockfile.lock_check import MADE, NEEDED, USUAL, field_fault, is_usual, refuse
 
 VERSION = 1
 _HEADER = f"# Written by kling-pipe. Commit this file: it says what was made, and for whom.\nversion: {VERSION}\n"

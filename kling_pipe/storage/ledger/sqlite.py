@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger.processes import Processes
-from kling_pipe.ledger.reservations import Reservation, Reservations
-from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
-from kling_pipe.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
-from kling_pipe.ledger.tables import T, Tables
 from kling_pipe.model import Record, State
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger.claims import Processes
+from kling_pipe.storage.ledger.reservations import Reservation, Reservations
+from kling_pipe.storage.ledger.rows import COLUMNS, decoded, encoded
+from kling_pipe.storage.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
+from kling_pipe.storage.ledger.tables import T, Tables
 
 VERSION = 2
 BUSY_SECONDS = 15.0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from kling_pipe.errors import LocalStateError
-from kling_pipe.fields import RECORD, Fault, Rule, faults, output_faults
-from kling_pipe.lock.blocks import FIELDS
+from kling_pipe.storage.lockfile.blocks import FIELDS
+from kling_pipe.storage.record_fields import RECORD, Fault, Rule, faults, output_faults
 
 NEEDED = frozenset(("account", "operation"))
 MADE = NEEDED | {"project", "key", "take", "attempt", "external_task_id", "outputs"}

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from kling_pipe.ledger.rows import output_form
 from kling_pipe.model import Output, Record
+from kling_pipe.storage.ledger.rows import output_form
 
 _FINAL = {"succeed": 7, "failed": 6, "processing": 5, "submitted": 4, "intent": 3}
 """How much a record of a task that Kling knows says. Below it: an intent, which is looked up, and a refusal."""

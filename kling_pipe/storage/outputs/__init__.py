@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from kling_pipe.core.lazy import on_demand
 
 if TYPE_CHECKING:
-    from kling_pipe.outputs.bucket import BucketOutputs
-    from kling_pipe.outputs.local import LocalOutputs
-    from kling_pipe.outputs.names import output_path
-    from kling_pipe.outputs.publish import BucketShelf, Publish, Shelf, shelf_name
-    from kling_pipe.outputs.sidecar import sidecar_form
-    from kling_pipe.outputs.store import Incoming, OutputStore, Stored
+    from kling_pipe.storage.outputs.bucket import BucketOutputs
+    from kling_pipe.storage.outputs.file_names import output_path
+    from kling_pipe.storage.outputs.local import LocalOutputs
+    from kling_pipe.storage.outputs.output_store import Incoming, OutputStore, Stored
+    from kling_pipe.storage.outputs.sidecar import sidecar_form
+    from kling_pipe.storage.outputs.upload_bucket import BucketShelf, Publish, Shelf, shelf_name
 
 __all__ = [
     "BucketOutputs",
@@ -32,9 +32,9 @@ __getattr__ = on_demand(
     {
         "bucket": "BucketOutputs",
         "local": "LocalOutputs",
-        "names": "output_path",
-        "publish": "BucketShelf Publish Shelf shelf_name",
+        "file_names": "output_path",
+        "upload_bucket": "BucketShelf Publish Shelf shelf_name",
         "sidecar": "sidecar_form",
-        "store": "Incoming OutputStore Stored",
+        "output_store": "Incoming OutputStore Stored",
     },
 )

@@ -1,6 +1,6 @@
 """`kling-pipe.lock`: the committed record of what was made, one sorted block per job."""
 
-from kling_pipe.lock.blocks import (
+from kling_pipe.storage.lockfile.blocks import (
     Block,
     Lock,
     block_name,
@@ -10,9 +10,9 @@ from kling_pipe.lock.blocks import (
     made_record,
     split_name,
 )
-from kling_pipe.lock.file import LockFile, read_lock
-from kling_pipe.lock.merge import merged
-from kling_pipe.lock.text import parse, written
+from kling_pipe.storage.lockfile.file import LockFile, read_lock
+from kling_pipe.storage.lockfile.lock_text import parse, written
+from kling_pipe.storage.lockfile.merge import merged
 
 __all__ = [
     "Block",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from kling_pipe.core.lazy import on_demand
 
 if TYPE_CHECKING:
-    from kling_pipe.ledger.postgres import PostgresStore
-    from kling_pipe.ledger.sqlite import SqliteStore
-    from kling_pipe.ledger.store import ANY, Claimed, Learned, RecordIndex, Store
+    from kling_pipe.storage.ledger.postgres import PostgresStore
+    from kling_pipe.storage.ledger.sqlite import SqliteStore
+    from kling_pipe.storage.ledger.store import ANY, Claimed, Learned, RecordIndex, Store
 
 __all__ = [
     "ANY",

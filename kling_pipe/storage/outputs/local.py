@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.fields import is_digest
-from kling_pipe.outputs.inside import inside, must_stay
-from kling_pipe.outputs.store import Stored
-from kling_pipe.parts import part_of
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.outputs.output_store import Stored
+from kling_pipe.storage.outputs.safe_path import inside, must_stay
+from kling_pipe.storage.record_fields import is_digest
+from kling_pipe.storage.temp_files import part_of
 
 _CHUNK = 1 << 20
 _IN_MEMORY = 1 << 20
@@ -79,7 +79,7 @@ class LocalOutputs:
     """Objects in `objects/aa/<sha256>`, never changed and never overwritten; names below `root`.
 
     Whatever stands at a name and is not the wanted file is kept as an object before the name is given away.
-    Names and objects stay in their folders: see `outputs.inside`.
+    Names and objects stay in their folders: see `storage.outputs.safe_path`.
     """
 
     def __init__(self, root: Path, objects: Path, effects: Effects) -> None:

@@ -11,16 +11,16 @@ from contextlib import contextmanager, suppress
 from operator import itemgetter
 from typing import Any
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger.liveness import LIVING, living_since, reservations
-from kling_pipe.ledger.processes import SILENCE
-from kling_pipe.ledger.reservations import Reservation
-from kling_pipe.ledger.rows import COLUMNS, decoded, encoded
-from kling_pipe.ledger.session import PATIENCE, Session
-from kling_pipe.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
-from kling_pipe.ledger.tables import T, Tables
 from kling_pipe.model import Record, State
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger.claims import SILENCE
+from kling_pipe.storage.ledger.liveness import LIVING, living_since, reservations
+from kling_pipe.storage.ledger.pg_connection import PATIENCE, Session
+from kling_pipe.storage.ledger.reservations import Reservation
+from kling_pipe.storage.ledger.rows import COLUMNS, decoded, encoded
+from kling_pipe.storage.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
+from kling_pipe.storage.ledger.tables import T, Tables
 
 _NAMES = [name.strip() for name in COLUMNS.split(",")]
 _INSERT = f"INSERT INTO records ({COLUMNS}) VALUES ({', '.join('%s' for _ in _NAMES)})"

@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.lock.blocks import Block, Lock
-from kling_pipe.lock.merge import merged
-from kling_pipe.lock.text import parse, written
-from kling_pipe.parts import part_of
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.lockfile.blocks import Block, Lock
+from kling_pipe.storage.lockfile.lock_text import parse, written
+from kling_pipe.storage.lockfile.merge import merged
+from kling_pipe.storage.temp_files import part_of
 
 
 class LockFile:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from importlib import resources
 from typing import Any, TypeVar
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger.address import is_whole
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.ledger.pg_url import is_whole
 
 SCHEMA = "kling_pipe"
 PATIENCE = 60.0
@@ -170,4 +170,4 @@ def migrate(cursor: Any) -> None:
 
 
 def _folder() -> Any:
-    return resources.files("kling_pipe.ledger").joinpath("migrations")
+    return resources.files("kling_pipe.storage.ledger").joinpath("migrations")

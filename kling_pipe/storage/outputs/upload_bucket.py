@@ -13,11 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef
-from kling_pipe.outputs.bucket import explained, opened
-from kling_pipe.outputs.names import suffix_of
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.outputs.bucket import explained, opened
+from kling_pipe.storage.outputs.file_names import suffix_of
 
 DAY = 24 * 3600.0
 LONGEST = 7 * DAY

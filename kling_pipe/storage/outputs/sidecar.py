@@ -7,8 +7,8 @@ from typing import Any
 
 from kling_pipe.core.json_tree import map_leaves
 from kling_pipe.core.keys import pruned
-from kling_pipe.fields import OUTPUT, RECORD, Fault, Rule, faults, is_plain_json, is_text
 from kling_pipe.model import FileRef, Job, Json, Output, OutputRef, PresetRef, Record
+from kling_pipe.storage.record_fields import OUTPUT, RECORD, Fault, Rule, faults, is_plain_json, is_text
 
 FORMAT = 1
 _NEEDED = frozenset(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from kling_pipe.lock.blocks import Block, Lock, block_name, split_name
+from kling_pipe.storage.lockfile.blocks import Block, Lock, block_name, split_name
 
 _Place = tuple[str, str]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from kling_pipe.ledger.rows import COLUMNS
+from kling_pipe.storage.ledger.rows import COLUMNS
 
 Row = tuple[Any, ...]
 Execute = Callable[[str, Sequence[Any]], Iterable[Row]]

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from kling_pipe.ledger.reservations import Reservation
-from kling_pipe.ledger.tables import T, Tables
 from kling_pipe.model import Record, State
+from kling_pipe.storage.ledger.reservations import Reservation
+from kling_pipe.storage.ledger.tables import T, Tables
 
 Identity = tuple[str, str, int]
 

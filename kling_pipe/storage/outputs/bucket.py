@@ -19,11 +19,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kling_pipe.core.redact import unsigned
-from kling_pipe.effects import Effects
 from kling_pipe.errors import LocalStateError
-from kling_pipe.fields import is_digest
-from kling_pipe.outputs.local import LocalOutputs
-from kling_pipe.outputs.store import Stored
+from kling_pipe.storage.effects import Effects
+from kling_pipe.storage.outputs.local import LocalOutputs
+from kling_pipe.storage.outputs.output_store import Stored
+from kling_pipe.storage.record_fields import is_digest
 
 _IN_MEMORY = 8 << 20
 """Results up to this size go out in one request; larger ones in parts, as they come."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kling_pipe.ledger.processes import BEAT, SILENCE
-from kling_pipe.ledger.reservations import Reservations
+from kling_pipe.storage.ledger.claims import BEAT, SILENCE
+from kling_pipe.storage.ledger.reservations import Reservations
 
 # A process lives as long as it gives signs of life and its session stands. Only a server that has just started says
 # nothing by a session's absence: it has thrown everybody out, and they need a moment to come back.

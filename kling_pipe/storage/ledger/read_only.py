@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from kling_pipe.errors import LocalStateError
-from kling_pipe.ledger.rows import COLUMNS, decoded
-from kling_pipe.ledger.store import RecordIndex
+from kling_pipe.storage.ledger.rows import COLUMNS, decoded
+from kling_pipe.storage.ledger.store import RecordIndex
 
 
 def peek(path: Path, account: str) -> tuple[RecordIndex, frozenset[str]]:

@@ -18,10 +18,10 @@ from typing import Any, TextIO
 
 from kling_pipe.core.redact import bare, unsigned
 from kling_pipe.errors import LocalStateError
-from kling_pipe.fields import OUTPUT, RECORD, Rule
-from kling_pipe.ledger.merge import TwoTasksError, merged
-from kling_pipe.ledger.rows import decoded, encoded
-from kling_pipe.ledger.tables import TABLES, Row, Table, Tables, in_batches
+from kling_pipe.storage.ledger.record_merge import TwoTasksError, merged
+from kling_pipe.storage.ledger.rows import decoded, encoded
+from kling_pipe.storage.ledger.tables import TABLES, Row, Table, Tables, in_batches
+from kling_pipe.storage.record_fields import OUTPUT, RECORD, Rule
 
 FORMAT = "kling-pipe ledger"
 FORMAT_VERSION = "1.0"

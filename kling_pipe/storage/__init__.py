@@ -1,0 +1,1 @@
+"""What is remembered, and where: ledger, lock file, outputs, and the seam of all durable writes."""
