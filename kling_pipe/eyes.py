@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from kling_pipe.catalog.operations import table
 from kling_pipe.manifest.inputs import Eyes, LookAtLinks
 from kling_pipe.media.facts import WORDS, Facts
-from kling_pipe.media.kept import Kept
+from kling_pipe.media.facts_cache import Kept
+from kling_pipe.media.file_facts import Looks, looked
 from kling_pipe.media.limits import broken_file, plain
-from kling_pipe.media.local import Looks, looked
-from kling_pipe.media.remote import Remote
+from kling_pipe.media.link_facts import Remote
 from kling_pipe.model import FileRef, Job, Level
 
 CACHE = Path(".kling-pipe", "cache")

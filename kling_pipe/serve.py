@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.posters import Posters
+from kling_pipe.media.thumbnails import Posters
 from kling_pipe.report.sheet import Sheet
 from kling_pipe.report.sheet.folder import pictures
 from kling_pipe.report.sheet.page import page

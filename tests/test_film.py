@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from kling_pipe.film import film_facts
+from kling_pipe.media.mp4_header import film_facts
 
 
 def film(path, *, size=(64, 36), fps=24, frames=48, options=None):

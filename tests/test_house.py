@@ -21,11 +21,11 @@ from house import Source, circle, effect, sources
 ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
-    ("errors", "film", "model", "simulation"),
-    ("auth", "core", "provenance", "revisions", "shard"),
+    ("errors", "model", "simulation"),
+    ("auth", "core", "revisions", "shard"),
     ("accounts", "catalog", "prompts", "select", "source", "storage"),
-    ("apidocs", "emulator", "format", "media", "posters", "problems"),
-    ("client", "manifest", "report"),
+    ("apidocs", "format", "media", "problems"),
+    ("client", "emulator", "manifest", "report"),
     ("editor", "eyes", "pick", "plan", "serve"),
     ("workspace",),
     ("engine", "gallery"),
@@ -47,8 +47,8 @@ HOMES = {
     "jinja2": {"prompts", "report"},
     "yaml": {"source"},
     "jsonschema": {"catalog.validation"},
-    "PIL": {"media", "posters", "emulator"},
-    "av": {"media", "posters", "emulator"},
+    "PIL": {"emulator", "media"},
+    "av": {"emulator", "media"},
     "jwt": {"auth", "emulator"},
     "starlette": {"emulator", "serve"},
     "uvicorn": {"emulator", "serve"},

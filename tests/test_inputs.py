@@ -17,7 +17,7 @@ from kling_pipe.errors import ManifestInvalid
 from kling_pipe.eyes import read_links, sight
 from kling_pipe.manifest import Manifest, compile_manifest
 from kling_pipe.media import Facts, looked
-from kling_pipe.media.kept import Kept
+from kling_pipe.media.facts_cache import Kept
 from kling_pipe.model import Problem
 
 FILM = header_first(film(6, (1280, 720)))

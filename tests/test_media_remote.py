@@ -11,7 +11,7 @@ from media_files import Files, film, header_first, padded, serving, sound
 from PIL import Image
 
 from kling_pipe.client.ranges import AT_ONCE, remotes
-from kling_pipe.media.remote import Remote
+from kling_pipe.media.link_facts import Remote
 
 FILM = film(4, (640, 360), sound=True)
 EARLY = header_first(FILM)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kling_pipe.emulator.media import tiny
+from kling_pipe.media.xmp import Stamp, facts, read
 from kling_pipe.model import Output, Record
-from kling_pipe.provenance import Stamp, facts, read
 
 RECORD = Record("kp1-tea-00", "tea", "k" * 64, 2, 1, "omni-video", "account", "succeed", task_id="88")
 WORDS = facts(RECORD, Output(index=3))

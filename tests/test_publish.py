@@ -20,7 +20,7 @@ from kling_pipe import api
 from kling_pipe.emulator.app import running
 from kling_pipe.engine import Seams, Settings
 from kling_pipe.errors import LocalStateError, ManifestInvalid, UsageError
-from kling_pipe.film import film_facts
+from kling_pipe.media.mp4_header import film_facts
 from kling_pipe.model import FileRef
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.outputs import BucketShelf, Publish, shelf_name

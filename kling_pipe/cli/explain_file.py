@@ -52,7 +52,7 @@ def _roots(what: Path) -> list[Path]:
 
 
 def _hint(what: Path) -> str:
-    from kling_pipe.provenance import read
+    from kling_pipe.media.xmp import read
 
     words = read(what) if what.is_file() else None
     if words:
@@ -75,7 +75,7 @@ def _of_file(path: Path, index: Index) -> Form | None:
             if form is None:
                 raise LocalStateError(f"`{place}` is no sidecar of kling-pipe", hint="restore it, or remove it")
             return form
-    from kling_pipe.provenance import read
+    from kling_pipe.media.xmp import read
 
     words = read(path)
     return index.task(words["external_task_id"]) if words else _by_bytes(path, index)

@@ -35,7 +35,7 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
            show: bool) -> None:  # fmt: skip
     """Make the contact sheet: every result with its text, inputs, takes and cost, as one page that opens from disk."""
     from kling_pipe.gallery import sheet_of
-    from kling_pipe.posters import Posters
+    from kling_pipe.media.thumbnails import Posters
     from kling_pipe.report.sheet import compared, written
     from kling_pipe.storage.outputs.safe_path import inside
 
@@ -58,8 +58,8 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
 
 def _serve(campaign: Campaign, workspace: Workspace, port: int, *, show: bool) -> None:
     from kling_pipe.gallery import sheet_of
+    from kling_pipe.media.thumbnails import Posters
     from kling_pipe.pick import pick
-    from kling_pipe.posters import Posters
     from kling_pipe.serve import Live
     from kling_pipe.serve import serve as served
 

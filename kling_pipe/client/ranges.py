@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from kling_pipe.client.http import library
 from kling_pipe.core.redact import printable
-from kling_pipe.media.remote import NoPartError, Part, RefusedLinkError, Remote, remote
+from kling_pipe.media.link_facts import NoPartError, Part, RefusedLinkError, Remote, remote
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,7 +15,7 @@ from kling_pipe.core import json_tree
 from kling_pipe.core.json_tree import map_leaves_at
 from kling_pipe.emulator import links
 from kling_pipe.emulator.answers import Refusal
-from kling_pipe.film import film_facts
+from kling_pipe.media.mp4_header import film_facts
 
 MARK = "blob:"
 FILMS = (".mp4", ".mov")

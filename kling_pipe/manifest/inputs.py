@@ -15,7 +15,7 @@ from kling_pipe.manifest.trouble import Mark, Path_
 from kling_pipe.manifest.verify import origin
 from kling_pipe.media.facts import WORDS, Facts
 from kling_pipe.media.limits import MediaFinding, broken, broken_length, unlike
-from kling_pipe.media.remote import Remote
+from kling_pipe.media.link_facts import Remote
 from kling_pipe.model import FileRef, Job
 
 LookAtLinks = Callable[[Sequence[tuple[str, str]]], Sequence[Remote]]

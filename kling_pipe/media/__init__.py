@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from kling_pipe.core.lazy import on_demand
 
 if TYPE_CHECKING:
+    from kling_pipe.media.av_facts import can_open_streams
+    from kling_pipe.media.base64 import base64_length, base64_pieces
     from kling_pipe.media.facts import Facts
-    from kling_pipe.media.inline import base64_length, base64_pieces
+    from kling_pipe.media.file_facts import Looks, looked
     from kling_pipe.media.limits import MediaFinding, broken, broken_file, broken_length, plain, unlike
-    from kling_pipe.media.local import Looks, looked
-    from kling_pipe.media.streams import can_open_streams
 
 __all__ = [
     "Facts",
@@ -31,9 +31,9 @@ __getattr__ = on_demand(
     __name__,
     {
         "facts": "Facts",
-        "inline": "base64_length base64_pieces",
+        "base64": "base64_length base64_pieces",
         "limits": "MediaFinding broken broken_file broken_length plain unlike",
-        "local": "Looks looked",
-        "streams": "can_open_streams",
+        "file_facts": "Looks looked",
+        "av_facts": "can_open_streams",
     },
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from campaigns import image, video
 
-from kling_pipe.provenance import read
+from kling_pipe.media.xmp import read
 
 
 def files(bench):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kling_pipe.posters import Posters
+from kling_pipe.media.thumbnails import Posters
 from kling_pipe.report.sheet import Sheet, compared, written
 
 sys.path.insert(0, str(Path(__file__).parent))

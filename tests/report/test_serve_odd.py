@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kling_pipe.errors import UsageError
-from kling_pipe.posters import Posters
+from kling_pipe.media.thumbnails import Posters
 from kling_pipe.report.sheet import Sheet
 from kling_pipe.serve import Live, application
 

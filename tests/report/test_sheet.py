@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from kling_pipe.media.thumbnails import Posters
 from kling_pipe.model import Cost
-from kling_pipe.posters import Posters
 from kling_pipe.report.sheet import Card, Picture, Reference, Sheet, Shot, Take, compared, written
 from kling_pipe.report.sheet.compare import difference
 from kling_pipe.report.sheet.page import environment, page

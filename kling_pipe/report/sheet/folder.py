@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kling_pipe.errors import LocalStateError
-from kling_pipe.posters import Posters
+from kling_pipe.media.thumbnails import Posters
 from kling_pipe.report.sheet.compare import Comparison
 from kling_pipe.report.sheet.page import page
 from kling_pipe.report.sheet.shelf import FolderShelf, InlineShelf

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from kling_pipe.posters import Poster
+from kling_pipe.media.thumbnails import Poster
 from kling_pipe.report.sheet.values import Picture
 
 _SUFFIXES = {"video": ".mp4", "image": ".png", "audio": ".mp3"}

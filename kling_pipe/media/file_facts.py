@@ -6,11 +6,11 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from pathlib import Path
 
-from kling_pipe.film import film_facts
+from kling_pipe.media.av_facts import can_open_streams, stream_facts
 from kling_pipe.media.facts import WORDS, Facts
+from kling_pipe.media.image_facts import picture_facts
 from kling_pipe.media.limits import plain
-from kling_pipe.media.pictures import picture_facts
-from kling_pipe.media.streams import can_open_streams, stream_facts
+from kling_pipe.media.mp4_header import film_facts
 
 
 def looked(path: Path, kind: str, *, streams: bool | None = None) -> Facts:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from kling_pipe.media.av_facts import can_open_streams, stream_facts
 from kling_pipe.media.facts import WORDS, Facts, container
-from kling_pipe.media.pictures import HEADER, picture_facts
-from kling_pipe.media.streams import can_open_streams, stream_facts
+from kling_pipe.media.image_facts import HEADER, picture_facts
 
 _REST = 1 << 20
 _REFUSALS = {
