@@ -10,9 +10,7 @@ Everything is imported when it is first used. Errors: `kling_pipe.errors`. Value
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,14 +24,3 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(import_module("kling_pipe.api"), name)
     raise AttributeError(f"module `kling_pipe` has no `{name}`")
-
-
-class _Package(ModuleType):
-    """Keeps `kling_pipe.plan` the function: importing the part of that name would put a module in its place."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in __all__ and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kling_pipe.catalog.pricing import Prices
     from kling_pipe.engine import OnEvent, Result, Seams, Settings
     from kling_pipe.manifest.files import Files
-    from kling_pipe.plan import Snapshot
+    from kling_pipe.planning import Snapshot
     from kling_pipe.workspace import Workspace
 
 
@@ -202,7 +202,7 @@ def plan(
     `new_account` makes anew what the lock has of another access key. Raises CredentialsError and Unreachable (with
     `refresh`), UsageError, LocalStateError.
     """
-    from kling_pipe.plan import make_plan
+    from kling_pipe.planning import make_plan
     from kling_pipe.select import chosen
 
     snapshot = workspace.snapshot()
@@ -255,7 +255,7 @@ def over_budget(
     found: Plan, manifest: Manifest, overrides: Mapping[str, float] | None = None, *, allow_unknown: bool = False
 ) -> list[Problem]:
     """What breaks the manifest's budget, `overrides` replacing its amounts; empty when all is within."""
-    from kling_pipe.plan import check_budget
+    from kling_pipe.planning import check_budget
 
     budget = {**manifest.budget, **(overrides or {})}
     problems = check_budget(found, budget, allow_unknown=allow_unknown)

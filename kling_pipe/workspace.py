@@ -23,8 +23,8 @@ from kling_pipe.auth import (
 )
 from kling_pipe.catalog.api_v2 import FIRST, named
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
-from kling_pipe.plan import Place, Places, Snapshot, Together
-from kling_pipe.plan.places import FREE, STEADY
+from kling_pipe.planning import Place, Places, Snapshot, Together
+from kling_pipe.planning.account_ranking import FREE, STEADY
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger import RecordIndex, SqliteStore, Store
 from kling_pipe.storage.lockfile import Lock, LockFile, parse

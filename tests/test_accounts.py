@@ -13,8 +13,8 @@ from kling_pipe.auth import AccessKey, ApiKey
 from kling_pipe.core.keys import ExistingId
 from kling_pipe.errors import CredentialsError, UsageError
 from kling_pipe.model import Job, OutputRef, Record
-from kling_pipe.plan import Place, Places, Snapshot, Together, make_plan
-from kling_pipe.plan.places import FREE, ranked
+from kling_pipe.planning import Place, Places, Snapshot, Together, make_plan
+from kling_pipe.planning.account_ranking import FREE, ranked
 from kling_pipe.storage.lockfile import Lock
 from kling_pipe.workspace import open_workspace
 

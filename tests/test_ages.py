@@ -10,8 +10,8 @@ from PIL import Image
 from kling_pipe.api import load
 from kling_pipe.manifest import Manifest
 from kling_pipe.model import Job, Output, Plan, Record
-from kling_pipe.plan import Snapshot, make_plan
-from kling_pipe.plan.ages import expiry
+from kling_pipe.planning import Snapshot, make_plan
+from kling_pipe.planning.expiry import expiry
 from kling_pipe.storage.lockfile import Lock, block_name
 from kling_pipe.storage.lockfile.blocks import made_block
 

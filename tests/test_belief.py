@@ -14,7 +14,7 @@ from test_plan import ledger, lock, one, record, snapshot
 
 from kling_pipe.core.keys import external_id
 from kling_pipe.model import Output
-from kling_pipe.plan.snapshot import IN_FLIGHT, stronger
+from kling_pipe.planning.snapshot import IN_FLIGHT, stronger
 from kling_pipe.storage.lockfile import Lock, failed_block
 
 KITE = image("kite", retries=1)

@@ -21,13 +21,12 @@ from house import Source, circle, effect, sources
 ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
-    ("errors", "model", "simulation"),
+    ("errors", "model"),
     ("auth", "core", "revisions", "shard"),
     ("accounts", "catalog", "prompts", "select", "source", "storage"),
-    ("apidocs", "format", "media", "problems"),
+    ("apidocs", "format", "media", "planning", "problems"),
     ("client", "emulator", "manifest", "report"),
-    ("editor", "eyes", "pick", "plan", "serve"),
-    ("workspace",),
+    ("editor", "eyes", "pick", "serve", "workspace"),
     ("engine", "gallery"),
     ("api", "fleet", "telemetry"),
     ("lsp",),

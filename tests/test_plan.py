@@ -14,8 +14,8 @@ from campaigns import PROJECT, chain, element, image, renamed, video
 
 from kling_pipe.core.keys import external_id
 from kling_pipe.model import Cost, FileRef, Output, Record
-from kling_pipe.plan import Snapshot, check_budget, field_digests, make_plan, totals
-from kling_pipe.plan.why import why
+from kling_pipe.planning import Snapshot, check_budget, field_digests, make_plan, totals
+from kling_pipe.planning.field_diff import why
 from kling_pipe.report.plans import plan_form, plan_text
 from kling_pipe.storage.ledger import RecordIndex
 from kling_pipe.storage.lockfile import Lock, failed_block, made_block

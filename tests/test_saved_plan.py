@@ -10,7 +10,7 @@ import pytest
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import Cost, Job, Plan, Step
-from kling_pipe.plan.saved import SavedPlan, changed_since, is_saved, read_saved, saved_text, within
+from kling_pipe.planning.plan_file import SavedPlan, changed_since, is_saved, read_saved, saved_text, within
 
 PRICE = Cost(4.0, "video", 0.56)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.schedule import Load, makespan
-from kling_pipe.simulation import Task, course
+from kling_pipe.planning.simulation import Task, course
 
 POOLS = ("", "video", "image")
 

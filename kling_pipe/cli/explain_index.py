@@ -171,7 +171,7 @@ class Index:
 
 
 def _remembered(workspace: Workspace) -> Iterator[Form]:
-    from kling_pipe.plan import Together
+    from kling_pipe.planning import Together
     from kling_pipe.storage.lockfile.blocks import made_record, split_name
 
     for name, block in workspace.read_lock().blocks.items():

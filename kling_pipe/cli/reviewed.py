@@ -14,7 +14,7 @@ from kling_pipe.errors import ManifestInvalid
 if TYPE_CHECKING:
     from kling_pipe.cli.campaign import Campaign
     from kling_pipe.model import Plan
-    from kling_pipe.plan.saved import SavedPlan
+    from kling_pipe.planning.plan_file import SavedPlan
     from kling_pipe.workspace import Workspace
 
 _HEAD = 400
@@ -26,7 +26,7 @@ def save(
     """Write what was reviewed, and how it was asked for; `flags` are those that a run of it takes over."""
     from kling_pipe import __version__
     from kling_pipe.cli.options import variables_from
-    from kling_pipe.plan.saved import saved_text
+    from kling_pipe.planning.plan_file import saved_text
     from kling_pipe.report.plans import retries_text
 
     asked = {
@@ -48,7 +48,7 @@ def save(
 
 def reviewed(campaign: Campaign) -> tuple[Campaign, SavedPlan, tuple[str, ...]] | None:
     """When the verb was given a saved plan: the campaign that it was made from, the plan, what it replaces."""
-    from kling_pipe.plan.saved import is_saved, read_saved
+    from kling_pipe.planning.plan_file import is_saved, read_saved
 
     file = campaign.manifest
     if not file.is_file() or not is_saved(_head(file)):
@@ -75,7 +75,7 @@ def _head(file: Path) -> str:
 
 def as_reviewed(saved: SavedPlan, plan: Plan, workspace: Workspace) -> Plan:
     """The plan with no more attempts than were reviewed. Raises `ManifestInvalid` with all that is not as reviewed."""
-    from kling_pipe.plan.saved import changed_since, within
+    from kling_pipe.planning.plan_file import changed_since, within
 
     changes = changed_since(saved, plan, account=workspace.queue, emulated=workspace.emulated)
     if changes:

@@ -14,8 +14,8 @@ from kling_pipe.engine.lookup import Findings, lookup_everywhere
 from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.model import Job, Output, Record
-from kling_pipe.plan import Snapshot
-from kling_pipe.plan.snapshot import IN_FLIGHT, stronger
+from kling_pipe.planning import Snapshot
+from kling_pipe.planning.snapshot import IN_FLIGHT, stronger
 from kling_pipe.storage.ledger import Store
 from kling_pipe.storage.lockfile import LockFile
 

@@ -11,7 +11,7 @@ from kling_pipe.core.graph import ancestors
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
 from kling_pipe.engine.pulse import elapsed
 from kling_pipe.model import Job, Plan
-from kling_pipe.plan import Snapshot, Together
+from kling_pipe.planning import Snapshot, Together
 
 Planner = Callable[[Snapshot], Plan]
 Clients = Mapping[str, Client]

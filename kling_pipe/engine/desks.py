@@ -24,8 +24,8 @@ from kling_pipe.engine.stops import Silence
 from kling_pipe.engine.waits import Waits
 from kling_pipe.errors import CredentialsError
 from kling_pipe.model import Record, Step
-from kling_pipe.plan.allot import MARK
-from kling_pipe.plan.places import Places, ranked
+from kling_pipe.planning.account_assignment import MARK
+from kling_pipe.planning.account_ranking import Places, ranked
 from kling_pipe.storage.ledger import Store
 
 _FOLLOW_SECONDS = 0.2

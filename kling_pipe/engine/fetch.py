@@ -9,7 +9,7 @@ from kling_pipe.engine.context import Context
 from kling_pipe.engine.job import is_over, is_unsaved
 from kling_pipe.engine.save import saved
 from kling_pipe.model import Record, Step
-from kling_pipe.plan.snapshot import IN_FLIGHT
+from kling_pipe.planning.snapshot import IN_FLIGHT
 
 _FOLLOW_SECONDS = 0.5
 

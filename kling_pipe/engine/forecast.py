@@ -23,7 +23,7 @@ def forecast(plan: Plan, known: Lessons, settings: Settings, clock: Callable[[],
     sketch = sketched(plan, known, settings, clock())
     if not sketch.tasks:
         return Forecast(0.0, learned=True)
-    from kling_pipe.simulation import course
+    from kling_pipe.planning.simulation import course
 
     even = [task._replace(spread=0.0) for task in sketch.tasks]
     return Forecast(course(even, [sketch.slots]).seconds, not sketch.unseen)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 from kling_pipe.model import Job, Record
-from kling_pipe.plan import field_digests
-from kling_pipe.plan.allot import original
+from kling_pipe.planning import field_digests
+from kling_pipe.planning.account_assignment import original
 from kling_pipe.storage.ledger import Store
 from kling_pipe.storage.lockfile import Block, LockFile, failed_block, made_block
 

@@ -20,7 +20,7 @@ from kling_pipe.engine.reasons import FoundElsewhereError, SilentError
 from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Record, Step
-from kling_pipe.plan.together import unasked
+from kling_pipe.planning.multi_account import unasked
 
 if TYPE_CHECKING:
     from kling_pipe.engine.desks import Desk

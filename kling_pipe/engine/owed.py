@@ -16,7 +16,7 @@ from kling_pipe.engine.reasons import JobError
 from kling_pipe.engine.save import fetched
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Job, Record, Step
-from kling_pipe.plan.snapshot import IN_FLIGHT
+from kling_pipe.planning.snapshot import IN_FLIGHT
 
 _LATEST_SHOWN = 600.0
 """Seconds after which an intent whose task is not to be seen counts as never sent."""

@@ -10,7 +10,7 @@ from random import Random
 from kling_pipe.engine.settings import DEFAULT_SLOTS, Settings
 from kling_pipe.engine.sketch import Lessons, Sketch, sketched
 from kling_pipe.model import Plan
-from kling_pipe.simulation import Course, Prediction, Share, course
+from kling_pipe.planning.simulation import Course, Prediction, Share, course
 
 _TASKS_IN_ALL = 1_000_000
 """So many tasks are run on paper when nobody says how often."""

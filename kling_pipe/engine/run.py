@@ -19,7 +19,7 @@ from kling_pipe.engine.runner import LocalRunner
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.spending import Spending, spending_of
 from kling_pipe.model import Job, Plan, Record
-from kling_pipe.plan import Snapshot, Together
+from kling_pipe.planning import Snapshot, Together
 from kling_pipe.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from kling_pipe.engine.slots import Want, slots_of
 from kling_pipe.engine.spending import Spending
 from kling_pipe.errors import BudgetExceeded, CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.model import Plan, Record, Step
-from kling_pipe.plan.snapshot import IN_FLIGHT
+from kling_pipe.planning.snapshot import IN_FLIGHT
 from kling_pipe.storage.ledger import Store
 from kling_pipe.storage.ledger.claims import BEAT
 

@@ -15,8 +15,8 @@ from kling_pipe.engine.stops import UNANSWERED, trouble
 from kling_pipe.errors import Unreachable
 from kling_pipe.media.xmp import Stamp, facts
 from kling_pipe.model import Job, Output, Record
-from kling_pipe.plan.ages import KEPT_DAYS
-from kling_pipe.plan.snapshot import IN_FLIGHT
+from kling_pipe.planning.expiry import KEPT_DAYS
+from kling_pipe.planning.snapshot import IN_FLIGHT
 from kling_pipe.storage.outputs import Incoming, Stored, output_path, sidecar_form
 
 _TRIES = 5

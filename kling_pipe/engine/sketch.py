@@ -13,12 +13,12 @@ from kling_pipe.engine.pools import pools
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import UNBOUNDED, Pool
 from kling_pipe.model import Job, Plan, Record, Step
-from kling_pipe.plan.bonds import bonds
+from kling_pipe.planning.account_affinity import bonds
 from kling_pipe.storage.ledger import Learned
 from kling_pipe.workspace import Workspace
 
 if TYPE_CHECKING:
-    from kling_pipe.simulation import Task
+    from kling_pipe.planning.simulation import Task
 
 _WORKING = ("create", "retry", "resume")
 
@@ -69,7 +69,7 @@ def sketched(plan: Plan, known: Lessons, settings: Settings, now: float) -> Sket
     working = [step for step in plan.steps if step.action in _WORKING and not step.shared_with]
     if not working:
         return Sketch((), (), {}, ())
-    from kling_pipe.simulation import Task
+    from kling_pipe.planning.simulation import Task
 
     limits = pools(settings, known.limits, now)
     within = {step.job.address for step in working}

@@ -9,7 +9,7 @@ from typing import Any
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.settings import Settings
 from kling_pipe.model import Cost, Job, Plan, Record
-from kling_pipe.plan.budget import Totals, over
+from kling_pipe.planning.budget import Totals, over
 from kling_pipe.storage.ledger import Store
 from kling_pipe.storage.ledger.reservations import Amounts, Reservation, Spent
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kling_pipe.engine.spending import Spending
 from kling_pipe.model import Cost, Step
-from kling_pipe.plan.budget import Totals
+from kling_pipe.planning.budget import Totals
 from kling_pipe.storage.ledger.pg_connection import Session
 
 

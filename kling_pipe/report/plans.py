@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kling_pipe.model import PAYING, Cost, Plan, Step
+from kling_pipe.planning.budget import at_most
 from kling_pipe.report.columns import cells, padded
 
 FORMAT_VERSION = "1.0"
@@ -46,23 +47,6 @@ def totals(steps: Sequence[Step]) -> dict[str, Any]:
         "at_most": at_most(steps),
         "actions": dict(Counter(step.action for step in steps)),
     }
-
-
-def at_most(steps: Iterable[Step]) -> dict[str, Any]:
-    """The same sums if every attempt failed for a passing reason, and `retries` were used up."""
-    units = {"video": 0.0, "image": 0.0}
-    usd, unknown = 0.0, 0
-    for step in steps:
-        cost = step.again or step.cost
-        if not step.most_tasks or cost.pack is None:
-            continue
-        if cost.units is None:
-            unknown += 1
-        else:
-            units[cost.pack] += cost.units * step.most_tasks
-            usd += (cost.usd or 0.0) * step.most_tasks
-    rounded = {pack: round(amount, 4) for pack, amount in units.items()}
-    return {"units": rounded, "usd": round(usd, 4), "unknown": unknown}
 
 
 def amount(value: float) -> str:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kling_pipe.planning.simulation import Prediction, Share
 from kling_pipe.report.columns import cells, padded
 from kling_pipe.report.plans import FORMAT_VERSION, about, amount, units_text
-from kling_pipe.simulation import Prediction, Share
 
 _SHOWN = 3
 

@@ -13,7 +13,7 @@ from kling_pipe.model import Job, Record
 from kling_pipe.report.columns import cells, padded
 
 if TYPE_CHECKING:
-    from kling_pipe.plan import Snapshot
+    from kling_pipe.planning import Snapshot
 
 FORMAT_VERSION = "1.0"
 KEPT_DAYS = 30

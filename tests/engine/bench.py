@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kling_pipe.engine import Seams, Settings
 from kling_pipe.engine.run import refresh, run
-from kling_pipe.plan import make_plan
+from kling_pipe.planning import make_plan
 from kling_pipe.workspace import open_workspace
 
 QUICK = Settings(settle=0.3, patience=20.0)

@@ -86,7 +86,7 @@ def load_everything() -> None:
         "engine",
         "storage.ledger",
         "manifest",
-        "plan",
+        "planning",
         "storage.outputs",
         "report",
     ):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kling_pipe.model import Cost, Plan, Problem
+from kling_pipe.model import Cost, Plan, Problem, Step
 
 
 class Totals(NamedTuple):
@@ -77,3 +77,20 @@ def _amount(value: float, sign: str, unit: str) -> str:
 
 def _sum(values: Iterator[float | None] | Any) -> float:
     return round(sum(value or 0.0 for value in values), 6)
+
+
+def at_most(steps: Iterable[Step]) -> dict[str, Any]:
+    """The same sums if every attempt failed for a passing reason, and `retries` were used up."""
+    units = {"video": 0.0, "image": 0.0}
+    usd, unknown = 0.0, 0
+    for step in steps:
+        cost = step.again or step.cost
+        if not step.most_tasks or cost.pack is None:
+            continue
+        if cost.units is None:
+            unknown += 1
+        else:
+            units[cost.pack] += cost.units * step.most_tasks
+            usd += (cost.usd or 0.0) * step.most_tasks
+    rounded = {pack: round(amount, 4) for pack, amount in units.items()}
+    return {"units": rounded, "usd": round(usd, 4), "unknown": unknown}

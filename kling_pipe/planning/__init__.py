@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from kling_pipe.core.lazy import on_demand
 
 if TYPE_CHECKING:
-    from kling_pipe.plan.budget import Totals, check_budget, totals
-    from kling_pipe.plan.make import make_plan
-    from kling_pipe.plan.places import Place, Places
-    from kling_pipe.plan.snapshot import Snapshot
-    from kling_pipe.plan.together import Together
-    from kling_pipe.plan.why import FieldChange, field_digests
+    from kling_pipe.planning.account_ranking import Place, Places
+    from kling_pipe.planning.budget import Totals, check_budget, totals
+    from kling_pipe.planning.field_diff import FieldChange, field_digests
+    from kling_pipe.planning.multi_account import Together
+    from kling_pipe.planning.planner import make_plan
+    from kling_pipe.planning.snapshot import Snapshot
 
 __all__ = [
     "FieldChange",
@@ -30,10 +30,10 @@ __getattr__ = on_demand(
     __name__,
     {
         "budget": "Totals check_budget totals",
-        "make": "make_plan",
-        "places": "Place Places",
+        "planner": "make_plan",
+        "account_ranking": "Place Places",
         "snapshot": "Snapshot",
-        "together": "Together",
-        "why": "FieldChange field_digests",
+        "multi_account": "Together",
+        "field_diff": "FieldChange field_digests",
     },
 )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from kling_pipe.model import Job, Step
-from kling_pipe.plan.snapshot import Snapshot
+from kling_pipe.planning.snapshot import Snapshot
 
 NOTE = "it was made when its table was read with CRLF line ends: that counts"
 

@@ -13,12 +13,12 @@ from kling_pipe.core.graph import order
 from kling_pipe.core.keys import external_id
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import PAYING, Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
-from kling_pipe.plan.ages import Source, expired, soon, sources
-from kling_pipe.plan.allot import Allotment, allot, original
-from kling_pipe.plan.former import as_made, noted
-from kling_pipe.plan.snapshot import IN_FLIGHT, Snapshot
-from kling_pipe.plan.together import Together, unasked
-from kling_pipe.plan.why import why
+from kling_pipe.planning.account_assignment import Allotment, allot, original
+from kling_pipe.planning.expiry import Source, expired, soon, sources
+from kling_pipe.planning.field_diff import why
+from kling_pipe.planning.former_tasks import as_made, noted
+from kling_pipe.planning.multi_account import Together, unasked
+from kling_pipe.planning.snapshot import IN_FLIGHT, Snapshot
 
 _FREE = Cost(0.0, None, 0.0)
 _KEPT_MS = 30 * 24 * 3600 * 1000

@@ -16,7 +16,7 @@ from typing import Any
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import Plan, Problem, Step
-from kling_pipe.report.plans import at_most
+from kling_pipe.planning.budget import at_most
 
 FORMAT = "kling-pipe plan"
 FORMAT_VERSION = "1.0"

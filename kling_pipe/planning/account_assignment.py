@@ -18,10 +18,10 @@ from kling_pipe.core.graph import order
 from kling_pipe.core.keys import external_id
 from kling_pipe.core.text import nearest
 from kling_pipe.model import Job, Record
-from kling_pipe.plan.bonds import Bond, bonds, is_free, moved
-from kling_pipe.plan.places import FREE, Place
-from kling_pipe.plan.snapshot import IN_FLIGHT
-from kling_pipe.plan.together import Together
+from kling_pipe.planning.account_affinity import Bond, bonds, is_free, moved
+from kling_pipe.planning.account_ranking import FREE, Place
+from kling_pipe.planning.multi_account import Together
+from kling_pipe.planning.snapshot import IN_FLIGHT
 
 MARK = "!"
 """Between the address of a job and the account in which it is made again."""

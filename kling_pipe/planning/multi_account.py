@@ -8,8 +8,8 @@ from functools import cached_property
 
 from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.model import Job, Record
-from kling_pipe.plan.places import Places
-from kling_pipe.plan.snapshot import IN_FLIGHT, Identity, Snapshot
+from kling_pipe.planning.account_ranking import Places
+from kling_pipe.planning.snapshot import IN_FLIGHT, Identity, Snapshot
 from kling_pipe.storage.lockfile import Block
 
 Silent = Mapping[str, KlingPipeError]
