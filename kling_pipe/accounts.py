@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from kling_pipe.auth import AccessKey, ApiKey, Credentials
+from kling_pipe.client.credentials import AccessKey, ApiKey, Credentials
 from kling_pipe.core.text import nearest
 from kling_pipe.errors import CredentialsError, UsageError
 

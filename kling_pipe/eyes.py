@@ -83,6 +83,6 @@ def sight(root: Path, look: Callable[[Path, str], Facts] = looked) -> Iterator[S
 
 def read_links(wanted: Sequence[tuple[str, str]]) -> Sequence[Remote]:
     """Look at links over the network, a few at a time."""
-    from kling_pipe.client.ranges import probe
+    from kling_pipe.client.range_reader import probe
 
     return probe(wanted)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kling_pipe.accounts import AccountSpec, host_from, must_differ
-from kling_pipe.auth import (
+from kling_pipe.catalog.api_v2 import FIRST, named
+from kling_pipe.client.credentials import (
     AccessKey,
     ApiKey,
     Credentials,
@@ -21,7 +22,6 @@ from kling_pipe.auth import (
     missing_credentials,
     missing_key,
 )
-from kling_pipe.catalog.api_v2 import FIRST, named
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
 from kling_pipe.planning import Place, Places, Snapshot, Together
 from kling_pipe.planning.account_ranking import FREE, STEADY

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_pipe.accounts import account_specs, checked_spread
-from kling_pipe.auth import AccessKey, ApiKey
+from kling_pipe.client.credentials import AccessKey, ApiKey
 from kling_pipe.core.keys import ExistingId
 from kling_pipe.errors import CredentialsError, UsageError
 from kling_pipe.model import Job, OutputRef, Record

@@ -12,9 +12,9 @@ import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kling_pipe.auth import AccessKey, ApiKey
 from kling_pipe.catalog.operations import load
 from kling_pipe.client import Client, Created, Found, InDoubt, Listed, NotFound, Prepared, Refused, TaskState
+from kling_pipe.client.credentials import AccessKey, ApiKey
 from kling_pipe.core.redact import printable
 from kling_pipe.engine.account import packs_at
 from kling_pipe.engine.answers import check, forms, told, told_or_waited_for

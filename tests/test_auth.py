@@ -3,7 +3,7 @@
 import jwt
 import pytest
 
-from kling_pipe.auth import LIFETIME, AccessKey, ApiKey, Signer, account_id, credentials_from
+from kling_pipe.client.credentials import LIFETIME, AccessKey, ApiKey, Signer, account_id, credentials_from
 from kling_pipe.errors import CredentialsError
 
 KEY = AccessKey("ak-1234567890", "s3cret-s3cret-s3cret-s3cret-s3cret")

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from kling_pipe.client.body import body_of
-from kling_pipe.client.by_aiohttp import ByAiohttp
-from kling_pipe.client.by_httpx import ByHttpx
 from kling_pipe.client.http import Http, library
-from kling_pipe.client.wire import NoAnswerError
+from kling_pipe.client.transport import NoAnswerError
+from kling_pipe.client.transport_aiohttp import ByAiohttp
+from kling_pipe.client.transport_httpx import ByHttpx
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef
 from kling_pipe.storage.outputs.local import file_sha256

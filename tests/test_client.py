@@ -9,10 +9,10 @@ import httpx
 import httpx2
 import pytest
 
-from kling_pipe.auth import AccessKey
 from kling_pipe.catalog.operations import load
 from kling_pipe.client import Client, Created, Downloaded, Found, Gone, InDoubt, Listed, NotFound, Refused
 from kling_pipe.client.body import body_of
+from kling_pipe.client.credentials import AccessKey
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef
 

@@ -10,7 +10,7 @@ import pytest
 from media_files import Files, film, header_first, padded, serving, sound
 from PIL import Image
 
-from kling_pipe.client.ranges import AT_ONCE, remotes
+from kling_pipe.client.range_reader import AT_ONCE, remotes
 from kling_pipe.media.link_facts import Remote
 
 FILM = film(4, (640, 360), sound=True)

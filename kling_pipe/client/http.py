@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from kling_pipe.client.body import Body
-from kling_pipe.client.by_httpx import ByHttpx
-from kling_pipe.client.wire import READ_SECONDS, Carrier, NoAnswerError, RawAnswer
+from kling_pipe.client.transport import READ_SECONDS, Carrier, NoAnswerError, RawAnswer
+from kling_pipe.client.transport_httpx import ByHttpx
 
 __all__ = ["CONNECTIONS", "READ_SECONDS", "Http", "NoAnswerError", "RawAnswer", "library"]
 
@@ -82,7 +82,7 @@ class Http:
         # A proxy is for httpx: it knows SOCKS, NO_PROXY by network, and passwords in their names.
         if self._given is None and self._transport is None and not getproxies():
             try:
-                from kling_pipe.client.by_aiohttp import ByAiohttp
+                from kling_pipe.client.transport_aiohttp import ByAiohttp
             except ImportError:  # the extra `fast` is not installed
                 pass
             else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kling_pipe.catalog.operations import table
-from kling_pipe.client import Client, Prepared, typed
+from kling_pipe.client import Client, Prepared, json_types
 from kling_pipe.engine.stops import trouble
 from kling_pipe.errors import Unreachable
 from kling_pipe.workspace import Workspace
@@ -43,8 +43,8 @@ async def packs_at(client: Client, clock: Callable[[], float]) -> tuple[Pack, ..
     if not isinstance(answer, Prepared):
         raise trouble(answer, "to say what is left")
     try:
-        return tuple(_pack(row, form) for row in typed.mappings(answer.data.get(form["rows"])))
-    except typed.OddError as error:
+        return tuple(_pack(row, form) for row in json_types.mappings(answer.data.get(form["rows"])))
+    except json_types.OddError as error:
         raise Unreachable(f"what Kling says is left cannot be read: {form['rows']} holds {error}") from None
 
 
@@ -56,9 +56,9 @@ def left(found: Iterable[Pack], word: str) -> float | None:
 
 def _pack(row: Mapping[str, Any], form: Mapping[str, str]) -> Pack:
     return Pack(
-        name=typed.text(row.get(form["name"])),
-        total=typed.number(row.get(form["total"])),
-        remaining=typed.number(row.get(form["remaining"])),
-        status=typed.text(row.get(form["status"])),
-        ends=typed.moment(row.get(form["ends"])),
+        name=json_types.text(row.get(form["name"])),
+        total=json_types.number(row.get(form["total"])),
+        remaining=json_types.number(row.get(form["remaining"])),
+        status=json_types.text(row.get(form["status"])),
+        ends=json_types.moment(row.get(form["ends"])),
     )

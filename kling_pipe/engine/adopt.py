@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.client import Client, Found, NotFound, typed
+from kling_pipe.client import Client, Found, NotFound, json_types
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.answers import of_id, told_or_waited_for
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
@@ -83,7 +83,7 @@ def adopt_recorded(jobs: Iterable[Job], snapshot: Snapshot, lock: LockFile) -> l
 def _named(operation: Operation, task: str) -> Output:
     try:
         return of_id(operation, task)
-    except typed.OddError:
+    except json_types.OddError:
         raise UsageError(f"`{task}` is no id of Kling's", hint="check the id and the account") from None
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from kling_pipe.catalog.operations import Operation
-from kling_pipe.client import Oddities, TaskState, task_failure, typed
+from kling_pipe.client import Oddities, TaskState, json_types, task_failure
 from kling_pipe.engine.reasons import UnknownStatusError, UnreadableError
 from kling_pipe.model import Output, Record, State
 
@@ -97,34 +97,34 @@ def outputs(operation: Operation, task: TaskState, now: float, remarks: Oddities
             if "id" in part:
                 yield of_id(operation, form.get(part["id"]), index)
                 continue
-            url = typed.link(form.get(key))
+            url = json_types.link(form.get(key))
             if url or "sorts" not in part:
                 yield Output(
                     index=index,
                     url=url,
                     url_at=int(now * 1000) if url else 0,
-                    id=left_out.read(typed.identifier, form, "id", ""),
-                    duration=left_out.read(typed.amount, form, part.get("duration", "duration"), ""),
+                    id=left_out.read(json_types.identifier, form, "id", ""),
+                    duration=left_out.read(json_types.amount, form, part.get("duration", "duration"), ""),
                     sole=bool(url) and operation.kling["lookup"] == "none",
                 )
-    except typed.OddError as error:
+    except json_types.OddError as error:
         raise _unreadable(task, f"in task_result, or for it, there is {error}") from None
 
 
 def of_id(operation: Operation, value: Any, index: int = 1) -> Output:
     """The output that is an id alone: an element's is a whole number, a voice's is text. Raises OddError."""
     if operation.kling["result"].get("id_type") == "string":
-        if not (told := typed.identifier(value)):
-            raise typed.OddError("no id")
+        if not (told := json_types.identifier(value)):
+            raise json_types.OddError("no id")
         return Output(index, id=told)
-    return Output(index, element_id=typed.number_id(value))
+    return Output(index, element_id=json_types.number_id(value))
 
 
 def forms(operation: Operation, task: TaskState) -> list[Mapping[str, Any]]:
     """What a task's result lists, as Kling sent it; nothing where that cannot be read."""
     try:
         return _forms(operation.kling["result"], task.result)
-    except typed.OddError:
+    except json_types.OddError:
         return []
 
 
@@ -136,7 +136,7 @@ def _places(part: Mapping[str, Any], answer: Any) -> Iterator[tuple[Mapping[str,
     """Every place of an output with the key of its URL, in the order that the data gives them."""
     listed = _forms(part, answer)
     if "sorts" in part:
-        by_sort = {typed.text(form.get("type")): form for form in listed if form.get("is_contain", True)}
+        by_sort = {json_types.text(form.get("type")): form for form in listed if form.get("is_contain", True)}
         listed = [by_sort.get(sort, {}) for sort in part["sorts"]]
     for form in listed:
         for key in part.get("urls", (part.get("url", "url"),)):
@@ -144,9 +144,9 @@ def _places(part: Mapping[str, Any], answer: Any) -> Iterator[tuple[Mapping[str,
 
 
 def _forms(result: Mapping[str, Any], told: Any) -> list[Mapping[str, Any]]:
-    answer = typed.mapping(told)
+    answer = json_types.mapping(told)
     for name in (result["key"], *result.get("alternatives", ())):
-        if found := typed.mappings(answer.get(name)):
+        if found := json_types.mappings(answer.get(name)):
             return found
     return []
 

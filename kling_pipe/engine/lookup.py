@@ -13,7 +13,7 @@ from typing import Any
 
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState, typed
+from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState, json_types
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.answers import forms, told_or_waited_for
 from kling_pipe.engine.stops import UNANSWERED, trouble
@@ -282,4 +282,4 @@ def _deleted(operation: Operation, task: TaskState) -> set[int]:
     if "status_key" not in result:
         return set()
     deleted = (form for form in forms(operation, task) if form.get(result["status_key"]) == result["deleted"])
-    return {int(id_) for form in deleted if (id_ := typed.text(form.get(result["id"]))).isdecimal()}
+    return {int(id_) for form in deleted if (id_ := json_types.text(form.get(result["id"]))).isdecimal()}

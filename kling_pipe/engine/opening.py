@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kling_pipe.auth import ApiKey
 from kling_pipe.client import READ_SECONDS, Client
+from kling_pipe.client.credentials import ApiKey
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.durations import Durations

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kling_pipe.catalog.operations import Operation
-from kling_pipe.client import Client, InDoubt, Prepared, Refused, typed
-from kling_pipe.client.codes import code_row
+from kling_pipe.client import Client, InDoubt, Prepared, Refused, json_types
+from kling_pipe.client.error_codes import code_row
 from kling_pipe.core.json_pointer import parts, walk
 
 _BAD_VALUE = 1201
@@ -39,7 +39,7 @@ async def prepared(
                 return answer
             try:
                 refusal = _taken(step, answer.data, body)
-            except typed.OddError as error:
+            except json_types.OddError as error:
                 refusal = _refused(f"{step['path']} answered with {error}")
             if refusal:
                 return refusal
@@ -66,16 +66,16 @@ def _taken(step: Step, data: Mapping[str, Any], body: dict[str, Any]) -> Refused
     """
     for name, wanted in step.get("refused_unless", {}).items():
         if data.get(name, wanted) != wanted:
-            return _refused(f"{step['path']} answered {name} {typed.found(data[name])}")
+            return _refused(f"{step['path']} answered {name} {json_types.found(data[name])}")
     for name, place in step.get("keeps", {}).items():
-        if not typed.identifier(data.get(name)):
+        if not json_types.identifier(data.get(name)):
             return _refused(f"{step['path']} gave no {name}")
         body[parts(place)[0]] = data[name]
     return _chosen(step["chooses"], data, body) if "chooses" in step else None
 
 
 def _chosen(form: Mapping[str, str], data: Mapping[str, Any], body: dict[str, Any]) -> Refused | None:
-    things = typed.mappings(data.get(form["among"]))
+    things = json_types.mappings(data.get(form["among"]))
     for _, item in walk(body, form["in"]):
         choice = _Choice(item.pop(form["number"], None), item.pop(form["moment"], None))
         if choice.number is None and choice.moment is None:
@@ -83,7 +83,7 @@ def _chosen(form: Mapping[str, str], data: Mapping[str, Any], body: dict[str, An
         thing = choice.of(things, form)
         if thing is None:
             return _refused(f"{len(things)} of {form['among']} were found, and none {choice}")
-        if thing.get(form["id"]) != 0 and not typed.identifier(thing.get(form["id"])):
+        if thing.get(form["id"]) != 0 and not json_types.identifier(thing.get(form["id"])):
             return _refused(f"one of {form['among']} has no {form['id']}")
         item[form["id"]] = thing[form["id"]]
     return None
@@ -107,7 +107,7 @@ class _Choice:
 
 
 def _moment(thing: Mapping[str, Any], name: str) -> int:
-    return typed.moment(thing.get(name))
+    return json_types.moment(thing.get(name))
 
 
 def _refused(message: str) -> Refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from kling_pipe.catalog.operations import Operation, operations
-from kling_pipe.client import Client, Listed, typed
+from kling_pipe.client import Client, Listed, json_types
 from kling_pipe.core.text import nearest
 from kling_pipe.engine.answers import forms, of_id
 from kling_pipe.engine.reasons import UnusableInputError
@@ -31,9 +31,9 @@ async def _known(client: Client, operation: Operation) -> dict[str, int | str]:
         if not isinstance(answer, Listed):
             raise trouble(answer, "to list presets", silent=UNANSWERED, hint="Run again to go on.")
         for form in (form for task in answer.tasks for form in forms(operation, task)):
-            with contextlib.suppress(typed.OddError):  # one that has no id is none of use
+            with contextlib.suppress(json_types.OddError):  # one that has no id is none of use
                 made = of_id(operation, form.get(result["id"]))
-                found.setdefault(typed.text(form.get(f"{operation.kind}_name")), made.element_id or made.id)
+                found.setdefault(json_types.text(form.get(f"{operation.kind}_name")), made.element_id or made.id)
         if not answer.full:
             break
     return found

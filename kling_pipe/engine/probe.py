@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kling_pipe.catalog.operations import Operation, operations
-from kling_pipe.client import Client, Created, Found, Refused, typed
+from kling_pipe.client import Client, Created, Found, Refused, json_types
 from kling_pipe.client.http import Http, NoAnswerError
 from kling_pipe.engine.answers import forms, of_id
 from kling_pipe.engine.prune import Leftover, delete
@@ -91,7 +91,7 @@ async def _removed(
         for form in listed:
             try:
                 output = of_id(operation, form.get(result["id"]))
-            except typed.OddError as error:
+            except json_types.OddError as error:
                 return Finding(False, f"Kling's answer about task {task} cannot be read ({error}): delete it by hand")
             made = Leftover(operation.kind, operation.name, str(output.element_id or output.id), "", name, 0)
             why_not = await delete(client, made)

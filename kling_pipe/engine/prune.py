@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kling_pipe.catalog.operations import Operation, operations
-from kling_pipe.client import Client, Listed, Prepared, Refused, TaskState, typed
+from kling_pipe.client import Client, Listed, Prepared, Refused, TaskState, json_types
 from kling_pipe.core.json_tree import leaves
 from kling_pipe.core.keys import PREFIX, external_id
 from kling_pipe.engine.answers import forms, outputs, state_of
@@ -96,7 +96,7 @@ def _unused(operation: Operation, task: TaskState, used: Kept, now: float) -> It
         id_ = str(output.element_id or output.id)
         deleted = form.get(result.get("status_key", "status")) == result.get("deleted", "deleted")
         if not deleted and not used.uses(task.external_task_id, id_):
-            name = typed.text(form.get(f"{operation.kind}_name"))
+            name = json_types.text(form.get(f"{operation.kind}_name"))
             yield Leftover(operation.kind, operation.name, id_, name, task.external_task_id, task.created_at)
 
 

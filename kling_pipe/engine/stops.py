@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 from kling_pipe.client import InDoubt, Refused
-from kling_pipe.client.codes import Scope
+from kling_pipe.client.error_codes import Scope
 from kling_pipe.errors import AccountError, CredentialsError, KlingPipeError, Unreachable
 
 UNANSWERED = "Kling does not answer ({reason})"

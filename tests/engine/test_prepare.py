@@ -8,7 +8,7 @@ import pytest
 
 from kling_pipe.catalog import operations
 from kling_pipe.client import InDoubt, Prepared, Refused
-from kling_pipe.client.codes import code_row
+from kling_pipe.client.error_codes import code_row
 from kling_pipe.engine.prepare import prepared
 from kling_pipe.engine.reasons import UnusableInputError
 from kling_pipe.engine.resolve import resolved

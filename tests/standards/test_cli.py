@@ -161,7 +161,7 @@ def test_a_signed_token_is_refused_before_anything_is_sent(folder: Path) -> None
 def test_of_both_kinds_of_keys_the_second_standard_takes_its_own(tmp_path: Path) -> None:
     """The whole run goes by the API key: it may be another account's, and what is looked up must be what is paid."""
     from kling_pipe.api import open_workspace
-    from kling_pipe.auth import ApiKey
+    from kling_pipe.client.credentials import ApiKey
 
     both = {"KLING_ACCESS_KEY": "a", "KLING_SECRET_KEY": "b", "KLING_API_KEY": "c"}
     workspace = open_workspace(tmp_path / "kling-pipe.yaml", environ=both)

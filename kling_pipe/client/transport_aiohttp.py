@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from kling_pipe.client.body import Body
-from kling_pipe.client.wire import CONNECT_SECONDS, READ_SECONDS, NoAnswerError, RawAnswer, reason
+from kling_pipe.client.transport import CONNECT_SECONDS, READ_SECONDS, NoAnswerError, RawAnswer, reason
 
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 _TOLD = (aiohttp.ClientOSError, aiohttp.ServerConnectionError, aiohttp.ClientPayloadError)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from kling_pipe.client import typed
-from kling_pipe.client.codes import Code
+from kling_pipe.client import json_types
+from kling_pipe.client.error_codes import Code
 from kling_pipe.core.redact import unsigned
 
 T = TypeVar("T")
@@ -43,14 +43,14 @@ class TaskState:
         info = data.get("task_info")
         own = info if isinstance(info, Mapping) else {}
         return cls(
-            task_id=odd.read(typed.identifier, data, "task_id", ""),
-            status=odd.read(typed.word, data, "task_status", ""),
-            message=unsigned(typed.text(data.get("task_status_msg"))),
-            external_task_id=typed.text(own.get("external_task_id") or data.get("external_task_id")),
+            task_id=odd.read(json_types.identifier, data, "task_id", ""),
+            status=odd.read(json_types.word, data, "task_status", ""),
+            message=unsigned(json_types.text(data.get("task_status_msg"))),
+            external_task_id=json_types.text(own.get("external_task_id") or data.get("external_task_id")),
             result=data.get("task_result"),
-            units=remarks.read(typed.amount, data, "final_unit_deduction", ""),
-            created_at=remarks.read(typed.moment, data, "created_at", 0),
-            updated_at=remarks.read(typed.moment, data, "updated_at", 0),
+            units=remarks.read(json_types.amount, data, "final_unit_deduction", ""),
+            created_at=remarks.read(json_types.moment, data, "created_at", 0),
+            updated_at=remarks.read(json_types.moment, data, "updated_at", 0),
             odd="; ".join(odd),
             remarks=tuple(remarks),
         )
@@ -63,7 +63,7 @@ class Oddities(list[str]):
         """What stands under a name, read; `otherwise`, and a note of it, when it cannot be."""
         try:
             return reader(data.get(name))
-        except typed.OddError as error:
+        except json_types.OddError as error:
             self.append(f"{name} is {error}" if name in data else f"{name} is missing")
             return otherwise
 

@@ -9,9 +9,9 @@ from urllib.parse import quote, urlencode
 
 from kling_pipe.catalog.api_v2 import Sent, encoded, row, table_of
 from kling_pipe.catalog.operations import Operation
-from kling_pipe.client.answers import Refused
-from kling_pipe.client.codes import code_row
-from kling_pipe.client.typed import OddError, found, text
+from kling_pipe.client.error_codes import code_row
+from kling_pipe.client.json_types import OddError, found, text
+from kling_pipe.client.responses import Refused
 
 _BAD_VALUE, _BAD_KEY = 1201, 1002
 Row = Mapping[str, Any]

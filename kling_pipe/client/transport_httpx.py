@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from kling_pipe.client.body import Body
-from kling_pipe.client.wire import CONNECT_SECONDS, READ_SECONDS, NoAnswerError, RawAnswer, reason
+from kling_pipe.client.transport import CONNECT_SECONDS, READ_SECONDS, NoAnswerError, RawAnswer, reason
 
 
 class ByHttpx:

@@ -9,11 +9,15 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from kling_pipe.auth import Credentials, Signer
 from kling_pipe.catalog.api_v2 import FIRST, form, row, speaks
 from kling_pipe.catalog.operations import Operation
-from kling_pipe.client import typed
-from kling_pipe.client.answers import (
+from kling_pipe.client import json_types
+from kling_pipe.client.api_versions import Call, First, Form, Page, Second, first_page, no_key
+from kling_pipe.client.body import Body, body_of
+from kling_pipe.client.credentials import Credentials, Signer
+from kling_pipe.client.error_codes import code_row
+from kling_pipe.client.http import READ_SECONDS, Http, NoAnswerError, RawAnswer, Ready, always
+from kling_pipe.client.responses import (
     Created,
     Downloaded,
     Found,
@@ -25,10 +29,6 @@ from kling_pipe.client.answers import (
     Refused,
     TaskState,
 )
-from kling_pipe.client.body import Body, body_of
-from kling_pipe.client.codes import code_row
-from kling_pipe.client.forms import Call, First, Form, Page, Second, first_page, no_key
-from kling_pipe.client.http import READ_SECONDS, Http, NoAnswerError, RawAnswer, Ready, always
 from kling_pipe.core.redact import unsigned
 from kling_pipe.model import Json
 from kling_pipe.storage.effects import Effects
@@ -172,7 +172,7 @@ class Client:
                     return answer
                 try:
                     found = question.found(answer.data)
-                except typed.OddError as error:
+                except json_types.OddError as error:
                     return InDoubt(f"its answer about {task} cannot be read (data is {error})", odd=True)
                 if found:
                     return Found(TaskState.read(found))
@@ -241,8 +241,8 @@ class Client:
         data = answer.data if isinstance(answer.data, Mapping) else {}
         code = data.get("code")
         if type(code) is int and code:
-            return Refused(code, typed.text(data.get("msg")), code_row(code))
-        return InDoubt(f"the answer's inner code is {typed.found(code)}", odd=True) if code else Prepared(data)
+            return Refused(code, json_types.text(data.get("msg")), code_row(code))
+        return InDoubt(f"the answer's inner code is {json_types.found(code)}", odd=True) if code else Prepared(data)
 
     async def download(
         self, url: str, write: Callable[[bytes], None], *, external_task_id: str = "", again: str = ""
@@ -373,8 +373,8 @@ def _opened(raw: RawAnswer, hidden: Callable[[str], str]) -> _Envelope | Refused
     if form["code"] == 0:
         return _Envelope(form.get("data"))
     row = code_row(form["code"])
-    message = hidden(unsigned(typed.text(form.get("message")) or row.meaning))
-    return Refused(form["code"], message, row, typed.text(form.get("request_id")), after)
+    message = hidden(unsigned(json_types.text(form.get("message")) or row.meaning))
+    return Refused(form["code"], message, row, json_types.text(form.get("request_id")), after)
 
 
 def _odd(task: TaskState) -> str:
