@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.process import cpu_seconds, peak_megabytes, python, start
 from kling_pipe.emulator import Options
 from kling_pipe.emulator.accounts import credentials
-from kling_pipe.emulator.running import Running
+from kling_pipe.emulator.server_info import Running
 
 _PATIENCE = 20.0
 

@@ -17,7 +17,7 @@ from benchmarks.kling import Kling, served
 from benchmarks.process import ROOT, Measured, kling_pipe, measured, python
 from benchmarks.schedule import Load, longest_first, makespan
 from kling_pipe.emulator import Options
-from kling_pipe.emulator.pace import task_seconds
+from kling_pipe.emulator.task_durations import task_seconds
 
 LIBRARIES = ("httpx", "httpx2", "aiohttp")
 TOO_BUSY = 1.10

@@ -123,7 +123,7 @@ class Workspace:
         """Base URL and credentials; starts or joins the emulator if it is wanted. Raises CredentialsError."""
         if self.emulator_state is not None:
             from kling_pipe import emulator
-            from kling_pipe.emulator.place import kept_in
+            from kling_pipe.emulator.state_folder import kept_in
 
             with kept_in(self.emulator_state):
                 server = emulator.ensure(self.emulator_state, **(self.emulator_options or {}))
@@ -327,7 +327,7 @@ def open_workspace(
     suffix = f"/{profile}" if profile else ""
     if emulator:
         from kling_pipe.emulator.accounts import credentials, fresh
-        from kling_pipe.emulator.place import kept_in
+        from kling_pipe.emulator.state_folder import kept_in
 
         state = root / STATE_FOLDER / "emulator"
         server_state = (emulator_state or state / "server").resolve()

@@ -17,7 +17,7 @@ from s3server import bucket_server
 from test_film import film
 
 from kling_pipe import api
-from kling_pipe.emulator.app import running
+from kling_pipe.emulator.testing import running
 from kling_pipe.engine import Seams, Settings
 from kling_pipe.errors import LocalStateError, ManifestInvalid, UsageError
 from kling_pipe.media.mp4_header import film_facts

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from kling_pipe.emulator.accounts import Account, credentials
     from kling_pipe.emulator.daemon import ensure
     from kling_pipe.emulator.options import Options
-    from kling_pipe.emulator.running import Running
-    from kling_pipe.emulator.shelf import EmulatorShelf
+    from kling_pipe.emulator.server_info import Running
+    from kling_pipe.emulator.upload_client import EmulatorShelf
 
 __all__ = [
     "Account",
@@ -30,7 +30,7 @@ __getattr__ = on_demand(
         "accounts": "Account credentials",
         "daemon": "ensure",
         "options": "Options",
-        "running": "Running",
-        "shelf": "EmulatorShelf",
+        "server_info": "Running",
+        "upload_client": "EmulatorShelf",
     },
 )

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kling_pipe.emulator.callbacks import Callbacks
-from kling_pipe.emulator.control import build_control
+from kling_pipe.emulator.admin_api import build_control
+from kling_pipe.emulator.callback_sender import Callbacks
 from kling_pipe.emulator.faults import Faults
-from kling_pipe.emulator.gateway import Gateway
-from kling_pipe.emulator.studio import Studio
-from kling_pipe.emulator.world import World
+from kling_pipe.emulator.http_app import Gateway
+from kling_pipe.emulator.renderer import Studio
+from kling_pipe.emulator.state import World
 
 TICK = 0.05
 """Seconds between looks at what is due; only callbacks depend on it, answers never do."""

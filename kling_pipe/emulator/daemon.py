@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from kling_pipe.emulator.accounts import credentials
 from kling_pipe.emulator.options import Options
-from kling_pipe.emulator.running import Running
+from kling_pipe.emulator.server_info import Running
 from kling_pipe.errors import LocalStateError
 
 IDLE_EXIT = 30.0

@@ -6,12 +6,12 @@ import asyncio
 import re
 from pathlib import Path
 
-from kling_pipe.emulator import links
+from kling_pipe.emulator import signed_urls
 from kling_pipe.emulator.answers import Answer, Refusal
-from kling_pipe.emulator.studio import RenderError, Studio
+from kling_pipe.emulator.http_exchange import Request
+from kling_pipe.emulator.renderer import RenderError, Studio
+from kling_pipe.emulator.state import World
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.wire import Request
-from kling_pipe.emulator.world import World
 
 MEDIA_TYPES = {
     "mp4": "video/mp4",
@@ -35,12 +35,12 @@ class Downloads:
 
     def task(self, path: str) -> Task | None:
         """The task whose result a path names."""
-        found = links.parts(path)
+        found = signed_urls.parts(path)
         return self._world.index.by_task_id.get(found[0].partition("/")[0]) if found else None
 
     async def answer(self, request: Request) -> Answer:
         """The file, or a part of it. Raises Refusal with HTTP 403, 404 or 416."""
-        found = links.parts(request.path)
+        found = signed_urls.parts(request.path)
         if found is None:
             raise Refusal(1203, "There is no such file", http=404)
         now = self._world.advance()

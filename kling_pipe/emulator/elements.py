@@ -10,11 +10,11 @@ from kling_pipe.catalog import operations
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.core import json_tree
 from kling_pipe.core.json_pointer import Pointer
-from kling_pipe.emulator import blobs
+from kling_pipe.emulator import uploaded_media
 from kling_pipe.emulator.answers import Refusal
+from kling_pipe.emulator.clip_durations import own_task
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.timing import own_task
 
 OWNER = "kling"
 PRESETS: Mapping[int, tuple[str, str, str]] = {
@@ -72,7 +72,7 @@ def picture_failure(folder: Path, operation: Operation, body: Mapping[str, Any])
     for entry in operation.kling.get("media", ()):
         limits = operations.table("media")["limits"].get(entry.get("limits"), {})
         for _, value in json_tree.values(body, entry["at"]) if entry["kind"] == "image" else ():
-            found = blobs.size(folder, value) if str(value).startswith(blobs.MARK) else ()
+            found = uploaded_media.size(folder, value) if str(value).startswith(uploaded_media.MARK) else ()
             if found is None or (found and min(found) < limits.get("min_pixels", 0)):
                 return "Image pixel is invalid"
     return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kling_pipe.emulator.fate import Extra
+from kling_pipe.emulator.task_outcome import Extra
 
 REQUEST, LIST, CREATE, DOWNLOAD, CALLBACK = "request", "list", "create", "download", "callback"
 

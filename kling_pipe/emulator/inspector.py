@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kling_pipe.emulator import results
+from kling_pipe.emulator import task_json
+from kling_pipe.emulator.state import World
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.world import World
 
 SHOWN = 100
 HERE = Path(__file__).parent
@@ -59,7 +59,7 @@ def _facts(world: World, now: int) -> str:
 
 def _task(world: World, task: Task, now: int) -> str:
     operation = world.operations[task.operation]
-    state = results.status(operation, task, now)
+    state = task_json.status(operation, task, now)
     done = min(1.0, (now - task.created_at) / max(1, task.done_at - task.created_at))
     units = f"{task.units} {task.pack} units" if task.pack and task.succeeded(now) else ""
     message = f'<span class="failed">{html.escape(task.failure)}</span>' if task.failure and now >= task.done_at else ""
@@ -79,7 +79,7 @@ def _media(world: World, task: Task, now: int) -> str:
     if not task.succeeded(now):
         return ""
     shown = []
-    for items in results.full(world, task, now)["task_result"].values():
+    for items in task_json.full(world, task, now)["task_result"].values():
         for item in items if isinstance(items, list) else ():
             if "element_id" in item:
                 shown.append(f'<span class="id">element {item["element_id"]} · {html.escape(item["status"])}</span>')

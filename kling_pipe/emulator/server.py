@@ -21,10 +21,10 @@ import uvicorn
 from kling_pipe.catalog import operations
 from kling_pipe.emulator.accounts import Account
 from kling_pipe.emulator.asgi import build_app
-from kling_pipe.emulator.callbacks import is_loopback
+from kling_pipe.emulator.callback_sender import is_loopback
 from kling_pipe.emulator.options import Options
-from kling_pipe.emulator.running import Running
-from kling_pipe.emulator.world import World, open_world
+from kling_pipe.emulator.server_info import Running
+from kling_pipe.emulator.state import World, open_world
 from kling_pipe.errors import LocalStateError
 
 

@@ -10,7 +10,7 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.json_pointer import parts
 from kling_pipe.core.json_tree import map_leaves
 from kling_pipe.emulator.answers import Refusal
-from kling_pipe.emulator.storage import Storage
+from kling_pipe.emulator.state_db import Storage
 
 _FIRST = 870_000_000_000_000_007
 _STEP = 15_838

@@ -105,7 +105,7 @@ def test_renaming_a_job_pays_nothing(kling):
 
 def test_another_account_believes_nothing_and_overwrites_nothing(kling, tmp_path):
     """A run on the emulator and a run on an account keep ledger, lock and files apart, both ways."""
-    from kling_pipe.emulator.app import running
+    from kling_pipe.emulator.testing import running
 
     kling("run", "-y", "-q")
     mine = {name: (kling.folder / name).stat().st_mtime_ns for name in outputs(kling)}

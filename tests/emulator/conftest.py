@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from kling_pipe.emulator import Options, Running
-from kling_pipe.emulator.app import running
+from kling_pipe.emulator.testing import running
 
 VIDEO, IMAGE, ELEMENT = "/v1/videos/omni-video", "/v1/images/omni-image", "/v1/general/advanced-custom-elements"
 

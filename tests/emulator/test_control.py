@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kling_pipe.emulator.callbacks import signature
+from kling_pipe.emulator.callback_sender import signature
 from tests.emulator.conftest import IMAGE, VIDEO, clip, started, still
 
 SECRET = "whsec_dGVzdHNlY3JldHRlc3RzZWNyZXR0ZXN0c2VjcmV0MTI="

@@ -8,7 +8,7 @@ import av
 import pytest
 from PIL import Image
 
-from kling_pipe.emulator.media.layout import Layout
+from kling_pipe.emulator.media.frame_layout import Layout
 from tests.emulator.conftest import ELEMENT, IMAGE, VIDEO, clip, element, picture, still
 
 
@@ -211,7 +211,7 @@ def test_the_process_that_draws_survives_nonsense():
     """A bad job is answered with an error; the next line is read."""
     jobs = b'{"card": 3}\nnot json\n{"card": {"shots": []}}\n'
     done = subprocess.run(
-        [sys.executable, "-m", "kling_pipe.emulator.render"], input=jobs, capture_output=True, check=True
+        [sys.executable, "-m", "kling_pipe.emulator.render_worker"], input=jobs, capture_output=True, check=True
     )
     lines = done.stdout.splitlines()
     assert len(lines) == 3

@@ -6,7 +6,7 @@ import pytest
 
 from kling_pipe.catalog.api_v2.table import endpoints
 from kling_pipe.emulator.answers import Refusal
-from kling_pipe.emulator.second_bodies import read
+from kling_pipe.emulator.api_v2_requests import read
 from tests.emulator.conftest import IMAGE, VIDEO, clip, started, still
 
 OMNI, WORDS = "/omni-video/kling-3.0-omni", "/text-to-video/kling-3.0"

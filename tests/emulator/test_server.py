@@ -17,9 +17,9 @@ import pytest
 from kling_pipe.catalog import operations
 from kling_pipe.emulator import Options, credentials, ensure
 from kling_pipe.emulator import options as options_module
-from kling_pipe.emulator.app import build_app
-from kling_pipe.emulator.storage import VERSION, Storage
-from kling_pipe.emulator.world import open_world
+from kling_pipe.emulator.state import open_world
+from kling_pipe.emulator.state_db import VERSION, Storage
+from kling_pipe.emulator.testing import build_app
 from kling_pipe.errors import LocalStateError
 from tests.emulator.conftest import VIDEO, clip, started
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kling_pipe.emulator.media import drawing, fonts
 from kling_pipe.emulator.media.card import Card, Shot
-from kling_pipe.emulator.media.layout import Box, Layout
+from kling_pipe.emulator.media.frame_layout import Box, Layout
 
 
 @pytest.mark.parametrize("text", ["A cup of tea", "Über den Wolken", "Чашка чая", "ένα φλιτζάνι"])

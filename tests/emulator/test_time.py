@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kling_pipe.emulator import Options
 from kling_pipe.emulator.clock import Clock
-from kling_pipe.emulator.pace import factor, task_seconds
+from kling_pipe.emulator.task_durations import factor, task_seconds
 from tests.emulator.conftest import IMAGE, still
 
 DAY = 24 * 3600

@@ -15,7 +15,7 @@ from bench import Bench
 @pytest.fixture
 def bench(tmp_path):
     """An account on an emulator of its own, tiny media, tasks of 0.05 s."""
-    from kling_pipe.emulator.app import running
+    from kling_pipe.emulator.testing import running
 
     root = tmp_path / "campaign"
     root.mkdir()

@@ -158,7 +158,7 @@ def test_replace_makes_a_new_attempt_and_keeps_the_earlier_file(bench):
 
 def test_another_account_believes_nothing_and_overwrites_nothing(bench):
     """Same folder, other credentials: made anew, the first account's file is kept as an object and its block stays."""
-    from kling_pipe.emulator.app import running
+    from kling_pipe.emulator.testing import running
 
     jobs = [image("kite")]
     bench.run(jobs)

@@ -15,7 +15,7 @@ from stage import CHAIN, PICTURE, Stage
 @pytest.fixture(scope="session")
 def kling(tmp_path_factory):
     """A local Kling with tiny media and tasks of 0.02 s."""
-    from kling_pipe.emulator.app import running
+    from kling_pipe.emulator.testing import running
 
     with running(tmp_path_factory.mktemp("kling"), media="tiny", task_seconds=0.02) as server:
         yield server

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 from stage import PICTURE, Stage, tally
 
-from kling_pipe.emulator.app import running
-from kling_pipe.emulator.callbacks import signature
+from kling_pipe.emulator.callback_sender import signature
+from kling_pipe.emulator.testing import running
 from kling_pipe.engine.callbacks import Receiver, listening_at
 from kling_pipe.errors import UsageError
 

@@ -8,7 +8,7 @@ from crash import KILLED, Children
 from stage import HEAD, PICTURE, Stage, many, tally
 
 from kling_pipe import api
-from kling_pipe.emulator.app import running
+from kling_pipe.emulator.testing import running
 
 RUN = ("run", "-y", "-q")
 JOBS = 9

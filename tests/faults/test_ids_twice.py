@@ -21,7 +21,7 @@ STANDSTILL = Path(__file__).with_name("standstill.py")
 @pytest.fixture(scope="module")
 def forgetful(tmp_path_factory):
     """A local Kling that accepts every id again."""
-    from kling_pipe.emulator.app import running
+    from kling_pipe.emulator.testing import running
 
     folder = tmp_path_factory.mktemp("forgetful")
     with running(folder, media="tiny", task_seconds=0.02, accept_duplicates=True) as server:

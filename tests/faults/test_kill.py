@@ -17,7 +17,7 @@ from crash import KILLED, Children
 from stage import CHAIN, Stage, many
 from storm import Failing, PowerCut, end_process
 
-from kling_pipe.emulator.app import running
+from kling_pipe.emulator.testing import running
 
 JOBS = 3
 RUN = ("run", "-y", "-q")

@@ -11,7 +11,7 @@ from crash import KILLED, Children
 from stage import HEAD, Stage, tally
 
 from kling_pipe import api
-from kling_pipe.emulator.app import running
+from kling_pipe.emulator.testing import running
 
 FILM = HEAD + "videos: { film: { prompt: the mist lifts } }\n"
 FILMS = HEAD + "videos:\n" + "".join(f"  v{n}: {{ prompt: wave {n} }}\n" for n in range(12))

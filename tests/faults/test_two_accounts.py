@@ -12,7 +12,7 @@ from pair import Pair
 from stage import CHAIN, HEAD, many, tally
 
 from kling_pipe import api
-from kling_pipe.emulator.app import running
+from kling_pipe.emulator.testing import running
 from kling_pipe.report.results import accounts_text
 
 RUN = ("run", "-y", "-q")

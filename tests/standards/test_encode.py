@@ -15,7 +15,7 @@ from kling_pipe.catalog.api_v2.schema import body_schema
 from kling_pipe.catalog.api_v2.table import endpoints
 from kling_pipe.catalog.defaults import written
 from kling_pipe.catalog.validation.schema_errors import Shape
-from kling_pipe.emulator.second_bodies import read
+from kling_pipe.emulator.api_v2_requests import read
 from tests.standards.conftest import OPERATIONS, bodies, is_sound
 
 BODIES = bodies()

@@ -12,12 +12,12 @@ from kling_pipe.catalog import operations
 from kling_pipe.catalog.api_v2 import Sent, encoded
 from kling_pipe.core.json_pointer import walk
 from kling_pipe.emulator.answers import Refusal
-from kling_pipe.emulator.api import Api
+from kling_pipe.emulator.api_v1 import Api
 from kling_pipe.emulator.elements import PRESETS, VOICES
+from kling_pipe.emulator.http_exchange import Request
 from kling_pipe.emulator.options import Options
+from kling_pipe.emulator.state import World, open_world
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.wire import Request
-from kling_pipe.emulator.world import World, open_world
 from tests.standards.conftest import bodies
 from tests.standards.test_encode import as_told
 

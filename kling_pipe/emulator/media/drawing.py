@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from kling_pipe.emulator.media.card import FRAME_RATE, Card, Reference
 from kling_pipe.emulator.media.fonts import Font, font_for, readable
-from kling_pipe.emulator.media.layout import Box, Layout
+from kling_pipe.emulator.media.frame_layout import Box, Layout
 from kling_pipe.emulator.media.opened import opened
 
 Colour = tuple[int, int, int]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from kling_pipe.emulator.media import drawing
 from kling_pipe.emulator.media.card import FRAME_RATE, Card
-from kling_pipe.emulator.media.layout import Layout
+from kling_pipe.emulator.media.frame_layout import Layout
 
 SAMPLE_RATE = 44_100
 SAMPLES = 1024  # of one AAC frame

@@ -14,11 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.emulator.cards import Cards
+from kling_pipe.emulator.frame_content import Cards
 from kling_pipe.emulator.media import tiny
 from kling_pipe.emulator.media.card import Card, Shot
+from kling_pipe.emulator.state import World
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.world import World
 
 PACKAGE_PARENT = Path(__file__).parent.parent.parent
 
@@ -148,7 +148,7 @@ class Studio:
         process: subprocess.Popen[str] | None = getattr(self._local, "process", None)
         if process is None or process.poll() is not None:
             process = subprocess.Popen(
-                [sys.executable, "-m", "kling_pipe.emulator.render"],
+                [sys.executable, "-m", "kling_pipe.emulator.render_worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

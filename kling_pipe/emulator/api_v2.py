@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from kling_pipe.catalog.api_v2.table import SECOND, Endpoint, endpoints, table_of
-from kling_pipe.emulator import second_answers, second_bodies
+from kling_pipe.emulator import api_v2_requests, api_v2_responses
 from kling_pipe.emulator.answers import Answer, Refusal, success
-from kling_pipe.emulator.fate import Extra
+from kling_pipe.emulator.http_exchange import Request
+from kling_pipe.emulator.state import World
 from kling_pipe.emulator.task import DAY_MS, Task
-from kling_pipe.emulator.wire import Request
-from kling_pipe.emulator.world import World
+from kling_pipe.emulator.task_outcome import Extra
 
 _DAYS = 30
 
@@ -33,9 +33,9 @@ def external_id(body: Mapping[str, Any]) -> str:
 
 def create(world: World, request: Request, end: Endpoint, account: str, extra: Extra) -> Answer:
     """Make a task."""
-    body = second_bodies.read(end, request.json(), strict=world.options.strict)
+    body = api_v2_requests.read(end, request.json(), strict=world.options.strict)
     task = world.create(account, world.operations[end.operation], body, extra)
-    return success(json.dumps(second_answers.head(world, task, task.created_at)))
+    return success(json.dumps(api_v2_responses.head(world, task, task.created_at)))
 
 
 def asked_about(world: World, request: Request) -> tuple[str, str]:
@@ -61,7 +61,7 @@ def get(world: World, request: Request, account: str) -> Answer:
         raise Refusal(1201, f"{word} can name at most {tasks['most']} tasks")
     now = world.advance()
     known = (_known(world, account, name, one, now) for one in dict.fromkeys(ids))
-    return success(json.dumps([second_answers.full(world, task, now) for task in known if task]))
+    return success(json.dumps([api_v2_responses.full(world, task, now) for task in known if task]))
 
 
 def _known(world: World, account: str, by: str, name: str, now: int) -> Task | None:
@@ -87,7 +87,7 @@ def page(world: World, request: Request, account: str) -> Answer:
     rows = found[:limit]
     more = len(found) > limit
     data = {
-        "result": [second_answers.full(world, task, now) for task in rows],
+        "result": [api_v2_responses.full(world, task, now) for task in rows],
         "count": len(rows),
         "next_cursor": str(rows[-1].seq) if more else "",
         "has_more": more,
@@ -107,7 +107,7 @@ def _matching(world: World, account: str, body: Mapping[str, Any], now: int) -> 
         in_time = int(task.seq) < int(cursor) if cursor else start <= task.created_at <= end
         if task.account == account and in_time and _is_shown(world, task, now):
             kind = world.operations[task.operation].kind
-            status = second_answers.head(world, task, now)["status"]
+            status = api_v2_responses.head(world, task, now)["status"]
             if kind in wanted.get("product_type", (kind,)) and status in wanted.get("status", (status,)):
                 yield task
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from kling_pipe.emulator.asgi import build_app
 from kling_pipe.emulator.options import Options
-from kling_pipe.emulator.running import Running
 from kling_pipe.emulator.server import bind, folder_of
+from kling_pipe.emulator.server_info import Running
 
 __all__ = ["build_app", "running"]
 

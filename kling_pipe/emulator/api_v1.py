@@ -10,12 +10,12 @@ from urllib.parse import parse_qs
 
 from kling_pipe.catalog.api_v2.table import FIRST, SECOND, endpoints, exists_in
 from kling_pipe.catalog.operations import Operation
-from kling_pipe.emulator import before, elements, results, second
+from kling_pipe.emulator import api_v2, elements, prepare, task_json
 from kling_pipe.emulator.answers import Answer, Refusal, success
-from kling_pipe.emulator.fate import PLAIN, Extra
+from kling_pipe.emulator.http_exchange import Request
+from kling_pipe.emulator.state import World
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.wire import Request
-from kling_pipe.emulator.world import World
+from kling_pipe.emulator.task_outcome import PLAIN, Extra
 
 _OTHER: Mapping[str, Mapping[str, str]] = {"/account/costs": {"GET": "costs"}}
 
@@ -68,7 +68,7 @@ class Api:
             return Route(_kind({"GET": "presets"}, method), path, operation)
         if operation := self._deletes.get(path):
             return Route(_kind({"POST": "delete"}, method), path, operation)
-        if found := second.kinds(path) or _OTHER.get(path):
+        if found := api_v2.kinds(path) or _OTHER.get(path):
             end = endpoints().get(path)
             made = self.world.operations[end.operation] if end else None
             return Route(_kind(found, method), path, made, form="" if path in _OTHER else SECOND)
@@ -103,8 +103,8 @@ class Api:
     def _second(self, request: Request, route: Route, account: str, extra: Extra) -> Answer:
         if route.kind == "create":
             end = endpoints()[route.pattern]
-            return second.create(self.world, request, end, account, replace(extra, form=SECOND))
-        return (second.get if route.kind == "get" else second.page)(self.world, request, account)
+            return api_v2.create(self.world, request, end, account, replace(extra, form=SECOND))
+        return (api_v2.get if route.kind == "get" else api_v2.page)(self.world, request, account)
 
     def _create(self, request: Request, operation: Operation, account: str, extra: Extra) -> Answer:
         body = request.json()
@@ -115,26 +115,26 @@ class Api:
             raise Refusal(1201, f"{model} value '{body[model]}' is invalid")
         task = self.world.create(account, operation, body, extra)
         if operation.kling.get("synchronous"):
-            return success(results.text(self.world, task, self.world.advance()))
-        return success(json.dumps(results.head(operation, task, task.created_at)))
+            return success(task_json.text(self.world, task, self.world.advance()))
+        return success(json.dumps(task_json.head(operation, task, task.created_at)))
 
     def _prepare(self, request: Request, route: Route, operation: Operation, account: str) -> Answer:
         step = next(one for one in operation.kling["prepare"] if one["path"] == route.pattern)
-        return success(json.dumps(before.prepared(self.world, account, operation, step, request.json(), request.host)))
+        return success(json.dumps(prepare.prepared(self.world, account, operation, step, request.json(), request.host)))
 
     def _get(self, _: Request, route: Route, operation: Operation, account: str) -> Answer:
         now = self.world.advance()
         task = self.world.index.find(account, operation.name, route.name, now)
         if not self._is_shown(task):
             raise Refusal(1201, f"Task not found by id/external id: {route.name}")
-        return success(results.text(self.world, task, now))
+        return success(task_json.text(self.world, task, now))
 
     def _list(self, request: Request, _: Route, operation: Operation, account: str) -> Answer:
         now = self.world.advance()
         number, size = _page(request, operation)
         page = self.world.index.page(account, operation.name, number, size, now)
         tasks = [task for task in page if self._is_shown(task)]
-        return success(f"[{','.join(results.text(self.world, task, now) for task in tasks)}]")
+        return success(f"[{','.join(task_json.text(self.world, task, now) for task in tasks)}]")
 
     def _is_shown(self, task: Task) -> bool:
         return not (task.form and self.world.options.standards_apart)
@@ -151,7 +151,7 @@ class Api:
             raise Refusal(1201, f"{operation.kling['delete']['field']} value '{given}' is invalid")
         task = elements.deletable(self.world.index, operation, account, given, now)
         self.world.delete(task)
-        return success(json.dumps({"task_id": task.task_id, "task_status": results.status(operation, task, now)}))
+        return success(json.dumps({"task_id": task.task_id, "task_status": task_json.status(operation, task, now)}))
 
     def _costs(self, request: Request, account: str) -> Answer:
         query = parse_qs(request.query)

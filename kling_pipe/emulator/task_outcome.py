@@ -8,11 +8,11 @@ from typing import Any
 
 from kling_pipe.catalog import operations
 from kling_pipe.catalog.operations import Operation
-from kling_pipe.emulator import elements, pace, rules
+from kling_pipe.emulator import elements, request_rules, task_durations
+from kling_pipe.emulator.clip_durations import clip_seconds
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.options import Options
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.timing import clip_seconds
 
 FIRST_TASK = 880_000_000_000_000_003
 FIRST_ELEMENT = 860_000_000_000_000_001
@@ -57,11 +57,11 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
     task_id = str(FIRST_TASK + order.seq * STEP)
     external_id = str(body.get("external_task_id") or "")
     clip = clip_seconds(index, blobs, operation, body)
-    seconds = pace.task_seconds(operation.kind, external_id or task_id, options, clip) + extra.slow
+    seconds = task_durations.task_seconds(operation.kind, external_id or task_id, options, clip) + extra.slow
     if operation.kling.get("synchronous"):
         seconds = 0.0
     pack, model = operations.quota(operation, body)
-    slots = rules.weight(operation, body) if pack else 0
+    slots = request_rules.weight(operation, body) if pack else 0
     pool = f"{order.account}/{pack}/{model}" if options.slots_per_model else f"{order.account}/{pack}"
     return Task(
         seq=order.seq,
@@ -71,11 +71,11 @@ def settled(order: Order, options: Options, index: Index, blobs: Path) -> Task:
         external_id=external_id,
         body=body,
         created_at=order.now,
-        started_at=order.now + int(seconds * pace.QUEUED * 1000),
+        started_at=order.now + int(seconds * task_durations.QUEUED * 1000),
         done_at=order.now + int(seconds * 1000),
-        outputs=rules.outputs(operation, body),
+        outputs=request_rules.outputs(operation, body),
         failure=extra.failure or elements.picture_failure(blobs, operation, body),
-        units=f"{rules.units(operation, body, clip):g}",
+        units=f"{request_rules.units(operation, body, clip):g}",
         pack=pack or "",
         slot=pool if slots else "",
         weight=slots,

@@ -13,7 +13,7 @@ from typing import Any
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.core import json_tree
 from kling_pipe.core.json_tree import map_leaves_at
-from kling_pipe.emulator import links
+from kling_pipe.emulator import signed_urls
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.media.mp4_header import film_facts
 
@@ -48,7 +48,7 @@ def taken_out(folder: Path, operation: Operation, body: dict[str, Any]) -> dict[
 
 def mark_of(folder: Path, url: str) -> str:
     """The mark of a file that is here, by its link; "" for any other link."""
-    name, extension = links.parts(url) or ("", "")
+    name, extension = signed_urls.parts(url) or ("", "")
     file = f"{name.removeprefix('blobs/')}.{extension}"
     return MARK + file if name.startswith("blobs/") and (folder / file).is_file() else ""
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.emulator.answers import Refusal
+from kling_pipe.emulator.clip_durations import input_seconds, own_task
 from kling_pipe.emulator.media.card import FRAME_RATE
 from kling_pipe.emulator.sessions import Step, filled, given, keeps
-from kling_pipe.emulator.timing import input_seconds, own_task
-from kling_pipe.emulator.world import World
+from kling_pipe.emulator.state import World
 
 _SIZE = (1280, 720)
 

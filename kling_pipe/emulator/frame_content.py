@@ -11,12 +11,12 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.catalog.output_facts import Made, made
 from kling_pipe.core import json_tree
 from kling_pipe.core.json_pointer import Pointer
-from kling_pipe.emulator import blobs
+from kling_pipe.emulator import uploaded_media
+from kling_pipe.emulator.clip_durations import is_edit, own_task
 from kling_pipe.emulator.media.card import Card, Reference, Shot
-from kling_pipe.emulator.shape import part
+from kling_pipe.emulator.result_layout import part
+from kling_pipe.emulator.state import World
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.timing import is_edit, own_task
-from kling_pipe.emulator.world import World
 
 SHORT_SIDE = {"std": 720, "pro": 1080, "4k": 2160}
 """Pixels of a clip's shorter side by `mode`."""
@@ -113,8 +113,8 @@ class Cards:
 
     def _reference(self, label: str, value: Any) -> Reference:
         text = str(value)
-        if text.startswith(blobs.MARK):
-            return Reference(label, text, str(blobs.path_of(self.world.blobs, text)))
+        if text.startswith(uploaded_media.MARK):
+            return Reference(label, text, str(uploaded_media.path_of(self.world.blobs, text)))
         if found := own_task(self.world.index, text):
             return Reference(label, self.card(*found).digest, str(self.file(*found)))
         return Reference(label, text)
@@ -170,8 +170,8 @@ class Cards:
         if found := own_task(self.world.index, text):
             card = self.card(*found)
             return card.width, card.height
-        if text.startswith(blobs.MARK):
-            return blobs.size(self.world.blobs, text)
+        if text.startswith(uploaded_media.MARK):
+            return uploaded_media.size(self.world.blobs, text)
         return None
 
 

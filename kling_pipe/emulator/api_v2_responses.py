@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kling_pipe.catalog.api_v2.table import table_of
-from kling_pipe.emulator import results
+from kling_pipe.emulator import task_json
+from kling_pipe.emulator.state import World
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.world import World
 
 
 def head(world: World, task: Task, now: int) -> dict[str, Any]:
     """What every answer about a task begins with; all of a create's answer."""
-    status = results.status(world.operations[task.operation], task, now)
+    status = task_json.status(world.operations[task.operation], task, now)
     inverse = {there: here for here, there in table_of()["answer"]["states"].items()}
     return {
         "id": task.task_id,
@@ -26,7 +26,7 @@ def head(world: World, task: Task, now: int) -> dict[str, Any]:
 
 def full(world: World, task: Task, now: int) -> dict[str, Any]:
     """A queried task; a callback says the same."""
-    told = results.full(world, task, now)
+    told = task_json.full(world, task, now)
     data = {**head(world, task, now), "message": told["task_status_msg"]}
     data["outputs"] = list(_outputs(told["task_result"]))
     data["billing"] = []

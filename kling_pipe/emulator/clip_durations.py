@@ -9,7 +9,7 @@ from typing import Any
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.catalog.output_facts import Made, made
 from kling_pipe.core import json_tree
-from kling_pipe.emulator import blobs, links
+from kling_pipe.emulator import signed_urls, uploaded_media
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.task import Task
 
@@ -22,7 +22,7 @@ def own_task(index: Index, value: Any) -> tuple[Task, int] | None:
     """The task and the number of the result that one of the emulator's own URLs, or the result's own id, names."""
     if isinstance(value, str) and value.isdecimal():
         return _by_id(index, int(value))
-    found = links.parts(value) if isinstance(value, str) else None
+    found = signed_urls.parts(value) if isinstance(value, str) else None
     if found is None or found[0].startswith("blobs/"):
         return None
     task_id, _, number = found[0].partition("/")
@@ -61,4 +61,4 @@ def clip_seconds(index: Index, folder: Path, operation: Operation, body: Mapping
 def input_seconds(index: Index, folder: Path, value: Any) -> float:
     """Length of a clip or sound that goes in: one of the emulator's own, one that was handed in, or a guess."""
     found = own_task(index, str(value))
-    return (found[0].seconds if found else blobs.seconds(folder, value)) or UNKNOWN_INPUT
+    return (found[0].seconds if found else uploaded_media.seconds(folder, value)) or UNKNOWN_INPUT

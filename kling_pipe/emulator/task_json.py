@@ -8,9 +8,9 @@ from typing import Any
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.json_pointer import Pointer
 from kling_pipe.core.json_tree import map_leaves_at
-from kling_pipe.emulator import blobs, elements, shape
+from kling_pipe.emulator import elements, result_layout, uploaded_media
+from kling_pipe.emulator.state import World
 from kling_pipe.emulator.task import KEPT_MS, Task
-from kling_pipe.emulator.world import World
 
 
 def status(operation: Operation, task: Task, now: int) -> str:
@@ -72,7 +72,7 @@ def _result(world: World, operation: Operation, task: Task, now: int) -> dict[st
     def url(number: int, extension: str) -> str:
         return _url(world, task, f"{task.task_id}/{number}", extension, now)
 
-    return shape.listed(operation, task, url, marked=watermarked(task))
+    return result_layout.listed(operation, task, url, marked=watermarked(task))
 
 
 def _url(world: World, task: Task, name: str, extension: str, now: int) -> str:
@@ -82,9 +82,9 @@ def _url(world: World, task: Task, name: str, extension: str, now: int) -> str:
 
 def _with_urls(world: World, task: Task, now: int) -> dict[str, Any]:
     def shown(_: Pointer, leaf: Any) -> Any:
-        if not str(leaf).startswith(blobs.MARK):
+        if not str(leaf).startswith(uploaded_media.MARK):
             return leaf
-        name, _, extension = leaf.removeprefix(blobs.MARK).partition(".")
+        name, _, extension = leaf.removeprefix(uploaded_media.MARK).partition(".")
         return _url(world, task, f"blobs/{name}", extension, now)
 
     body: dict[str, Any] = map_leaves_at(task.body, shown)

@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from kling_pipe.emulator import results, second_answers
+from kling_pipe.emulator import api_v2_responses, task_json
 from kling_pipe.emulator.accounts import short
 from kling_pipe.emulator.faults import CALLBACK, Faults, Subject
+from kling_pipe.emulator.state import World
 from kling_pipe.emulator.task import Task
-from kling_pipe.emulator.world import World
 
 TIMEOUT = 5.0
 TOLD = (
@@ -51,7 +51,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 class Callbacks:
-    """Sends what `world.changes` holds."""
+    """Sends what `state.changes` holds."""
 
     def __init__(self, world: World, faults: Faults) -> None:
         self._world = world
@@ -88,9 +88,9 @@ class Callbacks:
     def _told(self, task: Task, moment: int) -> tuple[str, bytes]:
         """What is said, in the words of the standard that the task was made in."""
         if task.form:
-            data = second_answers.full(self._world, task, moment)
+            data = api_v2_responses.full(self._world, task, moment)
             return str(data["status"]), json.dumps(data).encode()
-        data = results.full(self._world, task, moment)
+        data = task_json.full(self._world, task, moment)
         return str(data["task_status"]), json.dumps({name: data[name] for name in TOLD if name in data}).encode()
 
     def _post(self, url: str, body: bytes, message_id: str) -> str:

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog.operations import Operation
-from kling_pipe.emulator import blobs, elements, purse, rules
+from kling_pipe.emulator import elements, pack_listing, request_rules, uploaded_media
 from kling_pipe.emulator.accounts import Account, accounts, share
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.clock import Clock
-from kling_pipe.emulator.fate import PLAIN, Extra, Order, settled
+from kling_pipe.emulator.counters import Tally
 from kling_pipe.emulator.index import Index
-from kling_pipe.emulator.links import Links
 from kling_pipe.emulator.options import Options
-from kling_pipe.emulator.rules import LENGTHS
+from kling_pipe.emulator.request_rules import LENGTHS
 from kling_pipe.emulator.sessions import Sessions
-from kling_pipe.emulator.slots import Slots
-from kling_pipe.emulator.storage import Storage
-from kling_pipe.emulator.tally import Tally
+from kling_pipe.emulator.signed_urls import Links
+from kling_pipe.emulator.slot_usage import Slots
+from kling_pipe.emulator.state_db import Storage
 from kling_pipe.emulator.task import Task
+from kling_pipe.emulator.task_outcome import PLAIN, Extra, Order, settled
 
 NEVER = 1 << 60
 """A time (ms) that does not come."""
@@ -65,9 +65,9 @@ class World:
         kinds = elements.kinds(self.index, account, operation, body)
         # A prompt of the second standard may be longer; what that allows was checked there.
         allowed = LENGTHS if extra.form else ()
-        rules.validate(operation, body, kinds, strict=self.options.strict, allowed=allowed)
+        request_rules.validate(operation, body, kinds, strict=self.options.strict, allowed=allowed)
         whole = self.sessions.completed(account, operation, body, now)
-        kept = blobs.taken_out(self.blobs, operation, whole)
+        kept = uploaded_media.taken_out(self.blobs, operation, whole)
         elements.must_exist(self.index, account, operation, kept, now)
         self._must_be_new(account, str(kept.get("external_task_id") or ""), now)
         order = Order(self.next_seq, account, operation, kept, now, extra)
@@ -114,7 +114,7 @@ class World:
 
     def packs(self, account: str) -> list[dict[str, Any]]:
         """The account's resource packs as the costs endpoint lists them."""
-        return purse.packs(self.options, account, self.billed.get(account, {}), self.clock.now())
+        return pack_listing.packs(self.options, account, self.billed.get(account, {}), self.clock.now())
 
     def reset(self) -> None:
         """Forget every task, count and change; keys, options and the clock stay, and ids are never used again."""

@@ -15,12 +15,12 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kling_pipe.emulator import blobs, inspector
+from kling_pipe.emulator import inspector, uploaded_media
 from kling_pipe.emulator.accounts import short
-from kling_pipe.emulator.callbacks import is_loopback
+from kling_pipe.emulator.callback_sender import is_loopback
 from kling_pipe.emulator.faults import Faults, RuleError
-from kling_pipe.emulator.studio import Studio
-from kling_pipe.emulator.world import World
+from kling_pipe.emulator.renderer import Studio
+from kling_pipe.emulator.state import World
 
 POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; connect-src 'self'"
 MODES = ("real", "scaled", "manual")
@@ -116,7 +116,7 @@ class Control:
         name = request.path_params["name"]
         if not FILE.fullmatch(name):
             raise ValueError("a file's name is its SHA-256 and its suffix, such as 9f86...0a08.mp4")
-        if not await blobs.handed_in(self.world.blobs, name, request.stream()):
+        if not await uploaded_media.handed_in(self.world.blobs, name, request.stream()):
             raise ValueError(f"the checksum of `{name}` is another one")
         return await self.get_file(request)
 

@@ -10,17 +10,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from kling_pipe.emulator import odd, second
+from kling_pipe.emulator import api_v2, odd_answers
 from kling_pipe.emulator.accounts import short
 from kling_pipe.emulator.answers import Answer, Refusal
-from kling_pipe.emulator.api import Api, Route
+from kling_pipe.emulator.api_v1 import Api, Route
 from kling_pipe.emulator.auth import Gate
 from kling_pipe.emulator.downloads import Downloads
-from kling_pipe.emulator.fate import Extra
 from kling_pipe.emulator.faults import CREATE, DOWNLOAD, LIST, REQUEST, Faults, Rule, Subject
-from kling_pipe.emulator.studio import Studio
-from kling_pipe.emulator.wire import Receive, Request, Send, Wire
-from kling_pipe.emulator.world import World
+from kling_pipe.emulator.http_exchange import Receive, Request, Send, Wire
+from kling_pipe.emulator.renderer import Studio
+from kling_pipe.emulator.state import World
+from kling_pipe.emulator.task_outcome import Extra
 
 log = logging.getLogger("kling_pipe.emulator")
 
@@ -143,14 +143,14 @@ class Gateway:
         if route.kind == "create":
             try:
                 body = request.json()
-                external_id = second.external_id(body) if route.form else str(body.get("external_task_id") or "")
+                external_id = api_v2.external_id(body) if route.form else str(body.get("external_task_id") or "")
             except Refusal:
                 external_id = ""
         elif task := self.world.index.by_task_id.get(route.name):
             external_id = task.external_id
         operation = route.operation.name if route.operation else ""
         if route.form and route.kind == "get":
-            operation, external_id = second.asked_about(self.world, request)
+            operation, external_id = api_v2.asked_about(self.world, request)
         return Subject(scope, request.method, request.path, operation, external_id, self._caller(request))
 
     def _caller(self, request: Request) -> str:
@@ -224,7 +224,7 @@ async def _short_page(wire: Wire, values: Mapping[str, Any], handle: Handle) -> 
 async def _odd_answer(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
     answer = await handle()
     value = json.loads(values["raw"]) if "raw" in values else values.get("value")
-    changed = odd.changed(answer.body, str(values.get("at", "")), value, out=values.get("without", False))
+    changed = odd_answers.changed(answer.body, str(values.get("at", "")), value, out=values.get("without", False))
     await wire.respond(Answer(answer.status, changed, answer.media_type, answer.headers))
 
 
