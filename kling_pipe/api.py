@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kling_pipe.catalog.api_v2 import FIRST
-from kling_pipe.eyes import sight
 from kling_pipe.manifest import Manifest, Reading, compile_manifest, read_manifest
-from kling_pipe.manifest.inputs import LookAtLinks
+from kling_pipe.manifest.file_inspection import sight
+from kling_pipe.manifest.input_files import LookAtLinks
+from kling_pipe.manifest.yaml import Opened
 from kling_pipe.model import Job, Plan, Problem
 from kling_pipe.report.levels import Levels, leveled
-from kling_pipe.source import Opened
 
 if TYPE_CHECKING:
     from kling_pipe.accounts import AccountSpec
@@ -202,8 +202,8 @@ def plan(
     `new_account` makes anew what the lock has of another access key. Raises CredentialsError and Unreachable (with
     `refresh`), UsageError, LocalStateError.
     """
+    from kling_pipe.manifest.selectors import chosen
     from kling_pipe.planning import make_plan
-    from kling_pipe.select import chosen
 
     snapshot = workspace.snapshot()
     selectors, excluded, replaced_by, retried_by = map(list, (select, exclude, replace, retry))

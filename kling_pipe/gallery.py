@@ -16,10 +16,10 @@ from kling_pipe.catalog.pricing import Prices, estimate, prices
 from kling_pipe.errors import UsageError
 from kling_pipe.manifest import Manifest
 from kling_pipe.manifest.scope import Scope
+from kling_pipe.manifest.selectors import chosen
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.planning import Snapshot, make_plan
 from kling_pipe.report.sheet import Sheet, Sources, collected
-from kling_pipe.select import chosen
 from kling_pipe.storage.lockfile import Lock
 from kling_pipe.workspace import Workspace
 

@@ -13,9 +13,9 @@ from PIL import Image
 from kling_pipe.api import load
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import Manifest
-from kling_pipe.manifest.words import KINDS
+from kling_pipe.manifest.keywords import KINDS
+from kling_pipe.manifest.yaml.document import parse
 from kling_pipe.model import Problem
-from kling_pipe.source.document import parse
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINES = ROOT / "pipelines"

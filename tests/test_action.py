@@ -19,7 +19,7 @@ import pytest
 from emulators import ended_in
 from program import call
 
-from kling_pipe.source.document import parse
+from kling_pipe.manifest.yaml.document import parse
 
 ROOT = Path(__file__).resolve().parent.parent
 VERB = ROOT / "action" / "verb.sh"

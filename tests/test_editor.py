@@ -18,8 +18,8 @@ from kling_pipe.editor import manifest_schema, schema_text
 from kling_pipe.editor.texts import words
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import compile_manifest
-from kling_pipe.manifest.words import BUDGET, KINDS, MATRIX, RECIPE, TOP_LEVEL
-from kling_pipe.source.document import parse
+from kling_pipe.manifest.keywords import BUDGET, KINDS, MATRIX, RECIPE, TOP_LEVEL
+from kling_pipe.manifest.yaml.document import parse
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINES = sorted((ROOT / "pipelines").rglob("*.yaml"))

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from program import call
 
 import kling_pipe
-from kling_pipe.format import formatted
-from kling_pipe.source.atoms import atoms, comments
-from kling_pipe.source.document import parse
+from kling_pipe.manifest.fmt import formatted
+from kling_pipe.manifest.yaml.document import parse
+from kling_pipe.manifest.yaml.tokens import atoms, comments
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = sorted((Path(__file__).parent / "cases" / "format").glob("*.before.yaml"))

@@ -22,13 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
     ("errors", "model"),
-    ("core", "revisions", "shard"),
-    ("catalog", "prompts", "select", "source", "storage"),
-    ("apidocs", "format", "media", "planning", "problems"),
-    ("client", "emulator", "manifest", "report"),
-    ("accounts", "editor", "eyes", "pick", "serve"),
-    ("workspace",),
-    ("engine", "gallery"),
+    ("core", "revisions"),
+    ("catalog", "storage"),
+    ("apidocs", "media", "planning"),
+    ("client", "emulator"),
+    ("accounts", "manifest"),
+    ("editor", "problems", "report", "workspace"),
+    ("engine", "gallery", "serve"),
     ("api", "fleet", "telemetry"),
     ("lsp",),
     ("top",),
@@ -44,8 +44,8 @@ HOMES = {
     "yarl": {"client"},
     "httpx": {"client"},
     "httpx2": {"client"},
-    "jinja2": {"prompts", "report"},
-    "yaml": {"source"},
+    "jinja2": {"manifest.templates", "report"},
+    "yaml": {"manifest.yaml"},
     "jsonschema": {"catalog.validation"},
     "PIL": {"emulator", "media"},
     "av": {"emulator", "media"},
@@ -83,7 +83,7 @@ EFFECTS = {
 }
 """Where files may be changed without the seam, and why that is safe for money and results."""
 
-NAMES_THE_API = {"manifest.words": "the operation that a kind means when `api:` is absent"}
+NAMES_THE_API = {"manifest.keywords": "the operation that a kind means when `api:` is absent"}
 
 PROTOCOL = {"external_task_id", "callback_url", "model_name", "element_id"}
 """Fields that every request or record has, and that the tool itself works with."""
@@ -307,7 +307,7 @@ def test_public_names_are_documented() -> None:
 def test_no_tool_word_is_an_api_field() -> None:
     """A word of the manifest language can never be shadowed by a field that Kling has."""
     from kling_pipe.catalog.operations import operations
-    from kling_pipe.manifest.words import RECIPE
+    from kling_pipe.manifest.keywords import RECIPE
 
     words = {*RECIPE, *(word for one in operations().values() for word in one.kling.get("sugar", ()))}
     fields = {field for one in operations().values() for field in one.schema["properties"]}

@@ -14,8 +14,8 @@ from program import call
 
 from kling_pipe.api import load, open_workspace, plan
 from kling_pipe.errors import ManifestInvalid
-from kling_pipe.eyes import read_links, sight
 from kling_pipe.manifest import Manifest, compile_manifest
+from kling_pipe.manifest.file_inspection import read_links, sight
 from kling_pipe.media import Facts, looked
 from kling_pipe.media.facts_cache import Kept
 from kling_pipe.model import Problem

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import kling_pipe
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import Manifest
-from kling_pipe.manifest.words import BUDGET, KINDS, MATRIX, RECIPE, TOP_LEVEL
+from kling_pipe.manifest.keywords import BUDGET, KINDS, MATRIX, RECIPE, TOP_LEVEL
 from kling_pipe.model import Problem
 from kling_pipe.report.problems import FORMATS
 

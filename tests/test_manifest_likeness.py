@@ -13,8 +13,8 @@ from kling_pipe.catalog.operations import operations
 from kling_pipe.catalog.validation import check
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import compile_manifest
-from kling_pipe.manifest.form import form_of
-from kling_pipe.manifest.likeness import likeness
+from kling_pipe.manifest.check_cache import likeness
+from kling_pipe.manifest.operation_layout import form_of
 from kling_pipe.model import FileRef, OutputRef
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80)

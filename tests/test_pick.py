@@ -9,8 +9,8 @@ from PIL import Image
 
 from kling_pipe import api
 from kling_pipe.errors import UsageError
-from kling_pipe.pick import pick, with_pick
-from kling_pipe.source.document import parse
+from kling_pipe.manifest.pick_edit import pick, with_pick
+from kling_pipe.manifest.yaml.document import parse
 
 HEAD = "version: 1\nproject: tea\n"
 

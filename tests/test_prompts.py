@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_pipe.core.invalid import Hole
-from kling_pipe.prompts import Lookup, TemplateProblem, compile_text
-from kling_pipe.prompts.compiled import Compiled
-from kling_pipe.prompts.direct import NOT_DIRECT, filled, lookups
+from kling_pipe.manifest.templates import Lookup, TemplateProblem, compile_text
+from kling_pipe.manifest.templates.compiled import Compiled
+from kling_pipe.manifest.templates.fast_path import NOT_DIRECT, filled, lookups
 
 NAMES: dict[str, Any] = {
     "vars": {

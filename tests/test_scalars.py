@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.source.document import parse
-from kling_pipe.source.scalars import plain
+from kling_pipe.manifest.yaml.document import parse
+from kling_pipe.manifest.yaml.scalars import plain
 
 TEXTS = [
     "16:9",

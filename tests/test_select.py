@@ -8,7 +8,7 @@ import pytest
 
 from kling_pipe.errors import UsageError
 from kling_pipe.manifest import compile_manifest
-from kling_pipe.select import chosen
+from kling_pipe.manifest.selectors import chosen
 
 JOBS = compile_manifest(Path(__file__).parent.parent / "pipelines" / "spring-tea.yaml").jobs
 

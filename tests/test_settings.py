@@ -6,7 +6,7 @@ import platformdirs
 import pytest
 
 from kling_pipe.cli.settings import WORDS, users_folder
-from kling_pipe.manifest.words import SETTINGS
+from kling_pipe.manifest.keywords import SETTINGS
 
 
 @pytest.mark.parametrize("home", [None, "", " ", "/elsewhere/config"])

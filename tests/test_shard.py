@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_pipe.errors import UsageError
+from kling_pipe.manifest.selectors import chosen
+from kling_pipe.manifest.shards import parsed, shard
 from kling_pipe.model import Job
-from kling_pipe.select import chosen
-from kling_pipe.shard import parsed, shard
 
 
 def job(number: int, *needs: int, key: str = "") -> Job:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kling_pipe.manifest.yaml import read_document
+from kling_pipe.manifest.yaml.document import Document, parse
 from kling_pipe.model import Position
-from kling_pipe.source import read_document
-from kling_pipe.source.document import Document, parse
 
 
 def ids(document: Document) -> list[str]:

@@ -139,7 +139,7 @@ def opened(
     `unrecorded` takes the addresses of frozen jobs that no lock records; without it they are a problem.
     """
     from kling_pipe import api
-    from kling_pipe.eyes import read_links
+    from kling_pipe.manifest.file_inspection import read_links
 
     workspace = workspace_of(campaign)
     manifest = api.load(

@@ -93,7 +93,7 @@ def worker(
 def cancel(campaign: Campaign) -> None:
     """Take back what is queued and not sent yet, with all that needs it. What Kling has goes on, and is billed."""
     from kling_pipe.fleet.post import take_back
-    from kling_pipe.select import chosen
+    from kling_pipe.manifest.selectors import chosen
 
     manifest, workspace = opened(campaign)
     if not workspace.database:
@@ -117,7 +117,7 @@ def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int], **mor
 def await_workers(campaign: Campaign, manifest: Manifest, workspace: Workspace, timeout: float | None) -> None:
     """Wait until the queue has nothing more of a campaign, or of what was selected of it."""
     from kling_pipe.fleet.wait import worked_off
-    from kling_pipe.select import chosen
+    from kling_pipe.manifest.selectors import chosen
 
     narrowed = bool(campaign.select or campaign.exclude)
     addresses = chosen(manifest.jobs, campaign.select, campaign.exclude) if narrowed else None

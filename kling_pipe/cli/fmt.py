@@ -67,8 +67,8 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _formatted(path: Path) -> tuple[str, str, list[Problem]]:
     """The file's text before and after; the same twice, and the reason, when it is no YAML."""
-    from kling_pipe.format import formatted
-    from kling_pipe.source import read_document
+    from kling_pipe.manifest.fmt import formatted
+    from kling_pipe.manifest.yaml import read_document
 
     document = read_document(path, path.as_posix())
     if any(problem.id.startswith("KP00") for problem in document.problems) and document.data is None:

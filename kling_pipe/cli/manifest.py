@@ -97,7 +97,7 @@ def _checked(
     manifest: Path, given: dict[str, Any], profile: str, standard: str, levels: Levels, *, probe: bool
 ) -> _Checked:
     from kling_pipe import api
-    from kling_pipe.eyes import read_links
+    from kling_pipe.manifest.file_inspection import read_links
 
     name = manifest.as_posix()
     try:
@@ -179,8 +179,8 @@ def render(
     from kling_pipe import api
     from kling_pipe.catalog.api_v2 import sent_in
     from kling_pipe.catalog.operations import operations
+    from kling_pipe.manifest.selectors import chosen
     from kling_pipe.report.requests import request_form
-    from kling_pipe.select import chosen
 
     spoken = standard_of(standard, settings_for(manifest.parent))
     loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile, standard=spoken)
@@ -220,8 +220,8 @@ def graph(
 ) -> None:
     """Print the dependencies as a mermaid or dot picture: an arrow goes from what is used to what uses it."""
     from kling_pipe import api
+    from kling_pipe.manifest.selectors import chosen
     from kling_pipe.report.picture import dot, mermaid
-    from kling_pipe.select import chosen
 
     loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
     wanted = chosen(loaded.jobs, select, exclude)

@@ -55,7 +55,7 @@ shard_option = click.option(
 
 def other_shards(text: str) -> tuple[str, ...]:
     """What `--shard` leaves out, as selectors: so a saved plan keeps it like any other selection."""
-    from kling_pipe.shard import parsed
+    from kling_pipe.manifest.shards import parsed
 
     if not text:
         return ()
@@ -142,7 +142,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 
 def variables_from(pairs: tuple[str, ...], files: tuple[Path, ...]) -> dict[str, Any]:
     """`--var` and `--var-file` as one mapping; values read as YAML scalars, later ones win."""
-    from kling_pipe.source.scalars import plain
+    from kling_pipe.manifest.yaml.scalars import plain
 
     found: dict[str, Any] = {}
     for file in files:
@@ -157,7 +157,7 @@ def variables_from(pairs: tuple[str, ...], files: tuple[Path, ...]) -> dict[str,
 
 def _variable_file(file: Path) -> dict[str, Any]:
     from kling_pipe.errors import ManifestInvalid
-    from kling_pipe.source import read_document
+    from kling_pipe.manifest.yaml import read_document
 
     document = read_document(file, str(file))
     if document.problems:

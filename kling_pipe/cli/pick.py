@@ -22,7 +22,7 @@ def pick(
     ADDRESS is a recipe such as image.keyframe. Nothing is sent; `plan` shows what the change asks for.
     """
     from kling_pipe import api
-    from kling_pipe.pick import pick as written
+    from kling_pipe.manifest.pick_edit import pick as written
 
     loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
     done = written(loaded, address, take)

@@ -41,8 +41,8 @@ def prices_of(campaign: Campaign, file: Path | None) -> Prices | None:
     if file is None:
         return None
     from kling_pipe.catalog.pricing import prices
+    from kling_pipe.manifest.yaml import read_document
     from kling_pipe.model import Problem
-    from kling_pipe.source import read_document
 
     document = read_document(file, str(file))
     if document.problems:

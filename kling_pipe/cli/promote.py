@@ -35,7 +35,7 @@ def promote(campaign: Campaign, source: str, **flags: Any) -> None:
 def _approved(drafted: Campaign, source: str) -> dict[str, str]:
     """The external ids of the chosen drafts by address."""
     from kling_pipe import api
-    from kling_pipe.select import chosen
+    from kling_pipe.manifest.selectors import chosen
 
     manifest, workspace = opened(drafted)
     snapshot = workspace.snapshot()

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def status(campaign: Campaign, as_json: bool) -> None:
     """Show each job: new, made, running or failed, its task, its file, and how long Kling still keeps it. Offline."""
     from kling_pipe import api
+    from kling_pipe.manifest.selectors import chosen
     from kling_pipe.report.states import states_json, states_text
-    from kling_pipe.select import chosen
 
     manifest, workspace = opened(campaign)
     snapshot = workspace.snapshot()
@@ -54,7 +54,7 @@ def pull(campaign: Campaign, expiring: str) -> None:
         return
 
     from kling_pipe.engine.run import pull as fetch
-    from kling_pipe.select import chosen
+    from kling_pipe.manifest.selectors import chosen
 
     manifest, workspace = opened(campaign)
     addresses = chosen(manifest.jobs, campaign.select, campaign.exclude)
@@ -144,7 +144,7 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
 
 def _take_over(jobs: Iterable[Job], campaign: Campaign, workspace: Workspace) -> None:
     from kling_pipe.engine.adopt import adopt_recorded
-    from kling_pipe.select import chosen
+    from kling_pipe.manifest.selectors import chosen
 
     jobs = list(jobs)
     wanted = chosen(jobs, campaign.select, campaign.exclude)

@@ -58,8 +58,8 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
 
 def _serve(campaign: Campaign, workspace: Workspace, port: int, *, show: bool) -> None:
     from kling_pipe.gallery import sheet_of
+    from kling_pipe.manifest.pick_edit import pick
     from kling_pipe.media.thumbnails import Posters
-    from kling_pipe.pick import pick
     from kling_pipe.serve import Live
     from kling_pipe.serve import serve as served
 

@@ -142,7 +142,7 @@ def retry(campaign: Campaign, addresses: tuple[str, ...], **flags: Any) -> None:
     from dataclasses import replace as replace_fields
 
     from kling_pipe.cli.options import DEFAULT_MANIFEST
-    from kling_pipe.manifest.names import looks_like_reference
+    from kling_pipe.manifest.references import looks_like_reference
 
     if looks_like_reference(str(campaign.manifest)):  # `retry video.teaser`: the manifest is the usual one
         addresses = (str(campaign.manifest), *addresses)

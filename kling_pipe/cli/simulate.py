@@ -81,7 +81,7 @@ def slots_of(text: str) -> dict[str, int]:
 
 def _all_of(manifest: Manifest, workspace: Workspace, campaign: Campaign) -> tuple[str, ...]:
     """The addresses that are chosen: what they use and others made stays."""
-    from kling_pipe.select import chosen
+    from kling_pipe.manifest.selectors import chosen
 
     states = api.states_of(manifest, workspace.snapshot())
     return tuple(chosen(manifest.jobs, campaign.select, campaign.exclude, states=states))

@@ -14,7 +14,7 @@ from kling_pipe.catalog.operations import operations
 from kling_pipe.editor.fields import FROM_VARS, Schema, media_value, templates
 from kling_pipe.editor.recipes import fitting, layer, recipe
 from kling_pipe.editor.texts import text, told
-from kling_pipe.manifest.words import BUDGET, DEFAULT_API, KINDS, PER_JOB
+from kling_pipe.manifest.keywords import BUDGET, DEFAULT_API, KINDS, PER_JOB
 
 _NAME = "^[a-z][a-z0-9_]*$"
 _AXIS = r"^[^\W\d]\w*$"

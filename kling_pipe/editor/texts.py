@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.source import read_document
+from kling_pipe.manifest.yaml import read_document
 
 Schema = dict[str, Any]
 

@@ -13,9 +13,9 @@ from kling_pipe.lsp.sketch import rows
 from kling_pipe.lsp.templates import in_template, references
 from kling_pipe.lsp.values import Choice
 from kling_pipe.lsp.words import recipe_of
-from kling_pipe.manifest.form import form_of
+from kling_pipe.manifest.keywords import KINDS
+from kling_pipe.manifest.operation_layout import form_of
 from kling_pipe.manifest.scope import Broken, Scope
-from kling_pipe.manifest.words import KINDS
 
 Path_ = tuple[str | int, ...]
 

@@ -16,8 +16,8 @@ from kling_pipe.lsp.lines import Lines, lines_of
 from kling_pipe.lsp.sketch import rows
 from kling_pipe.manifest import Reading
 from kling_pipe.manifest.files import Files
+from kling_pipe.manifest.keywords import KINDS, TOP_LEVEL
 from kling_pipe.manifest.scope import Scope
-from kling_pipe.manifest.words import KINDS, TOP_LEVEL
 from kling_pipe.model import FileRef, Position, Problem
 from kling_pipe.report.levels import Levels
 

@@ -11,11 +11,11 @@ from kling_pipe.lsp.navigate import symbol_word
 from kling_pipe.lsp.shape import about, fields_at
 from kling_pipe.lsp.values import Told
 from kling_pipe.lsp.words import Symbol, Word, leaves
+from kling_pipe.manifest.keywords import KINDS
 from kling_pipe.manifest.scope import Existing, Recipe
-from kling_pipe.manifest.words import KINDS
+from kling_pipe.manifest.yaml.scalar_index import Leaf
 from kling_pipe.model import Problem
 from kling_pipe.problems import explain_text
-from kling_pipe.source.leaves import Leaf
 
 _LINE = "\n\n---\n\n"
 

@@ -9,12 +9,12 @@ from kling_pipe.catalog.pricing import estimate, price_date
 from kling_pipe.core.json_pointer import parts
 from kling_pipe.lsp.words import recipe_of
 from kling_pipe.manifest import Reading
-from kling_pipe.manifest.form import form_of
-from kling_pipe.manifest.jobs import Draft
-from kling_pipe.manifest.lists import Origins, get, slot
+from kling_pipe.manifest.job_builder import Draft
+from kling_pipe.manifest.numbering import Origins, get, slot
+from kling_pipe.manifest.operation_layout import form_of
 from kling_pipe.manifest.scope import Recipe, Scope
+from kling_pipe.manifest.templates import has_template
 from kling_pipe.model import Cost, FileRef, OutputRef
-from kling_pipe.prompts import has_template
 
 Path_ = tuple[str | int, ...]
 _MOST_CELLS = 8

@@ -12,10 +12,10 @@ from kling_pipe.lsp.values import Edit, Spot
 from kling_pipe.lsp.words import Symbol, Word, file_of, leaves, word_at, words, words_of_line
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.loader import Loader
-from kling_pipe.manifest.media import MediaReader
-from kling_pipe.manifest.names import NAME
+from kling_pipe.manifest.media_values import MediaReader
+from kling_pipe.manifest.problems import Trouble
+from kling_pipe.manifest.references import NAME
 from kling_pipe.manifest.scope import Scope
-from kling_pipe.manifest.trouble import Trouble
 
 _RENAMED = ("element", "voice", "audio", "image", "video", "var", "include")
 

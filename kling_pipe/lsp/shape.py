@@ -8,7 +8,7 @@ from typing import Any
 
 from kling_pipe.catalog.operations import Operation, find
 from kling_pipe.editor import manifest_schema
-from kling_pipe.manifest.words import DEFAULT_API, KINDS
+from kling_pipe.manifest.keywords import DEFAULT_API, KINDS
 
 Path_ = tuple[str | int, ...]
 Schema = Mapping[str, Any]

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kling_pipe.lsp.values import Choice
+from kling_pipe.manifest.keywords import KINDS
 from kling_pipe.manifest.scope import Existing, Recipe, Scope
-from kling_pipe.manifest.words import KINDS
 
 _FILTER = re.compile(r"\|\s*(\w*)\Z")
 _CHAIN = re.compile(r"(?<![\w.])([a-zA-Z_]\w*)((?:\.\w+|\[[^\[\]]*\])*)(?:\.|\[\s*['\"]?)(?P<last>[^\s'\"\[\].{}|]*)\Z")
@@ -36,7 +36,7 @@ def in_template(scope: Scope, recipe: Recipe | None, expression: str, offset: in
 
 
 def _filters(start: int) -> list[Choice]:
-    from kling_pipe.prompts.language import FILTERS
+    from kling_pipe.manifest.templates.language import FILTERS
 
     return [Choice(name, name, start, "function", "filter") for name in sorted(FILTERS)]
 

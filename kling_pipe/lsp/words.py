@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.lsp.desk import place
-from kling_pipe.manifest.names import KINDS, looks_like_reference, parse_reference
+from kling_pipe.manifest.keywords import KINDS as SECTIONS
+from kling_pipe.manifest.keywords import MATRIX, PLURALS
+from kling_pipe.manifest.references import KINDS, looks_like_reference, parse_reference
 from kling_pipe.manifest.scope import Recipe, Scope
-from kling_pipe.manifest.words import KINDS as SECTIONS
-from kling_pipe.manifest.words import MATRIX, PLURALS
-from kling_pipe.source.leaves import Leaf
-from kling_pipe.source.leaves import leaves as read_leaves
+from kling_pipe.manifest.yaml.scalar_index import Leaf
+from kling_pipe.manifest.yaml.scalar_index import leaves as read_leaves
 
 Path_ = tuple[str | int, ...]
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)

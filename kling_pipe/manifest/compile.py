@@ -12,20 +12,20 @@ from kling_pipe.catalog.compatibility import Known
 from kling_pipe.catalog.operations import load
 from kling_pipe.core.graph import ancestors
 from kling_pipe.errors import ManifestInvalid
-from kling_pipe.manifest.accounts import check_accounts
-from kling_pipe.manifest.contracts import check_contracts
+from kling_pipe.manifest.account_names import check_accounts
 from kling_pipe.manifest.files import Files
-from kling_pipe.manifest.inputs import Eyes, check_inputs
-from kling_pipe.manifest.jobs import Draft, Drafter, RecordedKey, check_outputs, jobs, ordered
+from kling_pipe.manifest.input_files import Eyes, check_inputs
+from kling_pipe.manifest.job_builder import Draft, Drafter, RecordedKey, check_outputs, jobs, ordered
 from kling_pipe.manifest.loader import Loader
-from kling_pipe.manifest.media import MediaReader, Probe
-from kling_pipe.manifest.places import check_places
+from kling_pipe.manifest.media_values import MediaReader, Probe
+from kling_pipe.manifest.output_paths import check_places
+from kling_pipe.manifest.problems import Mark, Trouble
+from kling_pipe.manifest.request_validation import Verifier, note_tokens
+from kling_pipe.manifest.result_compatibility import check_contracts
 from kling_pipe.manifest.scope import Recipe, Scope
-from kling_pipe.manifest.surroundings import check_surroundings
-from kling_pipe.manifest.trouble import Mark, Trouble
-from kling_pipe.manifest.verify import Verifier, note_tokens
+from kling_pipe.manifest.top_level import check_surroundings
+from kling_pipe.manifest.yaml import Opened, nothing_open
 from kling_pipe.model import Job, Problem
-from kling_pipe.source import Opened, nothing_open
 
 Settle = Callable[[list[Problem], Mapping[str, str]], list[Problem]]
 BLIND = Eyes()

@@ -10,17 +10,17 @@ from kling_pipe.catalog.operations import Operation, find, operations
 from kling_pipe.core.invalid import Hole
 from kling_pipe.core.json_tree import find_leaves
 from kling_pipe.core.text import nearest, slug
-from kling_pipe.manifest.form import Form, form_of
-from kling_pipe.manifest.layers import api_of, layered
-from kling_pipe.manifest.lookup import NotFound
+from kling_pipe.manifest.keywords import PLURALS, RECIPE, SHOT
 from kling_pipe.manifest.matrix import Cell, Matrix
-from kling_pipe.manifest.media import MediaReader
-from kling_pipe.manifest.names import ACCOUNT, NAME
+from kling_pipe.manifest.media_values import MediaReader
+from kling_pipe.manifest.operation_layout import Form, form_of
+from kling_pipe.manifest.problems import Path_, Trouble
+from kling_pipe.manifest.recipe_defaults import api_of, layered
+from kling_pipe.manifest.reference_lookup import NotFound
+from kling_pipe.manifest.references import ACCOUNT, NAME
 from kling_pipe.manifest.scope import Broken, Existing, Recipe, Scope
-from kling_pipe.manifest.trouble import Path_, Trouble
-from kling_pipe.manifest.words import PLURALS, RECIPE, SHOT
-from kling_pipe.prompts import TemplateProblem, compile_text
-from kling_pipe.source import Opened
+from kling_pipe.manifest.templates import TemplateProblem, compile_text
+from kling_pipe.manifest.yaml import Opened
 
 EVERY = "*"
 """In `pick:`, all cells that are not named themselves."""

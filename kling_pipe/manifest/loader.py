@@ -11,12 +11,12 @@ from typing import Any
 from kling_pipe.core.invalid import Hole
 from kling_pipe.core.text import nearest, slug
 from kling_pipe.manifest.entries import Entries, has_hole
-from kling_pipe.manifest.media import MediaReader
-from kling_pipe.manifest.names import NAME, beside
+from kling_pipe.manifest.keywords import KINDS, SETTINGS, TOP_LEVEL
+from kling_pipe.manifest.media_values import MediaReader
+from kling_pipe.manifest.problems import Trouble
+from kling_pipe.manifest.references import NAME, beside
 from kling_pipe.manifest.scope import Scope
-from kling_pipe.manifest.trouble import Trouble
-from kling_pipe.manifest.words import KINDS, SETTINGS, TOP_LEVEL
-from kling_pipe.source import Opened, nothing_open, read_document
+from kling_pipe.manifest.yaml import Opened, nothing_open, read_document
 
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{0,23}\Z")
 _DEEPEST_INCLUDE = 32
@@ -220,7 +220,7 @@ def _is_data(value: Any) -> bool:
 
 def _unread(scope: Scope, alias: str) -> Scope:
     """A scope for an include that could not be read: references into it keep quiet."""
-    from kling_pipe.source import Document
+    from kling_pipe.manifest.yaml import Document
 
     return Scope(Document(scope.document.name, "", is_whole=False), scope.folder, {}, f"{scope.prefix}{alias}.")
 

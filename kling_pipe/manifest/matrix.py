@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.core.text import nearest, slug
-from kling_pipe.manifest.names import beside
-from kling_pipe.manifest.tables import Row, read_rows
-from kling_pipe.manifest.trouble import Path_, Trouble
-from kling_pipe.manifest.words import MATRIX
+from kling_pipe.manifest.keywords import MATRIX
+from kling_pipe.manifest.problems import Path_, Trouble
+from kling_pipe.manifest.references import beside
+from kling_pipe.manifest.table_files import Row, read_rows
+from kling_pipe.manifest.yaml import Document, Opened
 from kling_pipe.model import Level
-from kling_pipe.source import Document, Opened
 
 _LONGEST_SLUG = 48
 _MOST_CELLS = 200_000

@@ -11,9 +11,9 @@ from typing import Any
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.keys import ExistingId
 from kling_pipe.manifest.matrix import Cell
-from kling_pipe.manifest.trouble import Path_
+from kling_pipe.manifest.problems import Path_
+from kling_pipe.manifest.yaml import Document
 from kling_pipe.model import FileRef, OutputRef, Position, PresetRef
-from kling_pipe.source import Document
 
 
 @dataclass(slots=True)

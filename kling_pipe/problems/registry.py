@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from kling_pipe.source import read_document
+from kling_pipe.manifest.yaml import read_document
 
 
 @dataclass(frozen=True, slots=True)

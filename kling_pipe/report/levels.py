@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple, cast
 
+from kling_pipe.manifest.yaml.tokens import comments
 from kling_pipe.model import Level, Position, Problem
-from kling_pipe.source.atoms import comments
 
 LEVELS = ("error", "warn", "note", "off")
 _REMARK = re.compile(r"#\s*kp:\s*ignore\b:?([^#]*)")

@@ -18,7 +18,7 @@ from kling_pipe.lsp.lines import Lines
 from kling_pipe.lsp.navigate import definition
 from kling_pipe.lsp.outline import outline
 from kling_pipe.lsp.sketch import rows
-from kling_pipe.source.leaves import leaves
+from kling_pipe.manifest.yaml.scalar_index import leaves
 
 PLACES = {
     "a key": ("videos:\n  a:\n    mo§\n", ("videos", "a"), "mo", True),

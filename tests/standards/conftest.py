@@ -12,7 +12,7 @@ from kling_pipe import api
 from kling_pipe.catalog import operations
 from kling_pipe.catalog.api_v2.table import table_of
 from kling_pipe.catalog.validation import check
-from kling_pipe.manifest.verify import stand_ins
+from kling_pipe.manifest.request_validation import stand_ins
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = tuple(table_of()["operations"])

@@ -1,6 +1,0 @@
-"""Templates in a manifest's strings: a small closed part of Jinja, bounded in length and work."""
-
-from kling_pipe.prompts.render import Template, compile_text, has_template
-from kling_pipe.prompts.written import Axes, Lookup, TemplateProblem
-
-__all__ = ["Axes", "Lookup", "Template", "TemplateProblem", "compile_text", "has_template"]
