@@ -15,7 +15,7 @@ from benchmarks.kling import Kling, served
 from benchmarks.process import ProcessError, environment, kling_pipe, measured
 from benchmarks.work_load import fresh
 from kling_pipe.emulator import Options
-from kling_pipe.workspace import open_workspace
+from kling_pipe.engine.workspace import open_workspace
 
 _POOLS = """\
 version: 1

@@ -17,12 +17,12 @@ from kling_pipe.model import Job, Plan, Problem
 from kling_pipe.report.levels import Levels, leveled
 
 if TYPE_CHECKING:
-    from kling_pipe.accounts import AccountSpec
     from kling_pipe.catalog.pricing import Prices
     from kling_pipe.engine import OnEvent, Result, Seams, Settings
+    from kling_pipe.engine.account_settings import AccountSpec
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest.files import Files
     from kling_pipe.planning import Snapshot
-    from kling_pipe.workspace import Workspace
 
 
 def load(
@@ -159,10 +159,11 @@ def open_workspace(
 
     `emulator` chooses the embedded local Kling (with its state in `state`), whose files, ledger and lock are apart from
     the real ones. Credentials come from `environ` (the process's environment unless given). Writes nothing yet.
-    `accounts` are several accounts in place of the one of the usual variables (`kling_pipe.accounts.account_specs`
-    reads them), `spread` how jobs are dealt among them; `left_out` are further ones, which are not talked to.
+    `accounts` are several accounts in place of the one of the usual variables
+    (`kling_pipe.engine.account_settings.account_specs` reads them), `spread` how jobs are dealt among them; `left_out`
+    are further ones, which are not talked to.
     """
-    from kling_pipe.workspace import open_workspace as opened
+    from kling_pipe.engine.workspace import open_workspace as opened
 
     path = manifest.path if isinstance(manifest, Manifest) else Path(manifest)
     chosen = profile if profile is not None else manifest.profile if isinstance(manifest, Manifest) else ""
@@ -232,8 +233,8 @@ def plan(
         return made[-1][1]
 
     if refresh:
-        from kling_pipe.engine.loop import carried_out
-        from kling_pipe.engine.run import refresh as asked
+        from kling_pipe.engine.commands import refresh as asked
+        from kling_pipe.engine.event_loop import carried_out
 
         snapshot = carried_out(
             asked(manifest.jobs, workspace, planner, everything=everything, snapshot=snapshot, seams=seams)
@@ -283,7 +284,7 @@ def run(
     `signals` turns SIGINT and SIGTERM into a stop with all state saved. Raises CredentialsError and LocalStateError
     when the run cannot begin; what happens later is in the Result.
     """
-    from kling_pipe.engine.loop import carried_out
+    from kling_pipe.engine.event_loop import carried_out
 
     work = _guarded(found, workspace, on_event, settings, seams, create, signals)
     return carried_out(work, to_the_end=signals)
@@ -302,9 +303,9 @@ async def arun(
     """`run` inside a running event loop. `stop` is an `asyncio.Event` that ends the run early, all state saved."""
     import asyncio
 
+    from kling_pipe.engine.cleanup import sweep_leftovers
+    from kling_pipe.engine.commands import run as carried_out
     from kling_pipe.engine.events import ignore
-    from kling_pipe.engine.leftovers import sweep_leftovers
-    from kling_pipe.engine.run import run as carried_out
 
     await asyncio.to_thread(sweep_leftovers, workspace, found)
     return await carried_out(

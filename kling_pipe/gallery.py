@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.catalog.pricing import Prices, estimate, prices
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import UsageError
 from kling_pipe.manifest import Manifest
 from kling_pipe.manifest.scope import Scope
@@ -21,7 +22,6 @@ from kling_pipe.model import Job, Output, Record
 from kling_pipe.planning import Snapshot, make_plan
 from kling_pipe.report.sheet import Sheet, Sources, collected
 from kling_pipe.storage.lockfile import Lock
-from kling_pipe.workspace import Workspace
 
 
 def sheet_of(

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.accounts import account_specs, checked_spread
 from kling_pipe.client.credentials import AccessKey, ApiKey
 from kling_pipe.core.keys import ExistingId
+from kling_pipe.engine.account_settings import account_specs, checked_spread
+from kling_pipe.engine.workspace import open_workspace
 from kling_pipe.errors import CredentialsError, UsageError
 from kling_pipe.model import Job, OutputRef, Record
 from kling_pipe.planning import Place, Places, Snapshot, Together, make_plan
 from kling_pipe.planning.account_ranking import FREE, ranked
 from kling_pipe.storage.lockfile import Lock
-from kling_pipe.workspace import open_workspace
 
 A, B, C = Place("main", "aaaa"), Place("second", "bbbb"), Place("third", "cccc")
 SECRET = "sk9fXq-77verysecret77"

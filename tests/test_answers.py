@@ -16,8 +16,8 @@ from kling_pipe.catalog.operations import load
 from kling_pipe.client import Client, Created, Found, InDoubt, Listed, NotFound, Prepared, Refused, TaskState
 from kling_pipe.client.credentials import AccessKey, ApiKey
 from kling_pipe.core.redact import printable
-from kling_pipe.engine.account import packs_at
-from kling_pipe.engine.answers import check, forms, told, told_or_waited_for
+from kling_pipe.engine.resource_packs import packs_at
+from kling_pipe.engine.task_records import check, forms, told, told_or_waited_for
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Record
 from kling_pipe.storage.ledger.rows import decoded, encoded

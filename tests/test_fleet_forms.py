@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kling_pipe.core.keys import ExistingId
-from kling_pipe.fleet.forms import files_of, job_form, job_of
+from kling_pipe.engine.fleet.serialization import files_of, job_form, job_of
 from kling_pipe.manifest import compile_manifest
 from kling_pipe.model import FileRef, Job, OutputRef, PresetRef
 

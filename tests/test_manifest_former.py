@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kling_pipe.core.keys import key_of
-from kling_pipe.fleet.forms import job_form, job_of
+from kling_pipe.engine.fleet.serialization import job_form, job_of
 from kling_pipe.manifest import Manifest, compile_manifest
 
 TABLE = 'id,text\none,"a red kite\nover the sea"\ntwo,a blue kite\n'

@@ -18,7 +18,7 @@ def accounts_of(settings: Mapping[str, Any], names: Sequence[str]) -> dict[str, 
 
     Raises UsageError.
     """
-    from kling_pipe.accounts import account_specs, checked_spread
+    from kling_pipe.engine.account_settings import account_specs, checked_spread
 
     wanted = [name for name in names if name != EVERY]
     table = settings.get("accounts") or {}

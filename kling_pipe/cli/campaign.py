@@ -31,9 +31,9 @@ from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
     from kling_pipe.engine import Seams
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest import Manifest
     from kling_pipe.report.levels import Levels
-    from kling_pipe.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -10,8 +10,8 @@ import click
 from kling_pipe.errors import Interrupted
 
 if TYPE_CHECKING:
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.model import Plan
-    from kling_pipe.workspace import Workspace
 
 
 def ask(found: Plan, workspace: Workspace, flags: dict[str, Any]) -> None:

@@ -61,7 +61,7 @@ def _account(campaign: Campaign, *, as_json: bool) -> str:
     import asyncio
     import time
 
-    from kling_pipe.engine.account import packs
+    from kling_pipe.engine.resource_packs import packs
     from kling_pipe.report.packs import packs_by_account_json, packs_json, packs_text
 
     workspace = workspace_of(campaign)

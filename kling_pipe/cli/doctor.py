@@ -13,8 +13,8 @@ from kling_pipe.catalog.api_v2 import FIRST
 from kling_pipe.errors import KlingPipeError
 
 if TYPE_CHECKING:
-    from kling_pipe.engine.account import Pack
-    from kling_pipe.workspace import Workspace
+    from kling_pipe.engine.resource_packs import Pack
+    from kling_pipe.engine.workspace import Workspace
 
 Line = tuple[bool, str, int]
 """Whether it is well, what was found, and the exit code if it is not."""
@@ -98,7 +98,7 @@ def _accounts(
     named: Mapping[str, Any],
     standard: str,
 ) -> Iterator[Line]:
-    from kling_pipe.workspace import open_workspace
+    from kling_pipe.engine.workspace import open_workspace
 
     try:
         workspace = open_workspace(root, environ=environ, emulator=emulator, emulator_state=state, **named)
@@ -135,7 +135,7 @@ def _clock(base_url: str) -> Iterator[Line]:
     import asyncio
     import time
 
-    from kling_pipe.engine.probe import skew
+    from kling_pipe.engine.account_probe import skew
 
     ahead = asyncio.run(skew(base_url, time.time))
     if ahead is not None:
@@ -160,7 +160,7 @@ def _probed(workspace: Workspace) -> Iterator[Line]:
     import base64
 
     from kling_pipe.cli.starts import placeholder
-    from kling_pipe.engine.probe import probe
+    from kling_pipe.engine.account_probe import probe
 
     front, side = (base64.b64encode(placeholder(number)).decode() for number in (0, 1))
     body = {
@@ -177,7 +177,7 @@ def _packs(workspace: Workspace) -> Sequence[Pack]:
     import asyncio
     import time
 
-    from kling_pipe.engine.account import packs
+    from kling_pipe.engine.resource_packs import packs
 
     return asyncio.run(packs(workspace, time.time))
 
@@ -186,6 +186,6 @@ def _asked(workspace: Workspace) -> str:
     """The cheapest question that needs credentials: a page of one element."""
     import asyncio
 
-    from kling_pipe.engine.knock import knock
+    from kling_pipe.engine.account_probe import knock
 
     return "the element library is " + ("not empty" if asyncio.run(knock(workspace)) else "empty")

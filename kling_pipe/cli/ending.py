@@ -16,7 +16,7 @@ from kling_pipe.storage.ledger.pg_url import without_password
 if TYPE_CHECKING:
     from kling_pipe.cli.campaign import Campaign
     from kling_pipe.engine import Result
-    from kling_pipe.workspace import Workspace
+    from kling_pipe.engine.workspace import Workspace
 
 
 def command(campaign: Campaign, verb: str, *words: str, account: bool = True) -> str:

@@ -14,8 +14,8 @@ from kling_pipe.cli.options import DEFAULT_MANIFEST
 from kling_pipe.errors import KlingPipeError, LocalStateError
 
 if TYPE_CHECKING:
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.model import Output, Record
-    from kling_pipe.workspace import Workspace
 
 LOCK = "kling-pipe.lock"
 STATE = ".kling-pipe"

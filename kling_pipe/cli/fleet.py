@@ -24,9 +24,9 @@ from kling_pipe.cli.telemetry import telemetry
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest import Manifest
     from kling_pipe.model import Plan
-    from kling_pipe.workspace import Workspace
 
 
 @click.command()
@@ -62,8 +62,8 @@ def worker(
     import asyncio
     import functools
 
-    from kling_pipe.fleet.worker import work
-    from kling_pipe.workspace import open_workspace
+    from kling_pipe.engine.fleet.worker import work
+    from kling_pipe.engine.workspace import open_workspace
 
     if not database:
         raise UsageError("a worker needs a store", hint="Name it: --store postgresql://..., or KLING_PIPE_STORE.")
@@ -92,7 +92,7 @@ def worker(
 @place_options
 def cancel(campaign: Campaign) -> None:
     """Take back what is queued and not sent yet, with all that needs it. What Kling has goes on, and is billed."""
-    from kling_pipe.fleet.post import take_back
+    from kling_pipe.engine.fleet.enqueue import take_back
     from kling_pipe.manifest.selectors import chosen
 
     manifest, workspace = opened(campaign)
@@ -107,7 +107,7 @@ def cancel(campaign: Campaign) -> None:
 
 def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int], **more: Any) -> NoReturn:
     """Put a plan into the queue, and end: with 75 when there is something to wait for. `more` is as for `enqueue`."""
-    from kling_pipe.fleet.post import enqueue
+    from kling_pipe.engine.fleet.enqueue import enqueue
 
     _, count = enqueue(plan, workspace, limits, **more)
     click.echo(f"{count} steps are in the queue; `kling-pipe worker` carries them out, on any machine")
@@ -116,7 +116,7 @@ def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int], **mor
 
 def await_workers(campaign: Campaign, manifest: Manifest, workspace: Workspace, timeout: float | None) -> None:
     """Wait until the queue has nothing more of a campaign, or of what was selected of it."""
-    from kling_pipe.fleet.wait import worked_off
+    from kling_pipe.engine.fleet.wait import worked_off
     from kling_pipe.manifest.selectors import chosen
 
     narrowed = bool(campaign.select or campaign.exclude)

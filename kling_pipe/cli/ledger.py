@@ -12,9 +12,9 @@ from kling_pipe.cli.options import DEFAULT_MANIFEST, store_of_verb
 from kling_pipe.errors import LocalStateError
 
 if TYPE_CHECKING:
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.storage.ledger.export import Brought
     from kling_pipe.storage.ledger.tables import Tables
-    from kling_pipe.workspace import Workspace
 
 _store_option = store_of_verb("The ledger in this PostgreSQL, instead of the one of this folder.")
 _manifest_option = click.option(

@@ -18,9 +18,9 @@ from kling_pipe.cli.summary import VARIABLE, write_step_summary
 
 if TYPE_CHECKING:
     from kling_pipe.engine.forecast import Forecast
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest import Manifest
     from kling_pipe.model import Plan, Problem
-    from kling_pipe.workspace import Workspace
 
 PENDING = 2
 UNSEEN = ("KP333", "KP334")

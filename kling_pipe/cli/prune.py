@@ -14,9 +14,9 @@ from kling_pipe.cli.accounts import accounts_in
 from kling_pipe.cli.options import DEFAULT_MANIFEST, account_options, environment, variables_from
 
 if TYPE_CHECKING:
-    from kling_pipe.engine.prune import Leftover
+    from kling_pipe.engine.element_cleanup import Leftover
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.model import Job
-    from kling_pipe.workspace import Workspace
 
 
 @click.command()
@@ -43,7 +43,7 @@ def prune(
     profile, stays, and so does what they name by id. What another project or a person made is never touched.
     """
     from kling_pipe import api
-    from kling_pipe.engine.prune import Leftover, kept
+    from kling_pipe.engine.element_cleanup import Leftover, kept
 
     paths = manifests or (Path(DEFAULT_MANIFEST),)
     used = kept(job for path in paths for job in _jobs(path, refs, variables))
@@ -94,7 +94,7 @@ async def _pruned(workspace: Workspace, used: object, *, yes: bool) -> tuple[lis
     import time
 
     from kling_pipe.client import Client
-    from kling_pipe.engine.prune import Kept, delete, leftovers
+    from kling_pipe.engine.element_cleanup import Kept, delete, leftovers
 
     assert isinstance(used, Kept)
     base_url, credentials = workspace.connection()

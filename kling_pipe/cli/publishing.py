@@ -12,9 +12,9 @@ from kling_pipe.core.text import nearest
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.model import FileRef, Plan
     from kling_pipe.storage.outputs import Publish
-    from kling_pipe.workspace import Workspace
 
 _WORDS: Mapping[str, type | tuple[type, ...]] = {"to": str, "expires": str, "images_over_mb": (int, float)}
 _SECONDS = {"m": 60, "h": 3600, "d": 24 * 3600}
@@ -58,7 +58,7 @@ def uploads(plan: Plan, workspace: Workspace) -> tuple[list[FileRef], str]:
     if not any(step.pays for step in plan.steps):
         return [], where
     from kling_pipe.engine import Settings
-    from kling_pipe.engine.publish import files_by_link
+    from kling_pipe.engine.uploads import files_by_link
 
     inline = Settings().inline_bytes
     return files_by_link(plan, inline if place is None else min(inline, place.images_over)), where

@@ -15,9 +15,9 @@ from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
     from kling_pipe.engine import Result, Settings
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.model import Job
     from kling_pipe.telemetry.watch import Watch
-    from kling_pipe.workspace import Workspace
 
 
 @click.command()
@@ -53,7 +53,7 @@ def pull(campaign: Campaign, expiring: str) -> None:
         _save_expiring(campaign, _days(expiring), watch)
         return
 
-    from kling_pipe.engine.run import pull as fetch
+    from kling_pipe.engine.commands import pull as fetch
     from kling_pipe.manifest.selectors import chosen
 
     manifest, workspace = opened(campaign)
@@ -120,7 +120,7 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
     import asyncio
 
     from kling_pipe.core.text import nearest
-    from kling_pipe.engine.run import adopt as bind
+    from kling_pipe.engine.commands import adopt as bind
 
     watch = traced("adopt", campaign.manifest)
     manifest, workspace = opened(campaign, unrecorded=[])
@@ -173,7 +173,7 @@ def sync(campaign: Campaign) -> None:
 
     from kling_pipe import api
     from kling_pipe.engine import Settings
-    from kling_pipe.engine.run import sync as rebuild
+    from kling_pipe.engine.commands import sync as rebuild
 
     unrecorded: list[str] = []
     watch = traced("sync", campaign.manifest)

@@ -14,10 +14,10 @@ from kling_pipe.cli.options import store_option, variables_from
 from kling_pipe.errors import LocalStateError
 
 if TYPE_CHECKING:
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest import Manifest
     from kling_pipe.report.sheet import Sheet
     from kling_pipe.storage.lockfile import Lock
-    from kling_pipe.workspace import Workspace
 
 
 @click.command()

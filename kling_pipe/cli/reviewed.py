@@ -13,9 +13,9 @@ from kling_pipe.errors import ManifestInvalid
 
 if TYPE_CHECKING:
     from kling_pipe.cli.campaign import Campaign
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.model import Plan
     from kling_pipe.planning.plan_file import SavedPlan
-    from kling_pipe.workspace import Workspace
 
 _HEAD = 400
 

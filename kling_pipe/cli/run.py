@@ -24,10 +24,10 @@ from kling_pipe.errors import BudgetExceeded, UsageError
 
 if TYPE_CHECKING:
     from kling_pipe.engine import Result, Settings
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest import Manifest
     from kling_pipe.model import Plan
     from kling_pipe.report.progress import Kind
-    from kling_pipe.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -345,7 +345,7 @@ def _report(result: Result, found: Plan, workspace: Workspace, junit: Path | Non
 
 def _settings(manifest: Manifest, flags: dict[str, Any], budget: dict[str, Any]) -> Settings:
     from kling_pipe.engine import Settings
-    from kling_pipe.engine.callbacks import listening_at
+    from kling_pipe.engine.callback_listener import listening_at
 
     url = flags.get("callback_url", "")
     return Settings(

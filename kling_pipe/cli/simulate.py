@@ -15,8 +15,8 @@ from kling_pipe.cli.prices import price_option, prices_of
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
+    from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest import Manifest
-    from kling_pipe.workspace import Workspace
 
 
 @click.command()
@@ -89,7 +89,7 @@ def _all_of(manifest: Manifest, workspace: Workspace, campaign: Campaign) -> tup
 
 def _accounts(campaign: Campaign, count: int | None, told: dict[str, int]) -> dict[str, dict[str, int]]:
     """Slots by the names of the accounts; empty for the one account that a plan without any has."""
-    from kling_pipe.accounts import account_specs
+    from kling_pipe.engine.account_settings import account_specs
 
     if count:
         return {str(number): told for number in range(1, count + 1)}

@@ -1,4 +1,4 @@
-"""Carries out plans: submit, wait, save. Clock, sleep, effects and transport are passed in. Its verbs: `engine.run`."""
+"""Carries out plans: submit, wait, save. Clock, sleep, effects and transport are passed in. Its verbs: `commands`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from kling_pipe.core.lazy import on_demand
 
 if TYPE_CHECKING:
+    from kling_pipe.engine.bootstrap import Seams
     from kling_pipe.engine.events import Event, OnEvent
-    from kling_pipe.engine.opening import Seams
     from kling_pipe.engine.pull import Pulled
     from kling_pipe.engine.result import Outcome, Result
     from kling_pipe.engine.settings import Settings
@@ -28,7 +28,7 @@ __getattr__ = on_demand(
     __name__,
     {
         "events": "Event OnEvent",
-        "opening": "Seams",
+        "bootstrap": "Seams",
         "pull": "Pulled",
         "result": "Outcome Result",
         "settings": "Settings",

@@ -9,9 +9,9 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.client import Client, Found, NotFound, json_types
 from kling_pipe.core.keys import external_id
-from kling_pipe.engine.answers import of_id, told_or_waited_for
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
-from kling_pipe.engine.stops import trouble
+from kling_pipe.engine.run_errors import trouble
+from kling_pipe.engine.task_records import of_id, told_or_waited_for
 from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.planning import Snapshot
@@ -137,7 +137,7 @@ async def sync(
 
 def _refuse_to_forget(job: Job, record: Record, stores: Mapping[str, Store]) -> None:
     """A task of the job's own is owed until its files are saved, whatever else is bound to the job."""
-    from kling_pipe.engine.job import is_unsaved
+    from kling_pipe.engine.job_runner import is_unsaved
 
     for store in stores.values():
         known = store.get(record.external_task_id)

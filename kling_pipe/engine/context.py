@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Client
-from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.events import Event, EventType, OnEvent, ignore
-from kling_pipe.engine.meter import Meter
-from kling_pipe.engine.poll import Poller
-from kling_pipe.engine.publish import Publisher
-from kling_pipe.engine.pulse import Pulse
+from kling_pipe.engine.learned_durations import Durations
+from kling_pipe.engine.metrics import Meter
+from kling_pipe.engine.pause_detection import Pulse
+from kling_pipe.engine.polling import Poller
+from kling_pipe.engine.retry_budget import Spending
+from kling_pipe.engine.run_errors import Stops
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
-from kling_pipe.engine.spending import Spending
-from kling_pipe.engine.stops import Stops
-from kling_pipe.engine.turn import Turn
+from kling_pipe.engine.uploads import Publisher
 from kling_pipe.engine.waits import Waits
+from kling_pipe.engine.write_batch import Turn
 from kling_pipe.model import Job, Record
 from kling_pipe.storage.ledger import Store
 from kling_pipe.storage.outputs import OutputStore

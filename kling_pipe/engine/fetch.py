@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.job import is_over, is_unsaved
-from kling_pipe.engine.save import saved
+from kling_pipe.engine.download import saved
+from kling_pipe.engine.job_runner import is_over, is_unsaved
 from kling_pipe.model import Record, Step
 from kling_pipe.planning.snapshot import IN_FLIGHT
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from kling_pipe.engine.schedule import Lessons, lessons, sketched
 from kling_pipe.engine.settings import Settings
-from kling_pipe.engine.sketch import Lessons, lessons, sketched
 from kling_pipe.model import Plan
 
 

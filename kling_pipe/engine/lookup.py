@@ -15,8 +15,8 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState, json_types
 from kling_pipe.core.keys import external_id
-from kling_pipe.engine.answers import forms, told_or_waited_for
-from kling_pipe.engine.stops import UNANSWERED, trouble
+from kling_pipe.engine.run_errors import UNANSWERED, trouble
+from kling_pipe.engine.task_records import forms, told_or_waited_for
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Job, Record
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from kling_pipe.engine.schedule import Lessons, Sketch, sketched
 from kling_pipe.engine.settings import DEFAULT_SLOTS, Settings
-from kling_pipe.engine.sketch import Lessons, Sketch, sketched
 from kling_pipe.model import Plan
 from kling_pipe.planning.simulation import Course, Prediction, Share, course
 

@@ -7,9 +7,9 @@ import contextlib
 from kling_pipe.catalog.operations import Operation, operations
 from kling_pipe.client import Client, Listed, json_types
 from kling_pipe.core.text import nearest
-from kling_pipe.engine.answers import forms, of_id
-from kling_pipe.engine.reasons import UnusableInputError
-from kling_pipe.engine.stops import UNANSWERED, trouble
+from kling_pipe.engine.job_errors import UnusableInputError
+from kling_pipe.engine.run_errors import UNANSWERED, trouble
+from kling_pipe.engine.task_records import forms, of_id
 from kling_pipe.model import PresetRef
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.save import differs, fetched
+from kling_pipe.engine.download import differs, fetched
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Output, Record
 from kling_pipe.storage.lockfile import Lock, made_record, split_name
-from kling_pipe.workspace import Workspace
 
 _AT_ONCE = 16
 

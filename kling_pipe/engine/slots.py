@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.catalog.operations import quota
 from kling_pipe.catalog.operations import weight as slots_needed
-from kling_pipe.engine.reasons import NoRoomError
+from kling_pipe.engine.job_errors import NoRoomError
 from kling_pipe.model import Job
 
 if TYPE_CHECKING:

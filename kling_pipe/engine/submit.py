@@ -17,13 +17,8 @@ from typing import Any
 
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Created, Found, InDoubt, NotFound, Refused, TaskState
-from kling_pipe.engine.answers import told, told_or_waited_for
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.lookup import find
-from kling_pipe.engine.prepare import prepared
-from kling_pipe.engine.publish import linked
-from kling_pipe.engine.pulse import STILL
-from kling_pipe.engine.reasons import (
+from kling_pipe.engine.job_errors import (
     JobError,
     NoRoomError,
     OverBudgetError,
@@ -32,8 +27,13 @@ from kling_pipe.engine.reasons import (
     UnreadableError,
     UnseenError,
 )
+from kling_pipe.engine.lookup import find
+from kling_pipe.engine.pause_detection import STILL
+from kling_pipe.engine.prepare_calls import prepared
+from kling_pipe.engine.run_errors import stop_for, trouble
 from kling_pipe.engine.slots import Want
-from kling_pipe.engine.stops import stop_for, trouble
+from kling_pipe.engine.task_records import told, told_or_waited_for
+from kling_pipe.engine.uploads import linked
 from kling_pipe.errors import KlingPipeError, Unreachable
 from kling_pipe.model import Failure, Record
 

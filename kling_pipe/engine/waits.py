@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
-from kling_pipe.engine.reasons import NoRoomError
+from kling_pipe.engine.job_errors import NoRoomError
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from kling_pipe.core.keys import external_id
 from kling_pipe.core.redact import shown
-from kling_pipe.engine.meter import Meter
+from kling_pipe.engine.metrics import Meter
 from kling_pipe.model import Job, Plan, Record
 from kling_pipe.telemetry.measures import Measures
 from kling_pipe.telemetry.names import error_type, first_attempt, pack_of, request_facts, template

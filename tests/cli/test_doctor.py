@@ -8,9 +8,9 @@ import time
 import pytest
 from program import call
 
-from kling_pipe.accounts import account_specs
 from kling_pipe.cli.doctor import findings
-from kling_pipe.engine.probe import skew
+from kling_pipe.engine.account_probe import skew
+from kling_pipe.engine.account_settings import account_specs
 
 
 def test_everything_is_looked_at_and_nothing_is_made(kling):

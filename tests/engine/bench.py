@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kling_pipe.engine import Seams, Settings
-from kling_pipe.engine.run import refresh, run
+from kling_pipe.engine.commands import refresh, run
+from kling_pipe.engine.workspace import open_workspace
 from kling_pipe.planning import make_plan
-from kling_pipe.workspace import open_workspace
 
 QUICK = Settings(settle=0.3, patience=20.0)
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kling_pipe.engine.loop import carried_out
+from kling_pipe.engine.event_loop import carried_out
 
 
 def interrupt():

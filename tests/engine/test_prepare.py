@@ -9,9 +9,9 @@ import pytest
 from kling_pipe.catalog import operations
 from kling_pipe.client import InDoubt, Prepared, Refused
 from kling_pipe.client.error_codes import code_row
-from kling_pipe.engine.prepare import prepared
-from kling_pipe.engine.reasons import UnusableInputError
-from kling_pipe.engine.resolve import resolved
+from kling_pipe.engine.job_errors import UnusableInputError
+from kling_pipe.engine.prepare_calls import prepared
+from kling_pipe.engine.resolve_refs import resolved
 from kling_pipe.model import Output, OutputRef, PresetRef, Record
 
 LIP = operations.load("advanced-lip-sync")

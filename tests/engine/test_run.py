@@ -342,7 +342,7 @@ def test_pull_fetches_what_the_lock_records_and_creates_nothing(bench, tmp_path)
     import asyncio
     import shutil
 
-    from kling_pipe.engine.run import pull
+    from kling_pipe.engine.commands import pull
 
     bench.run([image("kite"), *chain("hana")])
     mate = bench.elsewhere(tmp_path / "mate")
@@ -359,7 +359,7 @@ def test_adopt_binds_a_task_that_exists(bench):
     """A job that was never sent takes over a task made by hand."""
     import asyncio
 
-    from kling_pipe.engine.run import adopt
+    from kling_pipe.engine.commands import adopt
 
     bench.run([image("kite")])
     task = bench.workspace.read_lock().blocks["image.kite"]["task_id"]

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from campaigns import image
 
-from kling_pipe.engine.pulse import elapsed
-from kling_pipe.engine.run import run
+from kling_pipe.engine.commands import run
+from kling_pipe.engine.pause_detection import elapsed
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger import SqliteStore
-from kling_pipe.workspace import Workspace
 
 
 class Asleep(Workspace):

@@ -11,9 +11,9 @@ from campaigns import image
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.engine.job import run_job
-from kling_pipe.engine.reasons import NoRoomError
-from kling_pipe.engine.run import at_work, run
+from kling_pipe.engine.commands import at_work, run
+from kling_pipe.engine.job_errors import NoRoomError
+from kling_pipe.engine.job_runner import run_job
 from kling_pipe.engine.slots import Pool, Slots, Want
 
 

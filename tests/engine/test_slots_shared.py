@@ -37,7 +37,7 @@ class Job:
         self.state = "granted"
 
     def step(self):
-        """What `engine.job` does next with a job; between any two of these the other process may do something."""
+        """What `job_runner` does next with a job; between any two of these the other process may do something."""
         if self.state == "granted":
             self.at.slots.saw(self.at.held_by_others())
             self.state = "crowded" if self.at.slots.crowded(self.want) else "under way"

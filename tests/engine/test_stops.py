@@ -4,7 +4,7 @@ import pytest
 
 from kling_pipe.client import InDoubt, Refused
 from kling_pipe.client.error_codes import code_row
-from kling_pipe.engine.stops import UNANSWERED, StoppedError, trouble
+from kling_pipe.engine.run_errors import UNANSWERED, StoppedError, trouble
 from kling_pipe.errors import CredentialsError, Unreachable
 
 

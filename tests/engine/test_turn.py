@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kling_pipe.engine.turn import Turn
+from kling_pipe.engine.write_batch import Turn
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import Record
 from kling_pipe.storage.effects import Effects

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kling_pipe.engine.pulse import STILL, Pulse
-from kling_pipe.engine.reasons import NoRoomError
+from kling_pipe.engine.job_errors import NoRoomError
+from kling_pipe.engine.pause_detection import STILL, Pulse
 from kling_pipe.engine.waits import Waits
 
 JOBS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4), st.booleans()), max_size=12)

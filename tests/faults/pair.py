@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stage import Stage
 
 from kling_pipe import api
-from kling_pipe.accounts import account_specs
+from kling_pipe.engine.account_settings import account_specs
 
 
 @dataclass

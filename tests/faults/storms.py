@@ -18,7 +18,7 @@ from stage import Stage
 from storm import JOBS, Storm
 
 from kling_pipe import api
-from kling_pipe.engine.run import adopt
+from kling_pipe.engine.commands import adopt
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.storage.outputs.bucket import opened
 

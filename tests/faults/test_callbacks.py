@@ -13,7 +13,7 @@ from stage import PICTURE, Stage, tally
 
 from kling_pipe.emulator.callback_sender import signature
 from kling_pipe.emulator.testing import running
-from kling_pipe.engine.callbacks import Receiver, listening_at
+from kling_pipe.engine.callback_listener import Receiver, listening_at
 from kling_pipe.errors import UsageError
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of 24 bytes....").decode()

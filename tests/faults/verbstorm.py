@@ -12,7 +12,7 @@ from storm import JOBS, POST, Storm
 
 from kling_pipe import api
 from kling_pipe.core.keys import external_id
-from kling_pipe.engine.run import sync
+from kling_pipe.engine.commands import sync
 
 REFUSALS = (1200, 1201, 1301)
 FAILURES = ("Service busy, please try again later", "Failure to pass the risk control system", "nobody knows why")

@@ -12,10 +12,10 @@ from PIL import Image
 
 from kling_pipe import api
 from kling_pipe.emulator import ensure
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.gallery import sheet_of
 from kling_pipe.manifest import Manifest
 from kling_pipe.report.sheet import Sheet
-from kling_pipe.workspace import Workspace
 
 CAMPAIGN = """\
 version: 1

@@ -14,14 +14,14 @@ from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.catalog.operations import quota
 from kling_pipe.core import graph
 from kling_pipe.core.keys import external_id
+from kling_pipe.engine.account_pool import Desk, Desks, as_it_stands
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.desks import Desk, Desks, as_it_stands
 from kling_pipe.engine.events import Event
-from kling_pipe.engine.journal import LockJournal
-from kling_pipe.engine.reasons import KEPT, JobError, NoRoomError, OverBudgetError, SilentError
+from kling_pipe.engine.job_errors import KEPT, JobError, NoRoomError, OverBudgetError, SilentError
+from kling_pipe.engine.lock_writer import LockJournal
 from kling_pipe.engine.result import Ending, Outcome, Result, graver
+from kling_pipe.engine.retry_budget import Spending
 from kling_pipe.engine.slots import Want, slots_of
-from kling_pipe.engine.spending import Spending
 from kling_pipe.errors import BudgetExceeded, CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.model import Plan, Record, Step
 from kling_pipe.planning.snapshot import IN_FLIGHT
@@ -278,7 +278,7 @@ class LocalRunner:
 
     async def _save_owed(self, step: Step) -> None:
         """Fetch what earlier attempts made and nobody saved, then go on with the step, whatever came of them."""
-        from kling_pipe.engine.owed import save_owed
+        from kling_pipe.engine.paid_attempts import save_owed
 
         for error in await save_owed(step, self.context.at):
             self._halt(error)

@@ -15,7 +15,7 @@ from typing import Any
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.core.json_pointer import Pointer, parts, pattern_of
 from kling_pipe.core.json_tree import map_leaves_at
-from kling_pipe.engine.reasons import UnusableInputError
+from kling_pipe.engine.job_errors import UnusableInputError
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef, Json, Plan
 from kling_pipe.storage.outputs import Shelf, shelf_name

@@ -12,21 +12,21 @@ from typing import Any
 
 from kling_pipe.client import READ_SECONDS, Client
 from kling_pipe.client.credentials import ApiKey
+from kling_pipe.engine.account_pool import Desk, Desks
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.desks import Desk, Desks
-from kling_pipe.engine.durations import Durations
 from kling_pipe.engine.events import OnEvent, both, ignore
-from kling_pipe.engine.meter import Meter
-from kling_pipe.engine.poll import Poller
+from kling_pipe.engine.learned_durations import Durations
+from kling_pipe.engine.metrics import Meter
+from kling_pipe.engine.pause_detection import Pulse, elapsed
+from kling_pipe.engine.polling import Poller
 from kling_pipe.engine.pools import pools
-from kling_pipe.engine.publish import Publisher
-from kling_pipe.engine.pulse import Pulse, elapsed
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
+from kling_pipe.engine.uploads import Publisher
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger import Store
-from kling_pipe.workspace import Workspace
 
 EVERY = "*"
 """In place of an account: claims on an id that hold whichever account its task will be in."""

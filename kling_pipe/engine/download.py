@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Downloaded, Found, Gone, InDoubt, NotFound
-from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.reasons import LostError, UnfetchedError, UnreadableError
-from kling_pipe.engine.stops import UNANSWERED, trouble
+from kling_pipe.engine.job_errors import LostError, UnfetchedError, UnreadableError
+from kling_pipe.engine.run_errors import UNANSWERED, trouble
+from kling_pipe.engine.task_records import told
 from kling_pipe.errors import Unreachable
 from kling_pipe.media.xmp import Stamp, facts
 from kling_pipe.model import Job, Output, Record

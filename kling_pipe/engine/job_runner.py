@@ -17,16 +17,16 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.client import Found, TaskState
 from kling_pipe.core.keys import external_id
-from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Again, Context
-from kling_pipe.engine.durations import sort_of
+from kling_pipe.engine.download import renewed, saved
+from kling_pipe.engine.job_errors import LostError, NoRoomError, OvertakenError
+from kling_pipe.engine.learned_durations import sort_of
 from kling_pipe.engine.lookup import find
 from kling_pipe.engine.presets import preset_id
-from kling_pipe.engine.reasons import LostError, NoRoomError, OvertakenError
-from kling_pipe.engine.resolve import resolved
-from kling_pipe.engine.save import renewed, saved
+from kling_pipe.engine.resolve_refs import resolved
 from kling_pipe.engine.slots import Want
 from kling_pipe.engine.submit import Submission
+from kling_pipe.engine.task_records import told
 from kling_pipe.model import Job, Record
 
 _FOLLOW_SECONDS, _FOLLOW_LONGEST = 0.2, 2.0

@@ -9,9 +9,9 @@ from kling_pipe.catalog.operations import Operation, operations
 from kling_pipe.client import Client, Listed, Prepared, Refused, TaskState, json_types
 from kling_pipe.core.json_tree import leaves
 from kling_pipe.core.keys import PREFIX, external_id
-from kling_pipe.engine.answers import forms, outputs, state_of
-from kling_pipe.engine.reasons import JobError
-from kling_pipe.engine.stops import UNANSWERED, stop_for, trouble
+from kling_pipe.engine.job_errors import JobError
+from kling_pipe.engine.run_errors import UNANSWERED, stop_for, trouble
+from kling_pipe.engine.task_records import forms, outputs, state_of
 from kling_pipe.model import Job, Json
 
 _DIGEST = 20

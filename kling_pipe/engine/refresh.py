@@ -9,7 +9,7 @@ from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.client import Client
 from kling_pipe.core.graph import ancestors
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
-from kling_pipe.engine.pulse import elapsed
+from kling_pipe.engine.pause_detection import elapsed
 from kling_pipe.model import Job, Plan
 from kling_pipe.planning import Snapshot, Together
 

@@ -1,7 +1,4 @@
-"""What the guarantees stand on, tried on the account itself: unique external ids, and finding a task by its own.
-
-One free thing is made twice under one id, looked up, and deleted again.
-"""
+"""The cheapest question that needs credentials: is anybody there, and are we let in."""
 
 from __future__ import annotations
 
@@ -12,13 +9,28 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kling_pipe.catalog.operations import Operation, operations
-from kling_pipe.client import Client, Created, Found, Refused, json_types
+from kling_pipe.client import Client, Created, Found, Listed, Refused, json_types
 from kling_pipe.client.http import Http, NoAnswerError
-from kling_pipe.engine.answers import forms, of_id
-from kling_pipe.engine.prune import Leftover, delete
-from kling_pipe.engine.stops import trouble
+from kling_pipe.engine.element_cleanup import Leftover, delete
+from kling_pipe.engine.run_errors import trouble
+from kling_pipe.engine.task_records import forms, of_id
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import Unreachable
-from kling_pipe.workspace import Workspace
+
+
+async def knock(workspace: Workspace) -> int:
+    """How many tasks one page of one shows, of the operation that costs nothing.
+
+    Raises CredentialsError and Unreachable.
+    """
+    base_url, credentials = workspace.connection()
+    free = next(one for one in operations().values() if one.kling["pool"]["pack"] is None and "list" in one.kling)
+    async with Client(base_url, credentials) as client:
+        answer = await client.list(free, 1, 1)
+    if isinstance(answer, Listed):
+        return len(answer.rows)
+    raise trouble(answer)
+
 
 _BY_HAND = "look for `kp1-probe-` among the elements, and delete it by hand"
 _LOOKS = 40

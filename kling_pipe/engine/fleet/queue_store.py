@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.fleet.forms import files_of, job_form
-from kling_pipe.fleet.publish import is_published
-from kling_pipe.fleet.purse import cost_form
+from kling_pipe.engine.fleet.budget_reservations import cost_form
+from kling_pipe.engine.fleet.serialization import files_of, job_form
+from kling_pipe.engine.fleet.upload_signing import is_published
 from kling_pipe.model import Plan, Step
 from kling_pipe.storage.ledger.liveness import reservations
 from kling_pipe.storage.ledger.pg_connection import Session

@@ -8,9 +8,9 @@ from typing import Any
 
 from kling_pipe.catalog.operations import table
 from kling_pipe.client import Client, Prepared, json_types
-from kling_pipe.engine.stops import trouble
+from kling_pipe.engine.run_errors import trouble
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import Unreachable
-from kling_pipe.workspace import Workspace
 
 _YEAR_MS = 365 * 24 * 3600 * 1000
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.model import Plan
 from kling_pipe.storage.temp_files import sweep
-from kling_pipe.workspace import Workspace
 
 _WORKS = ("create", "retry", "resume", "download")
 

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Found, InDoubt, NotFound, Refused
 from kling_pipe.core.keys import external_id
-from kling_pipe.engine.answers import told_or_waited_for
+from kling_pipe.engine.job_errors import FoundElsewhereError, SilentError
 from kling_pipe.engine.lookup import find
-from kling_pipe.engine.reasons import FoundElsewhereError, SilentError
-from kling_pipe.engine.stops import UNANSWERED, trouble
+from kling_pipe.engine.run_errors import UNANSWERED, trouble
+from kling_pipe.engine.task_records import told_or_waited_for
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Record, Step
 from kling_pipe.planning.multi_account import unasked
 
 if TYPE_CHECKING:
-    from kling_pipe.engine.desks import Desk
+    from kling_pipe.engine.account_pool import Desk
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 

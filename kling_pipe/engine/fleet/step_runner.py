@@ -13,24 +13,24 @@ from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.catalog.operations import quota
 from kling_pipe.core.json_tree import map_leaves
 from kling_pipe.core.keys import external_id
+from kling_pipe.engine.account_pool import Desk, Desks
 from kling_pipe.engine.context import Again, Context
-from kling_pipe.engine.desks import Desk, Desks
 from kling_pipe.engine.events import Event
-from kling_pipe.engine.publish import Publisher
-from kling_pipe.engine.reasons import JobError, NoRoomError, SilentError, UnfetchedError
+from kling_pipe.engine.fleet import queue_store
+from kling_pipe.engine.fleet.budget_reservations import spending_of
+from kling_pipe.engine.fleet.serialization import files_of, job_of
+from kling_pipe.engine.fleet.upload_signing import is_published, publisher_of
+from kling_pipe.engine.job_errors import JobError, NoRoomError, SilentError, UnfetchedError
 from kling_pipe.engine.result import Ending
+from kling_pipe.engine.retry_budget import Spending
 from kling_pipe.engine.slots import Want, slots_of
-from kling_pipe.engine.spending import Spending
+from kling_pipe.engine.uploads import Publisher
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import CredentialsError, KlingPipeError
-from kling_pipe.fleet import board
-from kling_pipe.fleet.forms import files_of, job_of
-from kling_pipe.fleet.publish import is_published, publisher_of
-from kling_pipe.fleet.purse import spending_of
 from kling_pipe.model import Cost, FileRef, Job, Json, Record, Step
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger.pg_connection import Session
 from kling_pipe.storage.outputs import LocalOutputs, OutputStore
-from kling_pipe.workspace import Workspace
 
 _STOPPED_SECONDS = 60.0
 """So long an account that refuses a pack or its credentials is given nothing, while others are."""
@@ -74,7 +74,7 @@ class Bench:
             context.on_event(Event("waiting", address, context.clock(), {"reason": reason}))
 
     async def _work(self, campaign: str, address: str) -> None:
-        place = board.place(self.session, campaign, address)
+        place = queue_store.place(self.session, campaign, address)
         if place is None or place.state != "queued":
             return
         job = self._with_files(job_of(place.form["job"]))
@@ -90,14 +90,14 @@ class Bench:
         desk = await desks.take(step, want)
         record, failed = None, ""
         try:
-            if not board.is_queued(self.session, campaign, address):  # cancelled while it waited for slots
+            if not queue_store.is_queued(self.session, campaign, address):  # cancelled while it waited for slots
                 desk.context.slots.release(want)
                 return
             meter.begun(address, tuple((desk.shown(pool), slots) for pool, slots in want.pools), context.clock())
             again = functools.partial(spending.again, job)
             record = await self._run(step, desk, want, desks, place.form, again)
             if record.state == "succeed":
-                board.done(self.session, self.workspace.queue, campaign, address, record.external_task_id)
+                queue_store.done(self.session, self.workspace.queue, campaign, address, record.external_task_id)
             elif record.state == "failed":
                 failed = record.message or "it failed"
         except (NoRoomError, UnfetchedError):  # made and paid: it is owed until its file is here
@@ -107,7 +107,7 @@ class Bench:
         finally:
             meter.ended(address, _ending(record, failed, desks), record, failed, context.clock())
         if failed:
-            board.failed(self.session, campaign, address, failed)
+            queue_store.failed(self.session, campaign, address, failed)
 
     async def _run(
         self, step: Step, desk: Desk, want: Want, desks: Desks, form: Mapping[str, Any], again: Again
@@ -137,11 +137,11 @@ class Bench:
         return next((record for record in found if record is not None), None)
 
     def _is_withdrawn(self, campaign: str, address: str) -> bool:
-        return not board.is_queued(self.session, campaign, address)
+        return not queue_store.is_queued(self.session, campaign, address)
 
     def _desks(
         self,
-        place: board.Place,
+        place: queue_store.Place,
         records: dict[str, Record | None],
         spending: Spending,
         withdrawn: Callable[[], bool],
@@ -154,7 +154,7 @@ class Bench:
         ]
         return replace(self.desks, all=mine, upstream=records.get)
 
-    def _context(self, context: Context, place: board.Place, records: dict[str, Record | None]) -> Context:
+    def _context(self, context: Context, place: queue_store.Place, records: dict[str, Record | None]) -> Context:
         bucket, out = str(place.campaign["bucket"]), str(place.campaign["out"])
         if bucket not in self.outputs:
             self.outputs[bucket] = replace(self.workspace, bucket=bucket).outputs()
@@ -176,7 +176,7 @@ class Bench:
     def _fetched(self, file: FileRef) -> FileRef:
         store = LocalOutputs(self.workspace.root, self.workspace.state / "objects", Effects())
         if not store.whole(file.sha256):
-            data = board.blob(self.session, file.sha256)
+            data = queue_store.blob(self.session, file.sha256)
             if data is None:
                 raise JobError(f"the local file `{file.path}` is not in the store")
             with store.incoming() as incoming:

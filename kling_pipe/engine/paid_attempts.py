@@ -8,12 +8,12 @@ from dataclasses import replace
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.client import Found
-from kling_pipe.engine.answers import told
 from kling_pipe.engine.context import Context
-from kling_pipe.engine.durations import sort_of
+from kling_pipe.engine.download import fetched
+from kling_pipe.engine.job_errors import JobError
+from kling_pipe.engine.learned_durations import sort_of
 from kling_pipe.engine.lookup import find
-from kling_pipe.engine.reasons import JobError
-from kling_pipe.engine.save import fetched
+from kling_pipe.engine.task_records import told
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Job, Record, Step
 from kling_pipe.planning.snapshot import IN_FLIGHT

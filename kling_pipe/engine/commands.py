@@ -8,24 +8,24 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from kling_pipe.engine.callbacks import receiving
-from kling_pipe.engine.desks import Desks
+from kling_pipe.engine.account_pool import Desks
+from kling_pipe.engine.bootstrap import Seams, clients_of, desks_of, stores_of
+from kling_pipe.engine.callback_listener import receiving
 from kling_pipe.engine.events import OnEvent, ignore
-from kling_pipe.engine.journal import LockJournal
 from kling_pipe.engine.known_tasks import keep_known_tasks
-from kling_pipe.engine.opening import Seams, clients_of, desks_of, stores_of
+from kling_pipe.engine.local_runner import LocalRunner
+from kling_pipe.engine.lock_writer import LockJournal
 from kling_pipe.engine.result import Result
-from kling_pipe.engine.runner import LocalRunner
+from kling_pipe.engine.retry_budget import Spending, spending_of
 from kling_pipe.engine.settings import Settings
-from kling_pipe.engine.spending import Spending, spending_of
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.model import Job, Plan, Record
 from kling_pipe.planning import Snapshot, Together
-from kling_pipe.workspace import Workspace
 
 if TYPE_CHECKING:
-    from kling_pipe.engine.around import Planner
     from kling_pipe.engine.lookup import Findings
     from kling_pipe.engine.pull import Pulled
+    from kling_pipe.engine.refresh import Planner
 
 
 async def refresh(
@@ -42,7 +42,7 @@ async def refresh(
     known = snapshot or workspace.snapshot()
     if not everything and not _in_doubt(planner(known)):
         return known
-    from kling_pipe.engine.around import looked_around
+    from kling_pipe.engine.refresh import looked_around
 
     async with clients_of(workspace, seams) as (clients, silent):
         if isinstance(known, Together):
@@ -74,7 +74,7 @@ async def run(
     async with desks_of(workspace, settings, seams, on_event) as desks:
         spending = spending_of(plan, desks.first.context.store, settings) if create else Spending()
         if create and any(step.pays for step in plan.steps):
-            from kling_pipe.engine.packs import look_into_packs
+            from kling_pipe.engine.pack_balances import look_into_packs
 
             await look_into_packs(desks)
         for record in keep_known_tasks(plan, lambda account: desks.at(account).context.store):
@@ -90,7 +90,7 @@ async def at_work(
     workspace: Workspace, *, settings: Settings | None = None, seams: Seams | None = None, on_event: OnEvent = ignore
 ) -> AsyncIterator[Desks]:
     """What `run_job` needs, for whoever brings the jobs one by one: a worker of a fleet. The caller beats them."""
-    from kling_pipe.engine.packs import look_into_packs
+    from kling_pipe.engine.pack_balances import look_into_packs
 
     async with desks_of(workspace, settings or Settings(), seams or Seams(), on_event) as desks:
         await look_into_packs(desks)
@@ -122,7 +122,7 @@ async def adopt(job: Job, task: str, workspace: Workspace, *, attempt: int = 1, 
     Of several accounts the first one that knows it.
     """
     from kling_pipe.engine.adopt import adopt as adopt_task
-    from kling_pipe.engine.opening import guard_of
+    from kling_pipe.engine.bootstrap import guard_of
 
     seams = seams or Seams()
     async with AsyncExitStack() as stack:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.catalog.operations import quota, weight
 from kling_pipe.core import graph
-from kling_pipe.engine.durations import Durations, sort_of
+from kling_pipe.engine.learned_durations import Durations, sort_of
 from kling_pipe.engine.pools import pools
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import UNBOUNDED, Pool
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.model import Job, Plan, Record, Step
 from kling_pipe.planning.account_affinity import bonds
 from kling_pipe.storage.ledger import Learned
-from kling_pipe.workspace import Workspace
 
 if TYPE_CHECKING:
     from kling_pipe.planning.simulation import Task

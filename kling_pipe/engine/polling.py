@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState
-from kling_pipe.engine.answers import check
-from kling_pipe.engine.durations import Durations
-from kling_pipe.engine.reasons import LostError, UnreadableError
-from kling_pipe.engine.stops import trouble
+from kling_pipe.engine.job_errors import LostError, UnreadableError
+from kling_pipe.engine.learned_durations import Durations
+from kling_pipe.engine.run_errors import trouble
+from kling_pipe.engine.task_records import check
 from kling_pipe.errors import Unreachable
 from kling_pipe.model import Json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.engine.spending import Spending
+from kling_pipe.engine.retry_budget import Spending
 from kling_pipe.model import Cost, Step
 from kling_pipe.planning.budget import Totals
 from kling_pipe.storage.ledger.pg_connection import Session

@@ -17,10 +17,10 @@ from kling_pipe.catalog.operations import Operation, quota
 from kling_pipe.catalog.operations import load as operation_named
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.context import Again, Context
-from kling_pipe.engine.reasons import FoundElsewhereError, NoRoomError, SilentError
+from kling_pipe.engine.job_errors import FoundElsewhereError, NoRoomError, SilentError
+from kling_pipe.engine.run_errors import Silence
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Want
-from kling_pipe.engine.stops import Silence
 from kling_pipe.engine.waits import Waits
 from kling_pipe.errors import CredentialsError
 from kling_pipe.model import Record, Step
@@ -217,7 +217,7 @@ class Desks:
 
     async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Again, refused_at: int) -> Record:
         """`run_job` at a desk that holds the slots, or where the task turns out to be."""
-        from kling_pipe.engine.job import run_job  # a run that finds nothing to do needs none of it
+        from kling_pipe.engine.job_runner import run_job  # a run that finds nothing to do needs none of it
 
         if self.guard is None or MARK in step.job.address:
             here = desk.context
@@ -226,7 +226,7 @@ class Desks:
             return await self._wherever(step, desk, want, last, again, refused_at)
 
     async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Again, refused_at: int) -> Record:
-        from kling_pipe.engine.job import run_job
+        from kling_pipe.engine.job_runner import run_job
 
         job, attempt, asked = step.job, step.attempt, desk
         while True:
@@ -278,7 +278,7 @@ class Desks:
 
     def _is_over(self, step: Step) -> bool:
         """Whether another process has done it: a claim is given back some seconds after."""
-        from kling_pipe.engine.job import is_over
+        from kling_pipe.engine.job_runner import is_over
 
         job = step.job
         name = external_id(job.project, job.key, job.take, step.attempt)
@@ -290,7 +290,7 @@ class Desks:
         A job that does not go where every machine would send it may have gone elsewhere in a run that nobody here
         remembers, just now: what was sent before this run began has a settle time to be seen.
         """
-        from kling_pipe.engine.others import ask
+        from kling_pipe.engine.other_accounts import ask
 
         others = [desk for desk in self.all if desk is not here]
         for desk in others:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Oddities, TaskState, json_types, task_failure
-from kling_pipe.engine.reasons import UnknownStatusError, UnreadableError
+from kling_pipe.engine.job_errors import UnknownStatusError, UnreadableError
 from kling_pipe.model import Output, Record, State
 
 

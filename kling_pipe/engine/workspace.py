@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kling_pipe.accounts import AccountSpec, host_from, must_differ
 from kling_pipe.catalog.api_v2 import FIRST, named
 from kling_pipe.client.credentials import (
     AccessKey,
@@ -22,6 +21,7 @@ from kling_pipe.client.credentials import (
     missing_credentials,
     missing_key,
 )
+from kling_pipe.engine.account_settings import AccountSpec, host_from, must_differ
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
 from kling_pipe.planning import Place, Places, Snapshot, Together
 from kling_pipe.planning.account_ranking import FREE, STEADY

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from kling_pipe.engine.fleet import queue_store
+from kling_pipe.engine.fleet.budget_reservations import purse_form
+from kling_pipe.engine.fleet.upload_signing import publish_form, published
 from kling_pipe.engine.known_tasks import keep_known_tasks
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import UsageError
-from kling_pipe.fleet import board
-from kling_pipe.fleet.publish import publish_form, published
-from kling_pipe.fleet.purse import purse_form
 from kling_pipe.model import Plan
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger.pg_connection import Session
-from kling_pipe.workspace import Workspace
 
 
 def enqueue(
@@ -48,7 +48,7 @@ def enqueue(
             if record.external_task_id not in known:
                 store.put(replace(record, source="ledger"), expected=None)
         keep_known_tasks(plan, lambda _: store)
-        board.install(session)
+        queue_store.install(session)
         name = secrets.token_hex(8)
         form = {
             "out": workspace.out,
@@ -59,7 +59,7 @@ def enqueue(
             "publish": publish_form(workspace.publish),
         }
         plan = published(plan, workspace.publish, Effects())
-        return name, board.post(session, name, plan, workspace.queue, form)
+        return name, queue_store.post(session, name, plan, workspace.queue, form)
     finally:
         session.close()
         store.close()
@@ -69,6 +69,6 @@ def take_back(addresses: Iterable[str] | None, project: str, workspace: Workspac
     """Cancel queued steps that are not sent yet, with all that needs them. Returns their addresses."""
     session = Session(workspace.database, Effects())
     try:
-        return board.cancelled(session, workspace.queue, project, addresses)
+        return queue_store.cancelled(session, workspace.queue, project, addresses)
     finally:
         session.close()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from kling_pipe.engine.account import left, packs_at
-from kling_pipe.engine.desks import Desk, Desks
+from kling_pipe.engine.account_pool import Desk, Desks
+from kling_pipe.engine.resource_packs import left, packs_at
+from kling_pipe.engine.run_errors import StoppedError
 from kling_pipe.engine.settings import DEFAULT_SLOTS
-from kling_pipe.engine.stops import StoppedError
 from kling_pipe.errors import KlingPipeError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kling_pipe.catalog.operations import table
 from kling_pipe.core.json_pointer import parts
-from kling_pipe.engine.reasons import UnusableInputError
+from kling_pipe.engine.job_errors import UnusableInputError
 from kling_pipe.model import FileRef, Json, Output, OutputRef, PresetRef, Record
 
 _DAY = 24 * 3600.0

@@ -11,17 +11,17 @@ from datetime import timedelta
 from typing import Any
 
 from kling_pipe.engine import Seams, Settings
-from kling_pipe.engine.desks import Desks
+from kling_pipe.engine.account_pool import Desks
+from kling_pipe.engine.cleanup import sweep_leftovers
+from kling_pipe.engine.commands import at_work
 from kling_pipe.engine.events import OnEvent, ignore
-from kling_pipe.engine.leftovers import sweep_leftovers
-from kling_pipe.engine.run import at_work
+from kling_pipe.engine.fleet import queue_store
+from kling_pipe.engine.fleet.step_runner import Bench
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import CredentialsError, KlingPipeError
-from kling_pipe.fleet import board
-from kling_pipe.fleet.work import Bench
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger.claims import BEAT
 from kling_pipe.storage.ledger.pg_connection import Session
-from kling_pipe.workspace import Workspace
 
 _AGAIN = timedelta(seconds=2)
 _AGAIN_REFUSED = timedelta(seconds=60)
@@ -48,7 +48,7 @@ async def work(
     await asyncio.to_thread(sweep_leftovers, workspace)
     session = Session(workspace.database, Effects())
     try:
-        board.install(session)
+        queue_store.install(session)
         limits: dict[str, int] = {}
         settings = Settings(limits=limits)
         async with at_work(workspace, settings=settings, seams=seams, on_event=on_event) as desks:
@@ -101,7 +101,7 @@ async def _queue(bench: Bench, stop: asyncio.Event) -> AsyncIterator[Any]:
     """
     from pgqueuer import PgQueuer, RetryRequested
 
-    from kling_pipe.fleet.driver import connected
+    from kling_pipe.engine.fleet.queue_driver import connected
 
     async with connected(bench.workspace.database) as driver:
         queue = PgQueuer(driver)
@@ -120,7 +120,9 @@ async def _queue(bench: Bench, stop: asyncio.Event) -> AsyncIterator[Any]:
                 raise RetryRequested(_AGAIN, error.message) from error
 
         # A bug must not lose a step: it is held, and can be queued again.
-        queue.entrypoint(board.entrypoint(bench.workspace.queue), on_failure="hold", accepts_context=False)(handle)
+        queue.entrypoint(queue_store.entrypoint(bench.workspace.queue), on_failure="hold", accepts_context=False)(
+            handle
+        )
         yield queue, driver.lost
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.engine.publish import Publisher, goes_by_link, with_files
 from kling_pipe.engine.settings import Settings
+from kling_pipe.engine.uploads import Publisher, goes_by_link, with_files
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef, Plan, Step
 from kling_pipe.storage.effects import Effects

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
+from kling_pipe.engine.fleet import queue_store
+from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import StillRunning
-from kling_pipe.fleet import board
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger.pg_connection import Session
-from kling_pipe.workspace import Workspace
 
 _EVERY = 1.0
 
@@ -31,7 +31,7 @@ def worked_off(
     session = Session(workspace.database, Effects())
     began, last = clock(), 0
     try:
-        while left := board.left(session, workspace.queue, project, addresses):
+        while left := queue_store.left(session, workspace.queue, project, addresses):
             if left != last:
                 told(left)
             last = left
