@@ -14,7 +14,7 @@ from kling_pipe.manifest.file_inspection import sight
 from kling_pipe.manifest.input_files import LookAtLinks
 from kling_pipe.manifest.yaml import Opened
 from kling_pipe.model import Job, Plan, Problem
-from kling_pipe.report.levels import Levels, leveled
+from kling_pipe.report.severity import Levels, leveled
 
 if TYPE_CHECKING:
     from kling_pipe.catalog.pricing import Prices

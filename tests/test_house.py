@@ -22,13 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
     ("errors", "model"),
-    ("core", "revisions"),
+    ("core",),
     ("catalog", "storage"),
-    ("apidocs", "media", "planning"),
+    ("media", "planning"),
     ("client", "emulator"),
     ("engine", "manifest"),
-    ("editor", "problems", "report", "telemetry"),
-    ("api", "gallery", "serve"),
+    ("editor", "report"),
+    ("api",),
     ("lsp",),
     ("top",),
     ("cli",),
@@ -49,8 +49,8 @@ HOMES = {
     "PIL": {"emulator", "media"},
     "av": {"emulator", "media"},
     "jwt": {"client.credentials", "emulator"},
-    "starlette": {"emulator", "serve"},
-    "uvicorn": {"emulator", "serve"},
+    "starlette": {"emulator", "report.contact_sheet.live_server"},
+    "uvicorn": {"emulator", "report.contact_sheet.live_server"},
     "obstore": {"storage.outputs"},
     "psycopg": {"engine.fleet", "storage.ledger"},
     "pgqueuer": {"engine.fleet"},
@@ -61,7 +61,7 @@ HOMES = {
     "click": {"report", "cli"},
     "platformdirs": {"cli", "engine.workspace"},
     "uvloop": {"api", "engine", "emulator"},
-    "opentelemetry": {"telemetry"},
+    "opentelemetry": {"report.otel"},
 }
 """Which rooms, or parts of one, may import a package. What is not listed here may not be imported at all."""
 
@@ -76,9 +76,8 @@ EFFECTS = {
     "storage.outputs.local": "hands the open .part of a download to whoever fetches it",
     "cli": "files that a person names (a first manifest, events, a saved plan) or that tell of a bug; no state",
     "engine.workspace": "the .gitignore of a state folder",
-    "apidocs": "a generator: writes documentation in a checkout",
+    "report.api_docs": "a generator: writes documentation in a checkout",
     "editor": "a generator: writes the editor's schema in a checkout",
-    "problems": "a generator: writes documentation in a checkout",
 }
 """Where files may be changed without the seam, and why that is safe for money and results."""
 

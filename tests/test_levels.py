@@ -12,7 +12,7 @@ from program import call
 import kling_pipe
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.model import Position, Problem
-from kling_pipe.report.levels import Levels, leveled, may_be_ignored
+from kling_pipe.report.severity import Levels, leveled, may_be_ignored
 
 RULE = Problem("OV-05", "error", "too long", Position("m.yaml", 3, 5), rule="OV-05")
 WARNING = Problem("OV-19", "warn", "doubtful", Position("m.yaml", 4, 5), rule="OV-19")

@@ -14,7 +14,7 @@ import pytest
 
 import kling_pipe
 from kling_pipe.errors import ManifestInvalid
-from kling_pipe.report.problems import problems_text
+from kling_pipe.report.problem_text import problems_text
 
 CASES = Path(__file__).parent / "cases" / "manifest" / "bad"
 SEVERAL = {"budget-wrong", "limits-wrong", "defaults-unknown-field", "needs-unknown", "several-at-once"}

@@ -21,8 +21,8 @@ from snippets import ROOT, data_of, folder_with_assets, problems_of, whole
 from kling_pipe.catalog.operations import operations
 from kling_pipe.manifest.keywords import BUDGET, DEFAULT_API, KINDS, MATRIX, RECIPE, TOP_LEVEL
 from kling_pipe.manifest.templates.language import FILTERS, METHODS, TESTS
-from kling_pipe.report.levels import Levels, leveled
 from kling_pipe.report.requests import request_form
+from kling_pipe.report.severity import Levels, leveled
 
 PAGE = (ROOT / "docs" / "manifest.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(yaml|csv|json|text)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -21,7 +21,7 @@ from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import Manifest
 from kling_pipe.manifest.keywords import BUDGET, KINDS, MATRIX, RECIPE, TOP_LEVEL
 from kling_pipe.model import Problem
-from kling_pipe.report.problems import FORMATS
+from kling_pipe.report.problem_text import FORMATS
 
 PIPELINES = Path(__file__).parent.parent / "pipelines"
 SOURCES = [

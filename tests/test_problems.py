@@ -21,8 +21,8 @@ from kling_pipe.catalog.output_facts import narrowed
 from kling_pipe.catalog.validation import check, coerce
 from kling_pipe.catalog.validation.finding import Finding
 from kling_pipe.media import Facts, broken, unlike
-from kling_pipe.problems import Entry, explain_text, known_ids, page_text, registry
-from kling_pipe.report.levels import Levels, leveled
+from kling_pipe.report.explanations import Entry, explain_text, known_ids, page_text, registry
+from kling_pipe.report.severity import Levels, leveled
 
 BASE = re.findall(
     r"^```yaml\n(.*?)^```$", (ROOT / "docs" / "manifest.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
@@ -186,8 +186,8 @@ def test_the_page_is_current() -> None:
 
 
 def test_check_on_the_command_line_agrees() -> None:
-    """`python -m kling_pipe.problems --check` is silent and exits 0 when the page is current."""
-    command = [sys.executable, "-m", "kling_pipe.problems", "--check"]
+    """`python -m scripts.problem_docs --check` is silent and exits 0 when the page is current."""
+    command = [sys.executable, "-m", "scripts.problem_docs", "--check"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
@@ -315,7 +315,7 @@ def test_a_rule_without_an_explanation_is_told_from_its_data(tmp_path: Path) -> 
     schemas = shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
     bare = {**EXPLAINED, "rules": {}}
     (schemas / "explanations.json").write_text(json.dumps(bare), encoding="utf-8")
-    program = "from kling_pipe.problems import explain_text, known_ids, page_text; import json;"
+    program = "from kling_pipe.report.explanations import explain_text, known_ids, page_text; import json;"
     program += "print(json.dumps([page_text(), {id: explain_text(id) for id in known_ids()}]))"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     page, told = json.loads(done.stdout)

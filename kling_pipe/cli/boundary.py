@@ -11,7 +11,7 @@ import click
 from kling_pipe.cli.colour import from_environment
 from kling_pipe.cli.streams import patient_streams
 from kling_pipe.errors import Interrupted, KlingPipeError, ManifestInvalid
-from kling_pipe.report.facts import sentence
+from kling_pipe.report.problem_details import sentence
 
 USAGE = 64
 BUG = 70
@@ -72,7 +72,7 @@ def _usage(error: click.ClickException) -> int:
 
 def _expected(error: KlingPipeError) -> int:
     if isinstance(error, ManifestInvalid):
-        from kling_pipe.report.problems import problems_text
+        from kling_pipe.report.problem_text import problems_text
 
         click.echo(problems_text(error.problems), err=True)
     return _tell(error.message, error.hint, error.exit_code)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kling_pipe.engine import Seams
     from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest import Manifest
-    from kling_pipe.report.levels import Levels
+    from kling_pipe.report.severity import Levels
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -124,7 +124,7 @@ def operations(operation: str, as_json: bool) -> None:
     from kling_pipe.catalog.operations import operations as known
 
     if operation:
-        from kling_pipe.apidocs import page
+        from kling_pipe.report.api_docs import page
 
         found = _operation(operation)
         click.echo(json.dumps(found.schema, ensure_ascii=False, indent=2) if as_json else page(found))

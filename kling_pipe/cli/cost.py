@@ -42,7 +42,7 @@ def cost(campaign: Campaign, by: str, price: Path | None, as_json: bool) -> None
         click.echo(_account(campaign, as_json=as_json))
         return
     from kling_pipe.core.text import nearest
-    from kling_pipe.gallery import sheet_of
+    from kling_pipe.report.contact_sheet.build import sheet_of
     from kling_pipe.report.costs import costs_json, costs_text, cuts
 
     manifest, workspace = opened(campaign)
@@ -62,7 +62,7 @@ def _account(campaign: Campaign, *, as_json: bool) -> str:
     import time
 
     from kling_pipe.engine.resource_packs import packs
-    from kling_pipe.report.packs import packs_by_account_json, packs_json, packs_text
+    from kling_pipe.report.pack_text import packs_by_account_json, packs_json, packs_text
 
     workspace = workspace_of(campaign)
     if not workspace.name:

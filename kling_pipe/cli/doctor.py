@@ -70,7 +70,7 @@ def _free_bytes(root: Path) -> int | None:
 def _extras(environ: Mapping[str, str]) -> Iterator[Line]:
     from importlib.util import find_spec
 
-    from kling_pipe.telemetry import wanted
+    from kling_pipe.report.otel import wanted
 
     telemetry = [("otel", ("opentelemetry", "requests"))] if wanted(environ) else []  # asked for by OTEL_* variables
     for extra, modules in (

@@ -27,7 +27,7 @@ def explain(what: str, shown: bool, database: str) -> None:
     if not what:
         _list()
         return
-    from kling_pipe.problems import explain_text
+    from kling_pipe.report.explanations import explain_text
 
     try:
         text = explain_text(what)
@@ -44,7 +44,7 @@ def explain(what: str, shown: bool, database: str) -> None:
 
 
 def _list() -> None:
-    from kling_pipe.problems import known_ids, registry
+    from kling_pipe.report.explanations import known_ids, registry
 
     titles = registry()
     for id in known_ids():
@@ -53,7 +53,7 @@ def _list() -> None:
 
 def _unknown(what: str) -> UsageError:
     from kling_pipe.core.text import nearest
-    from kling_pipe.problems import known_ids
+    from kling_pipe.report.explanations import known_ids
 
     near = nearest(what.upper(), known_ids())
     hint = f"Did you mean `{near}`?" if near else "`kling-pipe explain` lists all ids."
@@ -62,7 +62,7 @@ def _unknown(what: str) -> UsageError:
 
 def title_and_text(id: str) -> tuple[str, str]:
     """A problem's title and its long text; both "" when nobody knows the id."""
-    from kling_pipe.problems import explain_text
+    from kling_pipe.report.explanations import explain_text
 
     try:
         head, _, text = explain_text(id).partition("\n\n")

@@ -28,7 +28,7 @@ def fmt(paths: tuple[Path, ...], check: bool, diff: bool) -> None:
 
     White space alone changes: comments, anchors, quotes and block texts stay, and so does every job's key.
     """
-    from kling_pipe.report.problems import problems_text
+    from kling_pipe.report.problem_text import problems_text
 
     total, untidy, problems = 0, 0, []
     for path in _files(paths or (Path(DEFAULT_MANIFEST),)):

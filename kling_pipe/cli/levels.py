@@ -12,7 +12,7 @@ import click
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
-    from kling_pipe.report.levels import Levels
+    from kling_pipe.report.severity import Levels
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,7 +43,7 @@ def level_options(command: F) -> F:
 
 def levels_from(manifest: Path, ignored: Iterable[str], only: Iterable[str], strict: bool) -> Levels:
     """The flags over the settings beside the manifest. Raises `UsageError` for an id or a level that does not exist."""
-    from kling_pipe.report.levels import Levels
+    from kling_pipe.report.severity import Levels
 
     for flag, ids in (("--ignore", ignored), ("--select-rules", only)):
         for id in ids:
@@ -57,7 +57,7 @@ def _listed(values: Iterable[str]) -> list[str]:
 
 def _rules(root: Path) -> Mapping[str, str]:
     from kling_pipe.cli.settings import FILE, settings_for
-    from kling_pipe.report.levels import LEVELS
+    from kling_pipe.report.severity import LEVELS
 
     rules: Mapping[str, str] = settings_for(root).get("rules", {})
     for id, level in rules.items():
@@ -71,7 +71,7 @@ def _check_id(id: str, said: str) -> None:
     from fnmatch import fnmatchcase
 
     from kling_pipe.core.text import nearest
-    from kling_pipe.problems import known_ids
+    from kling_pipe.report.explanations import known_ids
 
     known = known_ids()
     if not any(fnmatchcase(one.upper(), id.upper()) for one in known):

@@ -14,7 +14,7 @@ from kling_pipe.cli.publishing import publishes
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
-    from kling_pipe.report.levels import Levels
+    from kling_pipe.report.severity import Levels
 
 
 @click.command()

@@ -30,7 +30,7 @@ from kling_pipe.report.formats import NAMES
 
 if TYPE_CHECKING:
     from kling_pipe.model import Problem
-    from kling_pipe.report.levels import Levels
+    from kling_pipe.report.severity import Levels
 
 
 _LINES = ("text", "github")
@@ -221,7 +221,7 @@ def graph(
     """Print the dependencies as a mermaid or dot picture: an arrow goes from what is used to what uses it."""
     from kling_pipe import api
     from kling_pipe.manifest.selectors import chosen
-    from kling_pipe.report.picture import dot, mermaid
+    from kling_pipe.report.graph_text import dot, mermaid
 
     loaded = api.load(manifest, vars=variables_from(variables, variable_files), profile=profile)
     wanted = chosen(loaded.jobs, select, exclude)

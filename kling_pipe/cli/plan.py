@@ -86,8 +86,8 @@ def _show(
 ) -> None:
     from kling_pipe.report.markdown import plan_markdown
     from kling_pipe.report.plans import plan_json, plan_text
-    from kling_pipe.report.problems import problems_text
-    from kling_pipe.report.uploads import uploads_form, uploads_text
+    from kling_pipe.report.problem_text import problems_text
+    from kling_pipe.report.upload_text import uploads_form, uploads_text
 
     offline = not flags["refresh"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kling_pipe.engine import Event
     from kling_pipe.model import Plan
     from kling_pipe.report.progress import Kind
-    from kling_pipe.report.progress_board import Expected
+    from kling_pipe.report.progress_state import Expected
 
 Last = Callable[[Mapping[str, Any]], None]
 

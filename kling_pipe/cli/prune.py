@@ -70,7 +70,7 @@ def _summary(found: int, failed: int, *, yes: bool) -> str:
 
 def _jobs(path: Path, refs: tuple[str, ...], variables: tuple[str, ...]) -> Iterator[Job]:
     """Every job of a manifest, here and in each revision, in every profile."""
-    from kling_pipe.revisions import revision
+    from kling_pipe.report.contact_sheet.git_revision import revision
 
     with ExitStack() as stack:
         folders = [path.parent, *(stack.enter_context(revision(path.parent, ref)) for ref in refs)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kling_pipe.engine import Result, Settings
     from kling_pipe.engine.workspace import Workspace
     from kling_pipe.model import Job
-    from kling_pipe.telemetry.watch import Watch
+    from kling_pipe.report.otel.watch import Watch
 
 
 @click.command()
@@ -136,7 +136,7 @@ def adopt(campaign: Campaign, address: str, task: str) -> None:
         return
     record = asyncio.run(bind(jobs[address], task, workspace, seams=seams(note=watch and watch.asked)))
     if watch:
-        from kling_pipe.telemetry.names import job_facts, record_facts
+        from kling_pipe.report.otel.attribute_names import job_facts, record_facts
 
         watch.told({**job_facts(jobs[address]), **record_facts(record)})
     click.echo(f"{address} is bound to {record.task_id or task}, which is `{record.state}`; `kling-pipe run` saves it")
@@ -211,7 +211,7 @@ def _carried_out(plan: Any, workspace: Workspace, watch: Watch | None, settings:
         watch.expect(plan)
     result = api.run(plan, workspace, create=False, signals=True, settings=settings, seams=seams(meter=watch))
     if watch:
-        from kling_pipe.report.results import result_form
+        from kling_pipe.report.result_text import result_form
 
         watch.last(result.outcomes, result_form(result))
     return result

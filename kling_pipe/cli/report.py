@@ -16,7 +16,7 @@ from kling_pipe.errors import LocalStateError
 if TYPE_CHECKING:
     from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest import Manifest
-    from kling_pipe.report.sheet import Sheet
+    from kling_pipe.report.contact_sheet import Sheet
     from kling_pipe.storage.lockfile import Lock
 
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str, serve: bool, port: int,
            show: bool) -> None:  # fmt: skip
     """Make the contact sheet: every result with its text, inputs, takes and cost, as one page that opens from disk."""
-    from kling_pipe.gallery import sheet_of
     from kling_pipe.media.thumbnails import Posters
-    from kling_pipe.report.sheet import compared, written
+    from kling_pipe.report.contact_sheet import compared, written
+    from kling_pipe.report.contact_sheet.build import sheet_of
     from kling_pipe.storage.outputs.safe_path import inside
 
     manifest, workspace = opened(campaign)
@@ -57,11 +57,11 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
 
 
 def _serve(campaign: Campaign, workspace: Workspace, port: int, *, show: bool) -> None:
-    from kling_pipe.gallery import sheet_of
     from kling_pipe.manifest.pick_edit import pick
     from kling_pipe.media.thumbnails import Posters
-    from kling_pipe.serve import Live
-    from kling_pipe.serve import serve as served
+    from kling_pipe.report.contact_sheet.build import sheet_of
+    from kling_pipe.report.contact_sheet.live_server import Live
+    from kling_pipe.report.contact_sheet.live_server import serve as served
 
     def sheet() -> Sheet:
         manifest, here = opened(campaign)
@@ -101,7 +101,7 @@ def _watching(workspace: Workspace) -> Iterator[Callable[[], object]]:
 def _earlier(campaign: Campaign, manifest: Manifest, workspace: Workspace, revision: str) -> Iterator[Sheet | None]:
     """The same campaign at a commit, or as another lock file records it. Its files are there only inside."""
     from kling_pipe import api
-    from kling_pipe.gallery import at_commit, sheet_of
+    from kling_pipe.report.contact_sheet.build import at_commit, sheet_of
 
     if not revision:
         yield None

@@ -265,7 +265,7 @@ def _tell_problems(problems: list[Any], campaign: Campaign) -> None:
 
 
 def _gate(problems: list[Any]) -> None:
-    from kling_pipe.report.problems import problems_text
+    from kling_pipe.report.problem_text import problems_text
 
     if problems:
         click.echo(problems_text(problems), err=True)
@@ -282,7 +282,7 @@ def _carry_out(
     from kling_pipe.cli.progress import listeners
     from kling_pipe.engine.events import both
     from kling_pipe.engine.forecast import lessons
-    from kling_pipe.report.results import accounts_text, charges_text, failures_text, result_form, summary_text
+    from kling_pipe.report.result_text import accounts_text, charges_text, failures_text, result_form, summary_text
 
     kind: Kind = "quiet" if flags["quiet"] else flags["progress"]
     budget = {**manifest.budget, **amounts(flags.get("budget", ()))}

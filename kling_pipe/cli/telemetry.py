@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from kling_pipe.telemetry.export import Export
-    from kling_pipe.telemetry.watch import Watch
+    from kling_pipe.report.otel.exporters import Export
+    from kling_pipe.report.otel.watch import Watch
 
 _LAST_SECONDS = 2.0
 """How long the end of a verb may wait for a collector."""
@@ -34,13 +34,13 @@ def telemetry(name: str, facts: Mapping[str, Any], environ: Mapping[str, str] = 
 
     None where nobody asked, or the extra is not installed. Whatever becomes of the telemetry, the verb goes on.
     """
-    from kling_pipe.telemetry import wanted
+    from kling_pipe.report.otel import wanted
 
     if not wanted(environ):
         yield None
         return
     try:
-        from kling_pipe.telemetry.export import endpoint
+        from kling_pipe.report.otel.exporters import endpoint
     except ImportError:
         yield None
         return
@@ -66,7 +66,7 @@ def telemetry(name: str, facts: Mapping[str, Any], environ: Mapping[str, str] = 
 def _export(environ: Mapping[str, str]) -> Export | None:
     """The way out; None, with a word why, where the variables ask for what cannot be done."""
     from kling_pipe import __version__
-    from kling_pipe.telemetry.export import export, refusal
+    from kling_pipe.report.otel.exporters import export, refusal
 
     why_not = refusal(environ)
     if not why_not:
@@ -80,7 +80,7 @@ def _export(environ: Mapping[str, str]) -> Export | None:
 
 def _watch(out: Export, name: str, facts: Mapping[str, Any], environ: Mapping[str, str]) -> Watch:
     from kling_pipe import __version__
-    from kling_pipe.telemetry.watch import Watch
+    from kling_pipe.report.otel.watch import Watch
 
     tracer = out.tracers.get_tracer("kling-pipe", __version__)
     instruments = out.meters.get_meter("kling-pipe", __version__)

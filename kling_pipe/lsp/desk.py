@@ -19,7 +19,7 @@ from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.keywords import KINDS, TOP_LEVEL
 from kling_pipe.manifest.scope import Scope
 from kling_pipe.model import FileRef, Position, Problem
-from kling_pipe.report.levels import Levels
+from kling_pipe.report.severity import Levels
 
 LevelsFor = Callable[[Path], Levels]
 _NAMES = ("kling-pipe.yaml", "kling-pipe.yml")

@@ -15,7 +15,7 @@ from kling_pipe.manifest.keywords import KINDS
 from kling_pipe.manifest.scope import Existing, Recipe
 from kling_pipe.manifest.yaml.scalar_index import Leaf
 from kling_pipe.model import Problem
-from kling_pipe.problems import explain_text
+from kling_pipe.report.explanations import explain_text
 
 _LINE = "\n\n---\n\n"
 

@@ -14,7 +14,7 @@ from kling_pipe.lsp.desk import Desk, place
 from kling_pipe.lsp.lines import Lines
 from kling_pipe.lsp.values import Choice, Edit, Heading, Spot, Told
 from kling_pipe.model import Problem
-from kling_pipe.report.facts import facts
+from kling_pipe.report.problem_details import facts
 
 SOURCE = "kling-pipe"
 _SEVERITIES = {

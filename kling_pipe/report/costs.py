@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kling_pipe.report.sheet.sums import Sum
-from kling_pipe.report.sheet.values import Card, Sheet
+from kling_pipe.report.contact_sheet.sheet_model import Card, Sheet
+from kling_pipe.report.contact_sheet.totals import Sum
 
 FORMAT_VERSION = "1.0"
 _ACCOUNT = "account"

@@ -16,7 +16,7 @@ def problems_as(form: str, problems: Sequence[Problem], *, manifest: str = "", a
 
     `titles` gives the title and the long text of a problem's id, for the rules of a SARIF log.
     """
-    from kling_pipe.report.problems import FORMATS
+    from kling_pipe.report.problem_text import FORMATS
 
     if form == "sarif":
         from kling_pipe.report.sarif import problems_sarif

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from kling_pipe.model import Problem
 from kling_pipe.report.ended import Ended
-from kling_pipe.report.problems import plain_text
+from kling_pipe.report.problem_text import plain_text
 
 # XML 1.0 has no place for control characters and lone surrogates, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

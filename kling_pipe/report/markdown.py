@@ -9,8 +9,8 @@ from typing import Any
 
 from kling_pipe.model import Plan, Problem, Record, Step
 from kling_pipe.report.ended import Ended
-from kling_pipe.report.facts import facts
 from kling_pipe.report.plans import amount, paid_text, spending, total_text
+from kling_pipe.report.problem_details import facts
 
 MOST_ROWS = 100
 """Rows of one table: a comment may have 65,536 characters at GitHub, and nobody reads row 101."""

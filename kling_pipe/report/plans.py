@@ -11,7 +11,7 @@ import click
 
 from kling_pipe.model import PAYING, Cost, Plan, Step
 from kling_pipe.planning.budget import at_most
-from kling_pipe.report.columns import cells, padded
+from kling_pipe.report.cell_width import cells, padded
 
 FORMAT_VERSION = "1.0"
 _SIGNS = {

@@ -16,7 +16,7 @@ from kling_pipe.report.progress_lines import ended_line, status_line
 
 if TYPE_CHECKING:
     from kling_pipe.model import Plan
-    from kling_pipe.report.progress_board import Board, Expected, Happening
+    from kling_pipe.report.progress_state import Board, Expected, Happening
 
 Kind = Literal["auto", "tty", "plain", "json", "quiet"]
 
@@ -59,7 +59,7 @@ def progress(
         return Quiet()
     if kind == "json":
         return Lines(stream)
-    from kling_pipe.report.progress_board import Board
+    from kling_pipe.report.progress_state import Board
 
     board = Board(plan, expected or (lambda _job: None))
     if kind == "plain":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kling_pipe.report.progress_board import Board, Ended
+    from kling_pipe.report.progress_state import Board, Ended
 
 SIGNS = {"made": "+", "reused": "=", "failed": "!", "waiting": ">"}
 

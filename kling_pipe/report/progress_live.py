@@ -13,8 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kling_pipe.report.progress_board import Board, Ended, Happening, Running
 from kling_pipe.report.progress_lines import SIGNS, clock_text, ended_text, spent_text
+from kling_pipe.report.progress_state import Board, Ended, Happening, Running
 
 _TICK = 0.2
 _SCROLLED = 8

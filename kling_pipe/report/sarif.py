@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kling_pipe.model import Problem
-from kling_pipe.report.facts import facts
+from kling_pipe.report.problem_details import facts
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"error": "error", "warn": "warning", "note": "note"}

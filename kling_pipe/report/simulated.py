@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kling_pipe.planning.simulation import Prediction, Share
-from kling_pipe.report.columns import cells, padded
+from kling_pipe.report.cell_width import cells, padded
 from kling_pipe.report.plans import FORMAT_VERSION, about, amount, units_text
 
 _SHOWN = 3

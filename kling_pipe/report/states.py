@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kling_pipe.model import Job, Record
-from kling_pipe.report.columns import cells, padded
+from kling_pipe.report.cell_width import cells, padded
 
 if TYPE_CHECKING:
     from kling_pipe.planning import Snapshot

@@ -11,9 +11,9 @@ import pytest
 from collector import collecting
 from stage import HEAD, many
 
-from kling_pipe.telemetry import wanted
-from kling_pipe.telemetry.export import refusal
-from kling_pipe.telemetry.names import template
+from kling_pipe.report.otel import wanted
+from kling_pipe.report.otel.attribute_names import template
+from kling_pipe.report.otel.exporters import refusal
 
 CLIENT = 3
 

@@ -13,7 +13,7 @@ from stage import CHAIN, HEAD, many, tally
 
 from kling_pipe import api
 from kling_pipe.emulator.testing import running
-from kling_pipe.report.results import accounts_text
+from kling_pipe.report.result_text import accounts_text
 
 RUN = ("run", "-y", "-q")
 JOBS = 16

@@ -13,9 +13,9 @@ from PIL import Image
 from kling_pipe import api
 from kling_pipe.emulator import ensure
 from kling_pipe.engine.workspace import Workspace
-from kling_pipe.gallery import sheet_of
 from kling_pipe.manifest import Manifest
-from kling_pipe.report.sheet import Sheet
+from kling_pipe.report.contact_sheet import Sheet
+from kling_pipe.report.contact_sheet.build import sheet_of
 
 CAMPAIGN = """\
 version: 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kling_pipe.media.thumbnails import Posters
-from kling_pipe.report.sheet import Sheet, compared, written
+from kling_pipe.report.contact_sheet import Sheet, compared, written
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -1,6 +1,6 @@
 """Columns stand under each other in any script."""
 
-from kling_pipe.report.columns import cells, padded
+from kling_pipe.report.cell_width import cells, padded
 
 
 def test_letters_take_the_cells_that_a_terminal_gives_them():

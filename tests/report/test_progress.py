@@ -13,8 +13,8 @@ import pytest
 from kling_pipe.engine.events import Event
 from kling_pipe.model import Cost, Job, Plan, Step
 from kling_pipe.report.progress import progress
-from kling_pipe.report.progress_board import Board
 from kling_pipe.report.progress_lines import clock_text, status_line
+from kling_pipe.report.progress_state import Board
 
 CLIP = {"model_name": "kling-v3-omni", "mode": "std", "sound": "off", "duration": "5", "prompt": "tea"}
 

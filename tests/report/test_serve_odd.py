@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from kling_pipe.errors import UsageError
 from kling_pipe.media.thumbnails import Posters
-from kling_pipe.report.sheet import Sheet
-from kling_pipe.serve import Live, application
+from kling_pipe.report.contact_sheet import Sheet
+from kling_pipe.report.contact_sheet.live_server import Live, application
 
 TOKEN = "the-token"
 HOST = b"127.0.0.1:80"

@@ -14,11 +14,11 @@ from jinja2 import UndefinedError
 
 from kling_pipe.media.thumbnails import Posters
 from kling_pipe.model import Cost
-from kling_pipe.report.sheet import Card, Picture, Reference, Sheet, Shot, Take, compared, written
-from kling_pipe.report.sheet.compare import difference
-from kling_pipe.report.sheet.page import environment, page
-from kling_pipe.report.sheet.shelf import FolderShelf
-from kling_pipe.report.sheet.times import sessions
+from kling_pipe.report.contact_sheet import Card, Picture, Reference, Sheet, Shot, Take, compared, written
+from kling_pipe.report.contact_sheet.asset_urls import FolderShelf
+from kling_pipe.report.contact_sheet.compare import difference
+from kling_pipe.report.contact_sheet.page import environment, page
+from kling_pipe.report.contact_sheet.timeline import sessions
 
 
 class Reader(HTMLParser):

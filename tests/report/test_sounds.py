@@ -8,7 +8,7 @@ import pytest
 
 from kling_pipe.media.thumbnails import Posters
 from kling_pipe.model import Cost, Job, Output, Plan, Record, Step
-from kling_pipe.report.sheet import Sheet, Sources, collected, written
+from kling_pipe.report.contact_sheet import Sheet, Sources, collected, written
 
 MP3 = b"ID3\x03\x00\x00\x00\x00\x00\x00" + bytes(64)
 

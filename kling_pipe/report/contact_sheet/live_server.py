@@ -23,10 +23,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.media.thumbnails import Posters
-from kling_pipe.report.sheet import Sheet
-from kling_pipe.report.sheet.folder import pictures
-from kling_pipe.report.sheet.page import page
-from kling_pipe.report.sheet.shelf import FolderShelf
+from kling_pipe.report.contact_sheet import Sheet
+from kling_pipe.report.contact_sheet.asset_urls import FolderShelf
+from kling_pipe.report.contact_sheet.folder import pictures
+from kling_pipe.report.contact_sheet.page import page
 
 _LOOK_EVERY = 0.5
 _COOKIE = "kling-pipe"

@@ -9,8 +9,8 @@ from dataclasses import asdict
 import click
 
 from kling_pipe.model import Problem
-from kling_pipe.report.columns import cells
-from kling_pipe.report.facts import facts
+from kling_pipe.report.cell_width import cells
+from kling_pipe.report.problem_details import facts
 
 FORMAT_VERSION = "1.0"
 _COLOURS = {"error": "red", "warn": "yellow", "note": "cyan"}

@@ -1,4 +1,7 @@
-"""`docs/api/` from `schemas/`: one page for each operation, and an index. `python -m kling_pipe.apidocs [--check]`."""
+"""`docs/api/` from `schemas/`: one page for each operation, and an index.
+
+`python -m kling_pipe.report.api_docs [--check]`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from kling_pipe.catalog.validation.verbs import verb_of
 
 _BY_HAND = {"conformance.md"}
 """Pages beside ours that people write."""
-_NOTICE = "<!-- Generated from schemas/ by `python -m kling_pipe.apidocs`. Edit the schemas, not this page. -->"
+_NOTICE = "<!-- Generated from schemas/ by `python -m kling_pipe.report.api_docs`. Edit the schemas, not this page. -->"
 
 
 def pages() -> dict[str, str]:
@@ -314,7 +317,7 @@ def _leaves(units: Mapping[str, Any], at: tuple[str, ...] = ()) -> Iterator[tupl
 
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or with `--check` say which are not current (exit 1)."""
-    folder = Path(__file__).parent.parent / "docs" / "api"
+    folder = Path(__file__).parents[2] / "docs" / "api"
     every = pages()
     stale = [name for name, text in every.items() if not _is_current(folder / name, text)]
     stale += [path.name for path in folder.glob("*.md") if path.name not in every and path.name not in _BY_HAND]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from kling_pipe.problems.explain import example_title, fields_text
-from kling_pipe.problems.registry import Entry, registry
-from kling_pipe.problems.rules import Rule, api_rules
+from kling_pipe.report.explanations.explanation_text import example_title, fields_text
+from kling_pipe.report.explanations.registry import Entry, registry
+from kling_pipe.report.explanations.rule_text import Rule, api_rules
 
 _TOP = """# Problems
 
 Every problem that kling-pipe reports has an id, and keeps it.
 `kling-pipe explain KP302` shows the same text in the terminal.
 The examples are parts of a manifest; [the manifest language](manifest.md) has the whole.
-This page is generated: `python -m kling_pipe.problems` writes it.
+This page is generated: `python -m scripts.problem_docs` writes it.
 """
 _RULES = """## Rules of the API
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.json_pointer import Pointer, touches, walk
 from kling_pipe.model import FileRef, OutputRef
-from kling_pipe.report.sheet.values import Picture, Reference, Shot
+from kling_pipe.report.contact_sheet.sheet_model import Picture, Reference, Shot
 
 Look = Callable[[OutputRef], Picture | None]
 """The picture that stands for another job's output."""

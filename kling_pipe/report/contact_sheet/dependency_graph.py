@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from kling_pipe.report.sheet.values import Card
+from kling_pipe.report.contact_sheet.sheet_model import Card
 
 MOST = 40
 """So many boxes are still readable; beyond, all cells of a recipe are one box."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.media.thumbnails import Posters
-from kling_pipe.report.sheet.compare import Comparison
-from kling_pipe.report.sheet.page import page
-from kling_pipe.report.sheet.shelf import FolderShelf, InlineShelf
-from kling_pipe.report.sheet.values import Card, Picture, Sheet
+from kling_pipe.report.contact_sheet.asset_urls import FolderShelf, InlineShelf
+from kling_pipe.report.contact_sheet.compare import Comparison
+from kling_pipe.report.contact_sheet.page import page
+from kling_pipe.report.contact_sheet.sheet_model import Card, Picture, Sheet
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.outputs.safe_path import must_stay
 from kling_pipe.storage.temp_files import part_of, sweep

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kling_pipe.report.sheet.values import Card, Take
+from kling_pipe.report.contact_sheet.sheet_model import Card, Take
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, set_span_in_context
 
 from kling_pipe.model import Job, Record
-from kling_pipe.telemetry.names import job_facts, record_facts
+from kling_pipe.report.otel.attribute_names import job_facts, record_facts
 
 
 @dataclass(slots=True)

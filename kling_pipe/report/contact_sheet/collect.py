@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from kling_pipe.catalog.operations import load, weight
 from kling_pipe.model import Cost, Job, Output, OutputRef, Plan, Record, Step
-from kling_pipe.report.sheet import texts
-from kling_pipe.report.sheet.values import Card, Picture, State, Take
+from kling_pipe.report.contact_sheet import request_text
+from kling_pipe.report.contact_sheet.sheet_model import Card, Picture, State, Take
 
 _RANK = {"video": 0, "image": 1, "audio": 2}
 """What people came to look at stands first."""
@@ -71,9 +71,9 @@ class _Desk:
             takes=tuple(self.take(step) for step in steps),
             picked=self.sources.picks.get(job.base, 1),
             tags=job.tags,
-            shots=texts.shots(operation, job.request),
-            references=texts.references(operation, job.request, self.look),
-            facts=tuple(texts.facts(operation, job.request)),
+            shots=request_text.shots(operation, job.request),
+            references=request_text.references(operation, job.request, self.look),
+            facts=tuple(request_text.facts(operation, job.request)),
             needs=tuple(dict.fromkeys(bases)),
             place=f"{job.position.file}:{job.position.line}" if job.position else "",
             key=job.key,
@@ -116,7 +116,11 @@ class _Desk:
             for output in step.record.outputs:
                 if output.index == reference.output and (found := self._picture(step.job, step.record, output)):
                     return found
-        return texts.first_look(load(step.job.operation), step.job.request, self.look) if not step.job.place else None
+        return (
+            request_text.first_look(load(step.job.operation), step.job.request, self.look)
+            if not step.job.place
+            else None
+        )
 
     def _pictures(self, job: Job, record: Record) -> tuple[Picture, ...]:
         found = (self._picture(job, record, output) for output in record.outputs)

@@ -24,9 +24,9 @@ from kling_pipe.core.keys import external_id
 from kling_pipe.core.redact import shown
 from kling_pipe.engine.metrics import Meter
 from kling_pipe.model import Job, Plan, Record
-from kling_pipe.telemetry.measures import Measures
-from kling_pipe.telemetry.names import error_type, first_attempt, pack_of, request_facts, template
-from kling_pipe.telemetry.spans import JobSpan, nanoseconds
+from kling_pipe.report.otel.attribute_names import error_type, first_attempt, pack_of, request_facts, template
+from kling_pipe.report.otel.measures import Measures
+from kling_pipe.report.otel.spans import JobSpan, nanoseconds
 
 if TYPE_CHECKING:
     from kling_pipe.engine import Outcome

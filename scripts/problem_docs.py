@@ -1,13 +1,13 @@
-"""`python -m kling_pipe.problems [--check]`: write docs/problems.md, or exit 1 when it is out of date."""
+"""`python -m scripts.problem_docs [--check]`: write docs/problems.md, or exit 1 when it is out of date."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from kling_pipe.problems.page import page_text
+from kling_pipe.report.explanations.problem_page import page_text
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "problems.md"
+PAGE = Path(__file__).parent.parent / "docs" / "problems.md"
 
 
 def main(args: list[str]) -> int:
@@ -16,7 +16,7 @@ def main(args: list[str]) -> int:
     if "--check" not in args:
         PAGE.write_text(text, encoding="utf-8", newline="\n")
     elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
-        sys.stderr.write(f"{PAGE.name} is out of date: run python -m kling_pipe.problems\n")
+        sys.stderr.write(f"{PAGE.name} is out of date: run python -m scripts.problem_docs\n")
         return 1
     return 0
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from kling_pipe.model import Cost
-from kling_pipe.report.sheet.values import Shot, State
+from kling_pipe.report.contact_sheet.sheet_model import Shot, State
 
 TOKEN = re.compile(r"<<<([a-z]+)_([0-9]{1,9})>>>")
 """A numbered reference in a prompt."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kling_pipe.report.sheet.values import Take
+from kling_pipe.report.contact_sheet.sheet_model import Take
 
 _PAUSE = 30 * 60 * 1000
 """So long without any task (ms) is the end of a session."""

@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kling_pipe.problems.registry import Entry, registry
-from kling_pipe.problems.rules import Example, Rule, api_rules
+from kling_pipe.report.explanations.registry import Entry, registry
+from kling_pipe.report.explanations.rule_text import Example, Rule, api_rules
 
 _WIDTH = 100
 _LONGEST = 160

@@ -20,7 +20,7 @@ from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.selectors import chosen
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.planning import Snapshot, make_plan
-from kling_pipe.report.sheet import Sheet, Sources, collected
+from kling_pipe.report.contact_sheet import Sheet, Sources, collected
 from kling_pipe.storage.lockfile import Lock
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kling_pipe.media.thumbnails import Poster
-from kling_pipe.report.sheet.values import Picture
+from kling_pipe.report.contact_sheet.sheet_model import Picture
 
 _SUFFIXES = {"video": ".mp4", "image": ".png", "audio": ".mp3"}
 """For files whose name does not tell."""

@@ -13,12 +13,12 @@ from importlib.resources import files
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from kling_pipe.report.sheet import network, times
-from kling_pipe.report.sheet.cards import WORDS, cost_text, longest, timed, tokens
-from kling_pipe.report.sheet.compare import Comparison, difference
-from kling_pipe.report.sheet.shelf import Shelf
-from kling_pipe.report.sheet.sums import Sum, Sums, sums
-from kling_pipe.report.sheet.values import Card, Sheet
+from kling_pipe.report.contact_sheet import dependency_graph, timeline
+from kling_pipe.report.contact_sheet.asset_urls import Shelf
+from kling_pipe.report.contact_sheet.cards import WORDS, cost_text, longest, timed, tokens
+from kling_pipe.report.contact_sheet.compare import Comparison, difference
+from kling_pipe.report.contact_sheet.sheet_model import Card, Sheet
+from kling_pipe.report.contact_sheet.totals import Sum, Sums, sums
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -39,7 +39,7 @@ def page(sheet: Sheet, shelf: Shelf, comparison: Comparison | None = None, *, li
     """
     script = _asset("sheet.js") + (_asset("live.js") if live else "")
     counted = sums(sheet.cards)
-    sessions = times.sessions(sheet.takes)
+    sessions = timeline.sessions(sheet.takes)
     template = environment().get_template("page.html.jinja")
     return template.render(
         sheet=sheet,
@@ -55,9 +55,9 @@ def page(sheet: Sheet, shelf: Shelf, comparison: Comparison | None = None, *, li
         choices=[choice for choice in _choices(sheet.cards) if len(choice.options) > 1],
         recipes=[_recipe(*title, list(group)) for title, group in groupby(sheet.cards, key=_section)],
         counted=counted,
-        charts=[times.drawing(session) for session in reversed(sessions[-_SESSIONS:])],
+        charts=[timeline.drawing(session) for session in reversed(sessions[-_SESSIONS:])],
         earlier=len(sessions) - _SESSIONS,
-        network=network.drawing(sheet.cards),
+        network=dependency_graph.drawing(sheet.cards),
     )
 
 

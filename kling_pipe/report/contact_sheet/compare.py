@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-from kling_pipe.report.sheet.cards import TOKEN
-from kling_pipe.report.sheet.values import Card, Sheet
+from kling_pipe.report.contact_sheet.cards import TOKEN
+from kling_pipe.report.contact_sheet.sheet_model import Card, Sheet
 
 _WORDS = re.compile(r"\s+|[^\s]+")
 

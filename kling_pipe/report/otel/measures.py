@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from kling_pipe.telemetry.names import error_type, template
+from kling_pipe.report.otel.attribute_names import error_type, template
 
 _BOUNDS = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 3600]
 """Seconds: a look-up takes milliseconds, a film minutes, a queue maybe an hour."""
