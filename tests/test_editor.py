@@ -14,8 +14,8 @@ import pytest
 from jsonschema import Draft7Validator
 
 from kling_pipe.catalog.operations import operations, schemas_folder
-from kling_pipe.editor import manifest_schema, schema_text
-from kling_pipe.editor.texts import words
+from kling_pipe.editor.schema import manifest_schema, schema_text
+from kling_pipe.editor.schema.texts import words
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import compile_manifest
 from kling_pipe.manifest.keywords import BUDGET, KINDS, MATRIX, RECIPE, TOP_LEVEL
@@ -89,8 +89,8 @@ def test_the_checked_in_schema_is_current() -> None:
 
 
 def test_check_on_the_command_line_agrees() -> None:
-    """`python -m kling_pipe.editor --check` is silent and exits 0 when the file is current."""
-    command = [sys.executable, "-m", "kling_pipe.editor", "--check"]
+    """`python -m scripts.editor_schema --check` is silent and exits 0 when the file is current."""
+    command = [sys.executable, "-m", "scripts.editor_schema", "--check"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 

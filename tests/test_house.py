@@ -21,15 +21,18 @@ from house import Source, circle, effect, sources
 ROOT = Path(__file__).resolve().parent.parent
 
 LADDER = (
-    ("errors", "model"),
-    ("core",),
-    ("catalog", "storage"),
-    ("media", "planning"),
+    ("model",),
+    ("core", "errors"),
+    ("catalog",),
+    ("storage",),
+    ("media",),
+    ("planning",),
     ("client", "emulator"),
-    ("engine", "manifest"),
-    ("editor", "report"),
+    ("manifest",),
+    ("engine",),
+    ("report",),
     ("api",),
-    ("lsp",),
+    ("editor",),
     ("top",),
     ("cli",),
     ("__main__",),
@@ -55,8 +58,8 @@ HOMES = {
     "psycopg": {"engine.fleet", "storage.ledger"},
     "pgqueuer": {"engine.fleet"},
     "sqlite3": {"emulator", "storage.effects", "storage.ledger"},
-    "pygls": {"lsp"},
-    "lsprotocol": {"lsp"},
+    "pygls": {"editor.lsp"},
+    "lsprotocol": {"editor.lsp"},
     "rich": {"report", "cli"},
     "click": {"report", "cli"},
     "platformdirs": {"cli", "engine.workspace"},
@@ -77,7 +80,6 @@ EFFECTS = {
     "cli": "files that a person names (a first manifest, events, a saved plan) or that tell of a bug; no state",
     "engine.workspace": "the .gitignore of a state folder",
     "report.api_docs": "a generator: writes documentation in a checkout",
-    "editor": "a generator: writes the editor's schema in a checkout",
 }
 """Where files may be changed without the seam, and why that is safe for money and results."""
 

@@ -30,7 +30,7 @@ def lsp() -> None:
             hint="Run `pip install 'kling-pipe[lsp]'` in the environment of kling-pipe.",
         )
     from kling_pipe import __version__
-    from kling_pipe.lsp.features import serve
+    from kling_pipe.editor.lsp.features import serve
 
     serve(_levels, __version__, publishes=publishes, standard=_standard, accounts=_accounts)
 

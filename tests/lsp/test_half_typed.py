@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tea import CAMPAIGN, LIBRARY
 
-from kling_pipe.lsp.complete import complete
-from kling_pipe.lsp.cursor import place_at
-from kling_pipe.lsp.desk import Desk
-from kling_pipe.lsp.hover import hover
-from kling_pipe.lsp.lines import Lines
-from kling_pipe.lsp.navigate import definition
-from kling_pipe.lsp.outline import outline
-from kling_pipe.lsp.sketch import rows
+from kling_pipe.editor.lsp.complete import complete
+from kling_pipe.editor.lsp.cursor import place_at
+from kling_pipe.editor.lsp.documents import Desk
+from kling_pipe.editor.lsp.hover import hover
+from kling_pipe.editor.lsp.navigate import definition
+from kling_pipe.editor.lsp.outline import outline
+from kling_pipe.editor.lsp.partial_yaml import rows
+from kling_pipe.editor.lsp.positions import Lines
 from kling_pipe.manifest.yaml.scalar_index import leaves
 
 PLACES = {

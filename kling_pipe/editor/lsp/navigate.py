@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from kling_pipe.lsp.cursor import place_at
-from kling_pipe.lsp.desk import Analysis, Desk
-from kling_pipe.lsp.sketch import rows
-from kling_pipe.lsp.values import Edit, Spot
-from kling_pipe.lsp.words import Symbol, Word, file_of, leaves, word_at, words, words_of_line
+from kling_pipe.editor.lsp.cursor import place_at
+from kling_pipe.editor.lsp.documents import Analysis, Desk
+from kling_pipe.editor.lsp.partial_yaml import rows
+from kling_pipe.editor.lsp.results import Edit, Spot
+from kling_pipe.editor.lsp.symbols import Symbol, Word, file_of, leaves, word_at, words, words_of_line
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.loader import Loader
 from kling_pipe.manifest.media_values import MediaReader

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kling_pipe.lsp.sketch import rows
-from kling_pipe.lsp.values import Heading
-from kling_pipe.lsp.words import leaves, recipe_of
+from kling_pipe.editor.lsp.partial_yaml import rows
+from kling_pipe.editor.lsp.results import Heading
+from kling_pipe.editor.lsp.symbols import leaves, recipe_of
 from kling_pipe.manifest.scope import Scope
 
 _KINDS = {

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from kling_pipe.catalog.operations import Operation, find
-from kling_pipe.editor import manifest_schema
+from kling_pipe.editor.schema import manifest_schema
 from kling_pipe.manifest.keywords import DEFAULT_API, KINDS
 
 Path_ = tuple[str | int, ...]

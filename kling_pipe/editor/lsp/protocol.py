@@ -10,9 +10,9 @@ from lsprotocol import types
 from pygls.uris import from_fs_path, to_fs_path
 
 from kling_pipe.core.text import nearest
-from kling_pipe.lsp.desk import Desk, place
-from kling_pipe.lsp.lines import Lines
-from kling_pipe.lsp.values import Choice, Edit, Heading, Spot, Told
+from kling_pipe.editor.lsp.documents import Desk, place
+from kling_pipe.editor.lsp.positions import Lines
+from kling_pipe.editor.lsp.results import Choice, Edit, Heading, Spot, Told
 from kling_pipe.model import Problem
 from kling_pipe.report.problem_details import facts
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kling_pipe.lsp.desk import Analysis, Desk
-from kling_pipe.lsp.jobs import prompt_text, summary, what
-from kling_pipe.lsp.navigate import symbol_word
-from kling_pipe.lsp.shape import about, fields_at
-from kling_pipe.lsp.values import Told
-from kling_pipe.lsp.words import Symbol, Word, leaves
+from kling_pipe.editor.lsp.documents import Analysis, Desk
+from kling_pipe.editor.lsp.job_markdown import prompt_text, summary, what
+from kling_pipe.editor.lsp.navigate import symbol_word
+from kling_pipe.editor.lsp.results import Told
+from kling_pipe.editor.lsp.schema_lookup import about, fields_at
+from kling_pipe.editor.lsp.symbols import Symbol, Word, leaves
 from kling_pipe.manifest.keywords import KINDS
 from kling_pipe.manifest.scope import Existing, Recipe
 from kling_pipe.manifest.yaml.scalar_index import Leaf

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from kling_pipe.catalog.operations import Operation, operations
-from kling_pipe.editor.fields import FILLED_IN, FROM_VARS, Fields, Schema, media_value
-from kling_pipe.editor.texts import told
+from kling_pipe.editor.schema.field_schema import FILLED_IN, FROM_VARS, Fields, Schema, media_value
+from kling_pipe.editor.schema.texts import told
 from kling_pipe.manifest.keywords import DEFAULTS, SHOT
 
 _COUNT = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 999}, FROM_VARS]}

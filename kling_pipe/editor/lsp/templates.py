@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kling_pipe.lsp.values import Choice
+from kling_pipe.editor.lsp.results import Choice
 from kling_pipe.manifest.keywords import KINDS
 from kling_pipe.manifest.scope import Existing, Recipe, Scope
 

@@ -1,11 +1,11 @@
-"""`python -m kling_pipe.editor [--check]`: write schemas/manifest.schema.json, or exit 1 when it is out of date."""
+"""`python -m scripts.editor_schema [--check]`: write schemas/manifest.schema.json, or exit 1 when it is out of date."""
 
 from __future__ import annotations
 
 import sys
 
 from kling_pipe.catalog.operations import schemas_folder
-from kling_pipe.editor import schema_text
+from kling_pipe.editor.schema import schema_text
 
 
 def main(args: list[str]) -> int:
@@ -14,7 +14,7 @@ def main(args: list[str]) -> int:
     if "--check" not in args:
         file.write_text(text, encoding="utf-8", newline="\n")
     elif not file.is_file() or file.read_text(encoding="utf-8") != text:
-        sys.stderr.write(f"{file.name} is out of date: run python -m kling_pipe.editor\n")
+        sys.stderr.write(f"{file.name} is out of date: run python -m scripts.editor_schema\n")
         return 1
     return 0
 

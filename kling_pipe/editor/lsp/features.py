@@ -11,13 +11,13 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from kling_pipe.catalog.api_v2 import FIRST
-from kling_pipe.lsp import wire
-from kling_pipe.lsp.complete import complete
-from kling_pipe.lsp.desk import Desk, LevelsFor
-from kling_pipe.lsp.hover import hover
-from kling_pipe.lsp.navigate import CannotRename, definition, may_rename, rename_edits, symbol_word, uses
-from kling_pipe.lsp.outline import outline
-from kling_pipe.lsp.server import Server
+from kling_pipe.editor.lsp import protocol
+from kling_pipe.editor.lsp.complete import complete
+from kling_pipe.editor.lsp.documents import Desk, LevelsFor
+from kling_pipe.editor.lsp.hover import hover
+from kling_pipe.editor.lsp.language_server import Server
+from kling_pipe.editor.lsp.navigate import CannotRename, definition, may_rename, rename_edits, symbol_word, uses
+from kling_pipe.editor.lsp.outline import outline
 
 T = TypeVar("T")
 _REQUEST_FAILED = -32803
@@ -55,7 +55,7 @@ def build(levels: LevelsFor, version: str, delay: float) -> Server:
 
 async def _asked(server: Server, uri: str, answer: Callable[[Desk, Path], T]) -> T | None:
     """The answer about a manifest; None about any other file, and when the answer is a bug of ours."""
-    path = wire.path_of(uri)
+    path = protocol.path_of(uri)
 
     def guarded() -> T | None:
         if path is None or path not in server.desk.roots():
@@ -100,8 +100,8 @@ def _questions(server: Server) -> None:
     async def completion(ls: Server, params: types.CompletionParams) -> list[types.CompletionItem] | None:
         def answer(desk: Desk, file: Path) -> list[types.CompletionItem]:
             lines = desk.lines(file)
-            offset = wire.index_of(lines, params.position)
-            return wire.items(lines, offset, complete(desk, file, offset))
+            offset = protocol.index_of(lines, params.position)
+            return protocol.items(lines, offset, complete(desk, file, offset))
 
         return await _asked(ls, params.text_document.uri, answer)
 
@@ -109,8 +109,8 @@ def _questions(server: Server) -> None:
     async def hovered(ls: Server, params: types.HoverParams) -> types.Hover | None:
         def answer(desk: Desk, file: Path) -> types.Hover | None:
             lines = desk.lines(file)
-            told = hover(desk, file, wire.index_of(lines, params.position))
-            return wire.hover(lines, told) if told else None
+            told = hover(desk, file, protocol.index_of(lines, params.position))
+            return protocol.hover(lines, told) if told else None
 
         return await _asked(ls, params.text_document.uri, answer)
 
@@ -118,7 +118,7 @@ def _questions(server: Server) -> None:
     async def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.DocumentSymbol] | None:
         def answer(desk: Desk, file: Path) -> list[types.DocumentSymbol]:
             scope = desk.good(file).reading.scopes[0]
-            return [wire.symbol(desk.lines(file), one) for one in outline(desk.text(file), scope)]
+            return [protocol.symbol(desk.lines(file), one) for one in outline(desk.text(file), scope)]
 
         return await _asked(ls, params.text_document.uri, answer)
 
@@ -127,7 +127,7 @@ def _questions(server: Server) -> None:
     )
     async def actions(ls: Server, params: types.CodeActionParams) -> list[types.CodeAction] | None:
         def answer(desk: Desk, file: Path) -> list[types.CodeAction]:
-            return wire.corrections(desk.lines(file), params.text_document.uri, params.context.diagnostics)
+            return protocol.corrections(desk.lines(file), params.text_document.uri, params.context.diagnostics)
 
         return await _asked(ls, params.text_document.uri, answer)
 
@@ -136,16 +136,16 @@ def _names(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     async def defined(ls: Server, params: types.DefinitionParams) -> types.Location | None:
         def answer(desk: Desk, file: Path) -> types.Location | None:
-            spot = definition(desk, file, wire.index_of(desk.lines(file), params.position))
-            return wire.location(desk, ls.uris, spot) if spot else None
+            spot = definition(desk, file, protocol.index_of(desk.lines(file), params.position))
+            return protocol.location(desk, ls.uris, spot) if spot else None
 
         return await _asked(ls, params.text_document.uri, answer)
 
     @server.feature(types.TEXT_DOCUMENT_REFERENCES)
     async def used(ls: Server, params: types.ReferenceParams) -> list[types.Location] | None:
         def answer(desk: Desk, file: Path) -> list[types.Location]:
-            word = symbol_word(desk, file, wire.index_of(desk.lines(file), params.position))
-            return [wire.location(desk, ls.uris, spot) for spot in uses(desk, word.symbol)] if word else []
+            word = symbol_word(desk, file, protocol.index_of(desk.lines(file), params.position))
+            return [protocol.location(desk, ls.uris, spot) for spot in uses(desk, word.symbol)] if word else []
 
         return await _asked(ls, params.text_document.uri, answer)
 
@@ -153,15 +153,15 @@ def _names(server: Server) -> None:
     async def renamable(ls: Server, params: types.PrepareRenameParams) -> types.Range | None:
         def answer(desk: Desk, file: Path) -> types.Range:
             lines = desk.lines(file)
-            word = may_rename(desk, file, wire.index_of(lines, params.position))
-            return wire.range_of(lines, word.start, word.end)
+            word = may_rename(desk, file, protocol.index_of(lines, params.position))
+            return protocol.range_of(lines, word.start, word.end)
 
         return await _asked(ls, params.text_document.uri, answer)
 
     @server.feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
     async def renamed(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit | None:
         def answer(desk: Desk, file: Path) -> types.WorkspaceEdit:
-            index = wire.index_of(desk.lines(file), params.position)
-            return wire.workspace_edit(desk, ls.uris, rename_edits(desk, file, index, params.new_name))
+            index = protocol.index_of(desk.lines(file), params.position)
+            return protocol.workspace_edit(desk, ls.uris, rename_edits(desk, file, index, params.new_name))
 
         return await _asked(ls, params.text_document.uri, answer)

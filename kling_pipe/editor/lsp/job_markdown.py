@@ -7,7 +7,7 @@ from typing import Any
 
 from kling_pipe.catalog.pricing import estimate, price_date
 from kling_pipe.core.json_pointer import parts
-from kling_pipe.lsp.words import recipe_of
+from kling_pipe.editor.lsp.symbols import recipe_of
 from kling_pipe.manifest import Reading
 from kling_pipe.manifest.job_builder import Draft
 from kling_pipe.manifest.numbering import Origins, get, slot

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from kling_pipe.catalog.operations import operations
-from kling_pipe.editor.fields import FROM_VARS, Schema, media_value, templates
-from kling_pipe.editor.recipes import fitting, layer, recipe
-from kling_pipe.editor.texts import text, told
+from kling_pipe.editor.schema.field_schema import FROM_VARS, Schema, media_value, templates
+from kling_pipe.editor.schema.recipes import fitting, layer, recipe
+from kling_pipe.editor.schema.texts import text, told
 from kling_pipe.manifest.keywords import BUDGET, DEFAULT_API, KINDS, PER_JOB
 
 _NAME = "^[a-z][a-z0-9_]*$"

@@ -11,9 +11,9 @@ from typing import Any
 
 from kling_pipe import api
 from kling_pipe.catalog.api_v2 import FIRST
+from kling_pipe.editor.lsp.partial_yaml import rows
+from kling_pipe.editor.lsp.positions import Lines, lines_of
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.lsp.lines import Lines, lines_of
-from kling_pipe.lsp.sketch import rows
 from kling_pipe.manifest import Reading
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.keywords import KINDS, TOP_LEVEL

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from kling_pipe.lsp.flow import flow_place
+from kling_pipe.editor.lsp.partial_flow import flow_place
 
 Path_ = tuple[str | int, ...]
 KEY = re.compile(r"""("[^"]*"|'[^']*'|[^\s\-?#&*!|>%@`"'{}\[\],:][^\s:#{}\[\],]*)[ \t]*:(?=\s|$)""")

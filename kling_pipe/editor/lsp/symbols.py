@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.lsp.desk import place
+from kling_pipe.editor.lsp.documents import place
 from kling_pipe.manifest.keywords import KINDS as SECTIONS
 from kling_pipe.manifest.keywords import MATRIX, PLURALS
 from kling_pipe.manifest.references import KINDS, looks_like_reference, parse_reference

@@ -15,8 +15,8 @@ from typing import ParamSpec, TypeVar
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from kling_pipe.lsp.desk import Desk, LevelsFor
-from kling_pipe.lsp.wire import Uris, diagnostic, path_of
+from kling_pipe.editor.lsp.documents import Desk, LevelsFor
+from kling_pipe.editor.lsp.protocol import Uris, diagnostic, path_of
 
 P = ParamSpec("P")
 T = TypeVar("T")

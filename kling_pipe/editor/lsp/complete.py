@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.lsp.cursor import Place, place_at
-from kling_pipe.lsp.desk import Desk
-from kling_pipe.lsp.shape import about, fields_at, operation_at, values_at
-from kling_pipe.lsp.sketch import rows
-from kling_pipe.lsp.templates import in_template, references
-from kling_pipe.lsp.values import Choice
-from kling_pipe.lsp.words import recipe_of
+from kling_pipe.editor.lsp.cursor import Place, place_at
+from kling_pipe.editor.lsp.documents import Desk
+from kling_pipe.editor.lsp.partial_yaml import rows
+from kling_pipe.editor.lsp.results import Choice
+from kling_pipe.editor.lsp.schema_lookup import about, fields_at, operation_at, values_at
+from kling_pipe.editor.lsp.symbols import recipe_of
+from kling_pipe.editor.lsp.templates import in_template, references
 from kling_pipe.manifest.keywords import KINDS
 from kling_pipe.manifest.operation_layout import form_of
 from kling_pipe.manifest.scope import Broken, Scope

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kling_pipe.lsp.flow import flow_place
-from kling_pipe.lsp.sketch import KEY, Path_, Sketch, lines_of
+from kling_pipe.editor.lsp.partial_flow import flow_place
+from kling_pipe.editor.lsp.partial_yaml import KEY, Path_, Sketch, lines_of
 
 _CLOSED = {"{{": "}}", "{%": "%}"}
 
