@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kling_pipe.cli.options import environment
+from kling_pipe.cli.shared_options import environment
 from kling_pipe.errors import UsageError
 
 

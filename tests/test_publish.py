@@ -278,7 +278,7 @@ def test_what_is_wrong_with_a_film_is_said_before_anything_is_uploaded(root, kli
 
 def test_a_plan_says_what_will_be_uploaded_and_uploads_nothing(root, kling) -> None:
     """Each file once, with its size; and nothing once it is made."""
-    from kling_pipe.cli.publishing import uploads
+    from kling_pipe.cli.publish_settings import uploads
     from kling_pipe.report.upload_text import uploads_form, uploads_text
 
     films = "".join(f"  e{n}: {{ continues: video.clip, prompt: ending {n} }}\n" for n in range(3))

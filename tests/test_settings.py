@@ -5,7 +5,7 @@ from __future__ import annotations
 import platformdirs
 import pytest
 
-from kling_pipe.cli.settings import WORDS, users_folder
+from kling_pipe.cli.config_file import WORDS, users_folder
 from kling_pipe.manifest.keywords import SETTINGS
 
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kling_pipe.cli.accounts import accounts_of
-from kling_pipe.cli.levels import level_options
-from kling_pipe.cli.options import (
+from kling_pipe.cli.account_options import accounts_of
+from kling_pipe.cli.config_file import settings_for
+from kling_pipe.cli.publish_settings import publish_place
+from kling_pipe.cli.severity_options import level_options
+from kling_pipe.cli.shared_options import (
     account_options,
     compile_options,
     environment,
@@ -25,8 +27,6 @@ from kling_pipe.cli.options import (
     standard_option,
     variables_from,
 )
-from kling_pipe.cli.publishing import publish_place
-from kling_pipe.cli.settings import settings_for
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:

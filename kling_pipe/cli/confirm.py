@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def ask(found: Plan, workspace: Workspace, flags: dict[str, Any]) -> None:
     """On a terminal the plan and its price are shown and confirmed; elsewhere the budget is the gate."""
-    from kling_pipe.cli.publishing import uploads
+    from kling_pipe.cli.publish_settings import uploads
     from kling_pipe.report.plans import plan_text, spending
     from kling_pipe.report.upload_text import uploads_text
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from kling_pipe.cli.accounts import EVERY
+from kling_pipe.cli.account_options import EVERY
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened, workspace_of
-from kling_pipe.cli.options import json_option, store_option
 from kling_pipe.cli.prices import price_option, prices_of
+from kling_pipe.cli.shared_options import json_option, store_option
 from kling_pipe.errors import UsageError
 
 _ACCOUNT = re.compile(r"[a-z][a-z0-9_-]*")

@@ -159,7 +159,7 @@ def _probed(workspace: Workspace) -> Iterator[Line]:
     import asyncio
     import base64
 
-    from kling_pipe.cli.starts import placeholder
+    from kling_pipe.cli.init_files import placeholder
     from kling_pipe.engine.account_probe import probe
 
     front, side = (base64.b64encode(placeholder(number)).decode() for number in (0, 1))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kling_pipe.cli.options import store_of_verb
+from kling_pipe.cli.shared_options import store_of_verb
 from kling_pipe.errors import UsageError
 
 _LIKE_AN_ID = re.compile(r"[A-Za-z]{2,3}-?[0-9]+[a-z]?|schema/.*")

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from kling_pipe.cli.explain_index import LOCK, Form, Index, campaign_of, read_sidecar
+from kling_pipe.cli.artifact_index import LOCK, Form, Index, campaign_of, read_sidecar
 from kling_pipe.errors import LocalStateError, UsageError
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from kling_pipe.cli.accounts import accounts_in
+from kling_pipe.cli.account_options import accounts_in
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
-from kling_pipe.cli.options import (
+from kling_pipe.cli.config_file import settings_for
+from kling_pipe.cli.shared_options import (
     accounts_option,
     environment,
     place_options,
@@ -19,7 +20,6 @@ from kling_pipe.cli.options import (
     standard_option,
     store_of_verb,
 )
-from kling_pipe.cli.settings import settings_for
 from kling_pipe.cli.telemetry import telemetry
 from kling_pipe.errors import UsageError
 

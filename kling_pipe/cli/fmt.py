@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kling_pipe.cli.options import DEFAULT_MANIFEST
+from kling_pipe.cli.shared_options import DEFAULT_MANIFEST
 from kling_pipe.errors import ManifestInvalid, UsageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kling_pipe.cli.options import DEFAULT_MANIFEST, store_of_verb
+from kling_pipe.cli.shared_options import DEFAULT_MANIFEST, store_of_verb
 from kling_pipe.errors import LocalStateError
 
 if TYPE_CHECKING:

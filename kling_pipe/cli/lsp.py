@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kling_pipe.cli.publishing import publishes
+from kling_pipe.cli.publish_settings import publishes
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ def lsp() -> None:
 
 def _levels(manifest: Path) -> Levels:
     """The levels that `kling-pipe.toml` beside a manifest sets."""
-    from kling_pipe.cli.levels import levels_from
+    from kling_pipe.cli.severity_options import levels_from
 
     return levels_from(manifest, (), (), strict=False)
 
 
 def _accounts(manifest: Path) -> Collection[str]:
     """The names that stand under `[accounts]` in `kling-pipe.toml` beside a manifest."""
-    from kling_pipe.cli.settings import settings_for
+    from kling_pipe.cli.config_file import settings_for
 
     names: Collection[str] = settings_for(manifest.parent).get("accounts", ())
     return names
@@ -52,7 +52,7 @@ def _accounts(manifest: Path) -> Collection[str]:
 
 def _standard(manifest: Path) -> str:
     """The standard that the environment or `kling-pipe.toml` beside a manifest names."""
-    from kling_pipe.cli.options import standard_of
-    from kling_pipe.cli.settings import settings_for
+    from kling_pipe.cli.config_file import settings_for
+    from kling_pipe.cli.shared_options import standard_of
 
     return standard_of(os.environ.get("KLING_PIPE_STANDARD", ""), settings_for(manifest.parent))

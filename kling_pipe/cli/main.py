@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from kling_pipe.cli.boundary import run_guarded
 from kling_pipe.cli.colour import color_option
+from kling_pipe.cli.error_handler import run_guarded
 
 VERBS = {
     "init": ("project", "Write a first manifest into this folder."),
-    "validate": ("manifest", "Check the manifest, its templates, files and requests; offline."),
-    "render": ("manifest", "Print the compiled API requests; offline."),
-    "graph": ("manifest", "Print the dependencies as mermaid or dot."),
+    "validate": ("validate", "Check the manifest, its templates, files and requests; offline."),
+    "render": ("validate", "Print the compiled API requests; offline."),
+    "graph": ("validate", "Print the dependencies as mermaid or dot."),
     "plan": ("plan", "Show what a run would do, and what it would cost; offline unless --refresh."),
     "simulate": ("simulate", "Run the plan on paper: time, slots, units and money; offline."),
     "run": ("run", "Make what is missing, wait, and save the files."),
@@ -29,7 +29,7 @@ VERBS = {
     "pull": ("records", "Fetch every file that the lock records; create nothing."),
     "adopt": ("records", "Bind a job to a task or element that exists already."),
     "sync": ("records", "Rebuild ledger and lock from the account; create nothing."),
-    "merge-lock": ("locks", "Bring the locks of several machines or branches together."),
+    "merge-lock": ("merge_lock", "Bring the locks of several machines or branches together."),
     "ledger": ("ledger", "Move the ledger to another machine, to a fleet's database, and back."),
     "fmt": ("fmt", "Put manifests into canonical form; --check and --diff write nothing."),
     "pick": ("pick", "Say which take counts: writes `pick:` into the manifest."),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kling_pipe.cli.options import compile_options, variables_from
+from kling_pipe.cli.shared_options import compile_options, variables_from
 
 
 @click.command()

@@ -10,10 +10,10 @@ import click
 
 from kling_pipe import api
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened
-from kling_pipe.cli.options import json_option, new_account_option, probe_option, store_option
 from kling_pipe.cli.prices import price_option, prices_of
-from kling_pipe.cli.publishing import uploads
-from kling_pipe.cli.reviewed import save
+from kling_pipe.cli.publish_settings import uploads
+from kling_pipe.cli.saved_plan import save
+from kling_pipe.cli.shared_options import json_option, new_account_option, probe_option, store_option
 from kling_pipe.cli.summary import VARIABLE, write_step_summary
 
 if TYPE_CHECKING:

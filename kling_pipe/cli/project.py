@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from kling_pipe.cli.options import DEFAULT_MANIFEST, account_options, environment, standard_of, standard_option
-from kling_pipe.cli.starts import NAMES
+from kling_pipe.cli.init_files import NAMES
+from kling_pipe.cli.shared_options import DEFAULT_MANIFEST, account_options, environment, standard_of, standard_option
 from kling_pipe.errors import LocalStateError, UsageError
 
 
@@ -22,8 +22,8 @@ from kling_pipe.errors import LocalStateError, UsageError
 )
 def init(folder: Path, project: str, template: str) -> None:
     """Write a first manifest into FOLDER, with pictures and files around it. Nothing that exists is overwritten."""
-    from kling_pipe.cli.naming import project_name
-    from kling_pipe.cli.starts import files
+    from kling_pipe.cli.init_files import files
+    from kling_pipe.cli.project_name import project_name
 
     target = folder / DEFAULT_MANIFEST
     if target.exists():
@@ -83,9 +83,9 @@ def doctor(
     accounts: tuple[str, ...], emulator: bool, state: Path | None, env_file: Path | None, standard: str, probe: bool
 ) -> None:
     """Check this machine, the credentials and the accounts; spends nothing."""
-    from kling_pipe.cli.accounts import accounts_of
+    from kling_pipe.cli.account_options import accounts_of
+    from kling_pipe.cli.config_file import settings_for
     from kling_pipe.cli.doctor import findings
-    from kling_pipe.cli.settings import settings_for
 
     environ, worst, settings = environment(env_file), 0, settings_for(Path.cwd())
     if "base_url" in settings:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kling_pipe.cli.accounts import accounts_in
-from kling_pipe.cli.options import DEFAULT_MANIFEST, account_options, environment, variables_from
+from kling_pipe.cli.account_options import accounts_in
+from kling_pipe.cli.shared_options import DEFAULT_MANIFEST, account_options, environment, variables_from
 
 if TYPE_CHECKING:
     from kling_pipe.engine.element_cleanup import Leftover

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kling_pipe.cli.boundary import tell
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened, seams
-from kling_pipe.cli.options import json_option, place_options, store_option
+from kling_pipe.cli.error_handler import tell
+from kling_pipe.cli.shared_options import json_option, place_options, store_option
 from kling_pipe.cli.telemetry import traced
 from kling_pipe.errors import UsageError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
-from kling_pipe.cli.options import store_option, variables_from
+from kling_pipe.cli.shared_options import store_option, variables_from
 from kling_pipe.errors import LocalStateError
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ import click
 
 from kling_pipe.cli.campaign import Campaign, amounts, campaign_options, opened, seams
 from kling_pipe.cli.confirm import ask, wants_anew
-from kling_pipe.cli.ending import command, say_rest, say_where
 from kling_pipe.cli.fleet import await_workers, hand_over
 from kling_pipe.cli.logfile import Log, log_file
-from kling_pipe.cli.options import new_account_option, place_options, probe_option
 from kling_pipe.cli.prices import price_option, prices_of
-from kling_pipe.cli.reviewed import as_reviewed, reviewed
+from kling_pipe.cli.run_summary import command, say_rest, say_where
+from kling_pipe.cli.saved_plan import as_reviewed, reviewed
+from kling_pipe.cli.shared_options import new_account_option, place_options, probe_option
 from kling_pipe.cli.telemetry import traced
 from kling_pipe.errors import BudgetExceeded, UsageError
 
@@ -141,7 +141,7 @@ def retry(campaign: Campaign, addresses: tuple[str, ...], **flags: Any) -> None:
     """Try failed jobs again, as new attempts: those at ADDRESSES, or all that failed; then what waited for them."""
     from dataclasses import replace as replace_fields
 
-    from kling_pipe.cli.options import DEFAULT_MANIFEST
+    from kling_pipe.cli.shared_options import DEFAULT_MANIFEST
     from kling_pipe.manifest.references import looks_like_reference
 
     if looks_like_reference(str(campaign.manifest)):  # `retry video.teaser`: the manifest is the usual one
@@ -279,7 +279,7 @@ def _carry_out(
     found: Plan, manifest: Manifest, workspace: Workspace, campaign: Campaign, flags: dict[str, Any]
 ) -> None:
     from kling_pipe import api
-    from kling_pipe.cli.progress import listeners
+    from kling_pipe.cli.progress_output import listeners
     from kling_pipe.engine.events import both
     from kling_pipe.engine.forecast import lessons
     from kling_pipe.report.result_text import accounts_text, charges_text, failures_text, result_form, summary_text

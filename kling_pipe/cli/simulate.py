@@ -10,8 +10,8 @@ import click
 
 from kling_pipe import api
 from kling_pipe.cli.campaign import Campaign, campaign_options, opened
-from kling_pipe.cli.options import json_option, store_option
 from kling_pipe.cli.prices import price_option, prices_of
+from kling_pipe.cli.shared_options import json_option, store_option
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:

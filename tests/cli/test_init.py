@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from forks import shared
 
 from kling_pipe import api
+from kling_pipe.cli.init_files import NAMES, placeholder
 from kling_pipe.cli.main import cli
-from kling_pipe.cli.naming import project_name
-from kling_pipe.cli.starts import NAMES, placeholder
+from kling_pipe.cli.project_name import project_name
 from kling_pipe.emulator import ensure
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -25,7 +25,7 @@ def save(
 ) -> None:
     """Write what was reviewed, and how it was asked for; `flags` are those that a run of it takes over."""
     from kling_pipe import __version__
-    from kling_pipe.cli.options import variables_from
+    from kling_pipe.cli.shared_options import variables_from
     from kling_pipe.planning.plan_file import saved_text
     from kling_pipe.report.plans import retries_text
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.cli.settings import settings_for
+from kling_pipe.cli.config_file import settings_for
 from kling_pipe.errors import UsageError
 
 EVERY = "*"

@@ -1,4 +1,4 @@
-"""`docs/verbs.md` from the command line itself. `python -m kling_pipe.cli.verbdocs [--check]`."""
+"""`docs/verbs.md` from the command line itself. `python -m scripts.verb_docs [--check]`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 from kling_pipe.cli.main import cli
 
 _HEAD = """\
-<!-- Generated from the command line by `python -m kling_pipe.cli.verbdocs`. Edit the verbs, not this page. -->
+<!-- Generated from the command line by `python -m scripts.verb_docs`. Edit the verbs, not this page. -->
 
 # Verbs
 
@@ -64,7 +64,7 @@ def _plain(text: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the page, or with `--check` say whether it is current (exit 1 if not)."""
-    path = Path(__file__).parents[2] / "docs" / "verbs.md"
+    path = Path(__file__).parent.parent / "docs" / "verbs.md"
     text = page()
     if "--check" not in arguments:
         path.write_text(text, encoding="utf-8")

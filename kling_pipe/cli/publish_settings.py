@@ -44,7 +44,7 @@ def publish_place(settings: Mapping[str, Any], environ: Mapping[str, str]) -> Pu
 
 def publishes(manifest: Path) -> bool:
     """Whether the settings of a manifest say where its local files may be published. Raises UsageError."""
-    from kling_pipe.cli.settings import settings_for
+    from kling_pipe.cli.config_file import settings_for
 
     return publish_place(settings_for(manifest.parent), os.environ) is not None
 

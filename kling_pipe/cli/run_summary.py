@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kling_pipe.cli.boundary import tell
-from kling_pipe.cli.options import DEFAULT_MANIFEST
+from kling_pipe.cli.error_handler import tell
+from kling_pipe.cli.shared_options import DEFAULT_MANIFEST
 from kling_pipe.storage.ledger.pg_url import without_password
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kling_pipe.cli.accounts import accounts_in
-from kling_pipe.cli.options import DEFAULT_MANIFEST
+from kling_pipe.cli.account_options import accounts_in
+from kling_pipe.cli.shared_options import DEFAULT_MANIFEST
 from kling_pipe.errors import KlingPipeError, LocalStateError
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ def _listed(values: Iterable[str]) -> list[str]:
 
 
 def _rules(root: Path) -> Mapping[str, str]:
-    from kling_pipe.cli.settings import FILE, settings_for
+    from kling_pipe.cli.config_file import FILE, settings_for
     from kling_pipe.report.severity import LEVELS
 
     rules: Mapping[str, str] = settings_for(root).get("rules", {})

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kling_pipe.cli.levels import level_options
-from kling_pipe.cli.options import (
+from kling_pipe.cli.config_file import settings_for
+from kling_pipe.cli.publish_settings import publishes
+from kling_pipe.cli.severity_options import level_options
+from kling_pipe.cli.shared_options import (
     DEFAULT_MANIFEST,
     compile_options,
     probe_option,
@@ -22,8 +24,6 @@ from kling_pipe.cli.options import (
     variable_options,
     variables_from,
 )
-from kling_pipe.cli.publishing import publishes
-from kling_pipe.cli.settings import settings_for
 from kling_pipe.cli.summary import VARIABLE, write_step_summary
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.report.formats import NAMES

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-_FOLDER = Path(__file__).parent.parent / "starts"
+_FOLDER = Path(__file__).with_name("init_templates")
 NAMES = ("quickstart", "campaign", "batch", "library")
 
 _AROUND = {
