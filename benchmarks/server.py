@@ -57,7 +57,7 @@ class Database:
 @contextmanager
 def database() -> Iterator[Database]:
     """A server as long as the block lasts."""
-    sys.path.append(str(ROOT / "tests" / "ground"))
+    sys.path.append(str(ROOT / "tests" / "support"))
     with importlib.import_module("postgres").running() as server:
         yield Database(server, server.database())
 

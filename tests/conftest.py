@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-GROUND = Path(__file__).resolve().parent / "ground"
+SUPPORT = Path(__file__).resolve().parent / "support"
 pytest_plugins = ("needs", "pytester")
 import_module("loopback_only")
 
@@ -32,7 +32,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "PYTHONWARNINGS"):
             patch.delenv(name, raising=False)
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(GROUND), os.environ.get("PYTHONPATH", "")))))
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(SUPPORT), os.environ.get("PYTHONPATH", "")))))
         yield home
 
 

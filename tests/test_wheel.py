@@ -61,7 +61,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a copy of the pipelines, from where nothing leads back to the checkout."""
-    guard = [one for one in os.environ["PYTHONPATH"].split(os.pathsep) if Path(one).name == "ground"]
+    guard = [one for one in os.environ["PYTHONPATH"].split(os.pathsep) if Path(one).name == "support"]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(guard))
     shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines", ignore=shutil.ignore_patterns(".kling-pipe", "out*"))
     with ended_in(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from stage import CHAIN, PICTURE, Stage
+from scenario import CHAIN, PICTURE, Stage
 
 
 @pytest.fixture(scope="session")

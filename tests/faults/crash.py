@@ -53,7 +53,7 @@ class Children:
 
 def child(order: Mapping[str, Any]) -> None:
     """What a child does: the command line, watched."""
-    from stage import hasty
+    from scenario import hasty
 
     from kling_pipe.cli import main
 

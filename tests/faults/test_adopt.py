@@ -4,10 +4,10 @@ import threading
 from dataclasses import replace
 
 import pytest
-from pair import Pair
-from stage import PICTURE, Stage, many
-from storm import Failing, PowerCut, end_process
-from storms import Watching
+from random_faults import Failing, PowerCut, end_process
+from random_faults_runs import Watching
+from scenario import PICTURE, Stage, many
+from two_accounts import Pair
 
 
 def stranger(stage, tmp_path):

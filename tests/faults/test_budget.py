@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from stage import PICTURE, many, tally
+from scenario import PICTURE, many, tally
 
 from kling_pipe import api
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from stage import PICTURE, Stage, tally
+from scenario import PICTURE, Stage, tally
 
 from kling_pipe.emulator.callback_sender import signature
 from kling_pipe.emulator.testing import running

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from crash import KILLED, Children
-from stage import HEAD, PICTURE, Stage, many, tally
+from scenario import HEAD, PICTURE, Stage, many, tally
 
 from kling_pipe import api
 from kling_pipe.emulator.testing import running

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from stage import many, tally
+from scenario import many, tally
 
 from kling_pipe.errors import KlingPipeError, LocalStateError
 from kling_pipe.storage.effects import Effects

@@ -2,7 +2,7 @@
 
 import shutil
 
-from stage import CHAIN, tally
+from scenario import CHAIN, tally
 
 
 def test_an_empty_machine_makes_nothing_again(chain, tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from stage import CHAIN, tally
+from scenario import CHAIN, tally
 
 from kling_pipe.engine import Seams
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from stage import HEAD, PICTURE, ROOT, tally
+from scenario import HEAD, PICTURE, ROOT, tally
 
 from kling_pipe.model import Record
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from fleet import WORKER, change, finished, rows, until
-from stage import CHAIN, HEAD, many
+from scenario import CHAIN, HEAD, many
 
 pytestmark = pytest.mark.needs("postgres")
 

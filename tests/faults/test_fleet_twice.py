@@ -7,8 +7,8 @@ import time
 
 import pytest
 from fleet import WORKER, finished, rows, until
-from pair import Pair
-from stage import CHAIN, HEAD, many
+from scenario import CHAIN, HEAD, many
+from two_accounts import Pair
 
 pytestmark = pytest.mark.needs("postgres")
 

@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from program import call
 from s3server import bucket_server
-from stage import HEAD, PICTURE
-from test_film import film
-from test_ledger_transfer import RECORD
+from scenario import HEAD, PICTURE
 
 from kling_pipe.storage.ledger import PostgresStore
 from kling_pipe.storage.outputs.bucket import opened
+from tests.media.test_mp4_header import film
+from tests.storage.test_export import RECORD
 
 pytestmark = pytest.mark.needs("postgres")
 PAIR = HEAD + "images:\n  kite: { prompt: a red kite }\n  rope: { prompt: a long rope }\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fleet import WORKER, finished, rows, until
-from stage import HEAD, PICTURE, Stage, many, tally
+from scenario import HEAD, PICTURE, Stage, many, tally
 
 from kling_pipe import api
 

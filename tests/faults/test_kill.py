@@ -14,8 +14,8 @@ from subprocess import DEVNULL
 
 import pytest
 from crash import KILLED, Children
-from stage import CHAIN, Stage, many
-from storm import Failing, PowerCut, end_process
+from random_faults import Failing, PowerCut, end_process
+from scenario import CHAIN, Stage, many
 
 from kling_pipe.emulator.testing import running
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stage import tally
+from scenario import tally
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
 SETTLE = 2.0

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from stage import many  # isort: skip
+from scenario import many  # isort: skip
 
 
 def lines(path):

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from stage import HEAD, Stage, many, tally
+from scenario import HEAD, Stage, many, tally
 
 HUGE = 2**63
 GET = {"method": "GET", "path": "/v1/*"}

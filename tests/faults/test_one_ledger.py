@@ -1,7 +1,7 @@
 """Machines that share a ledger in PostgreSQL: who comes second waits for the first one's task instead of sending."""
 
 import pytest
-from stage import many
+from scenario import many
 
 JOBS = 12
 

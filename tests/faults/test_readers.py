@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from stage import ROOT, many
+from scenario import ROOT, many
 
 
 def test_a_run_whose_reader_is_gone_makes_everything(chain):

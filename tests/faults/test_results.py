@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from stage import HEAD, many, tally
+from scenario import HEAD, many, tally
 
 from kling_pipe.storage.outputs.local import file_sha256
 

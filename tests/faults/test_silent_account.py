@@ -4,9 +4,9 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from pair import Pair
-from stage import many, tally
+from scenario import many, tally
 from test_fleet import change, rows, until
+from two_accounts import Pair
 
 from kling_pipe import api
 

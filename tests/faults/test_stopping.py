@@ -7,7 +7,7 @@ import time
 
 import pytest
 from collector import collecting
-from stage import CHAIN, many, tally
+from scenario import CHAIN, many, tally
 
 from kling_pipe import api
 

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from stage import HEAD
+from scenario import HEAD
 
 from kling_pipe import api
 

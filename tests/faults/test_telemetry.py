@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 from collector import collecting
-from stage import HEAD, many
+from scenario import HEAD, many
 
 from kling_pipe.report.otel import wanted
 from kling_pipe.report.otel.attribute_names import template

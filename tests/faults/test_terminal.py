@@ -8,7 +8,7 @@ import struct
 import termios
 
 import pytest
-from stage import many
+from scenario import many
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 MOVES = re.compile(rb"\x1b\[\d*[A-HJK]")

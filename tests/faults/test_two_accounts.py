@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 from crash import KILLED, Children
-from pair import Pair
-from stage import CHAIN, HEAD, many, tally
+from scenario import CHAIN, HEAD, many, tally
+from two_accounts import Pair
 
 from kling_pipe import api
 from kling_pipe.emulator.testing import running

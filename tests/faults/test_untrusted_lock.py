@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from stage import CHAIN
+from scenario import CHAIN
 
 VERBS = (
     ("pull",),

@@ -7,8 +7,8 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from stage import Stage
-from storm import JOBS, POST, Storm
+from random_faults import JOBS, POST, Storm
+from scenario import Stage
 
 from kling_pipe import api
 from kling_pipe.core.keys import external_id
