@@ -9,6 +9,7 @@ import re
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from functools import cache
@@ -213,6 +214,14 @@ def test_files_stay_small() -> None:
 
     assert {name: count for name, count in lines.items() if count > 400} == {}
     assert statistics.median(lines.values()) < 120
+
+
+def test_no_module_name_occurs_twice() -> None:
+    """Who looks for a module by its name finds one; `__init__`, `__main__` and a package named as a module aside."""
+    stems = Counter(one.name.rpartition(".")[2] for one in house() if not one.is_package and one.name != "__main__")
+    stems.pop("__main__", None)
+
+    assert {name: count for name, count in stems.items() if count > 1} == {}
 
 
 def test_no_operation_is_special_in_code() -> None:
