@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe import load
-from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.catalog.operations import quota
+from kling_pipe.catalog.operations import load_operation, quota
 from kling_pipe.core.keys import external_id
 from kling_pipe.manifest import Manifest
 
@@ -98,7 +97,7 @@ def task_list(manifest: Path) -> list[dict[str, Any]]:
     loaded: Manifest = load(manifest)
     forms = []
     for job in loaded.jobs:
-        operation = operation_named(job.operation)
+        operation = load_operation(job.operation)
         forms.append(
             {
                 "address": job.address,

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.process import cpu_seconds, peak_megabytes, python, start
 from kling_pipe.emulator import Options
 from kling_pipe.emulator.accounts import credentials
-from kling_pipe.emulator.server_info import Running
+from kling_pipe.emulator.server_info import ServerInfo
 
 _PATIENCE = 20.0
 
@@ -26,7 +26,7 @@ _PATIENCE = 20.0
 class Kling:
     """A running emulator and how it was told to behave."""
 
-    running: Running
+    running: ServerInfo
     options: Options
 
     @property
@@ -78,7 +78,7 @@ def served(options: Options) -> Iterator[Kling]:
             process.wait()
 
 
-def _answering(state: Path, pid: int) -> Running:
+def _answering(state: Path, pid: int) -> ServerInfo:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         try:
@@ -87,5 +87,5 @@ def _answering(state: Path, pid: int) -> Running:
         except (OSError, ValueError):
             time.sleep(0.05)
             continue
-        return Running.of(base_url, credentials(state), pid)
+        return ServerInfo.of(base_url, credentials(state), pid)
     raise RuntimeError(f"the emulator did not come up: {(state / 'stderr.txt').read_text(encoding='utf-8')}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_pipe.catalog.api_v2 import FIRST
 from kling_pipe.manifest import Manifest, Reading, compile_manifest, read_manifest
-from kling_pipe.manifest.file_inspection import sight
+from kling_pipe.manifest.file_inspection import inspector
 from kling_pipe.manifest.input_files import LookAtLinks
 from kling_pipe.manifest.yaml import Opened
 from kling_pipe.model import Job, Plan, Problem
@@ -18,7 +18,7 @@ from kling_pipe.report.severity import Levels, leveled
 
 if TYPE_CHECKING:
     from kling_pipe.catalog.pricing import Prices
-    from kling_pipe.engine import OnEvent, Result, Seams, Settings
+    from kling_pipe.engine import Dependencies, OnEvent, Result, Settings
     from kling_pipe.engine.account_settings import AccountSpec
     from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest.files import Files
@@ -50,7 +50,7 @@ def load(
     """
     path = Path(path)
     wanted = Levels() if levels is None else levels
-    with sight(path.parent) as seen:
+    with inspector(path.parent) as seen:
         return compile_manifest(
             path,
             overrides=vars,
@@ -81,7 +81,7 @@ def read(
     whether a film may be a local file, `standard` in which form requests will go out, `accounts` which names jobs may
     ask for (None: nobody knows). Never raises for what is wrong in a manifest.
     """
-    with sight(path.parent) as seen:
+    with inspector(path.parent) as seen:
         return read_manifest(
             path,
             probe=seen.probe,
@@ -192,7 +192,7 @@ def plan(
     replace: Iterable[str] = (),
     retry: Iterable[str] = (),
     prices: Prices | None = None,
-    seams: Seams | None = None,
+    seams: Dependencies | None = None,
     new_account: bool = False,
 ) -> Plan:
     """What a run would do, as a value.
@@ -234,9 +234,9 @@ def plan(
 
     if refresh:
         from kling_pipe.engine.commands import refresh as asked
-        from kling_pipe.engine.event_loop import carried_out
+        from kling_pipe.engine.event_loop import run_async
 
-        snapshot = carried_out(
+        snapshot = run_async(
             asked(manifest.jobs, workspace, planner, everything=everything, snapshot=snapshot, seams=seams)
         )
     return planner(snapshot)
@@ -272,7 +272,7 @@ def run(
     *,
     on_event: OnEvent | None = None,
     settings: Settings | None = None,
-    seams: Seams | None = None,
+    seams: Dependencies | None = None,
     create: bool = True,
     signals: bool = False,
 ) -> Result:
@@ -284,10 +284,10 @@ def run(
     `signals` turns SIGINT and SIGTERM into a stop with all state saved. Raises CredentialsError and LocalStateError
     when the run cannot begin; what happens later is in the Result.
     """
-    from kling_pipe.engine.event_loop import carried_out
+    from kling_pipe.engine.event_loop import run_async
 
     work = _guarded(found, workspace, on_event, settings, seams, create, signals)
-    return carried_out(work, to_the_end=signals)
+    return run_async(work, to_the_end=signals)
 
 
 async def arun(
@@ -296,7 +296,7 @@ async def arun(
     *,
     on_event: OnEvent | None = None,
     settings: Settings | None = None,
-    seams: Seams | None = None,
+    seams: Dependencies | None = None,
     create: bool = True,
     stop: Any = None,
 ) -> Result:
@@ -318,7 +318,7 @@ async def _guarded(
     workspace: Workspace,
     on_event: OnEvent | None,
     settings: Settings | None,
-    seams: Seams | None,
+    seams: Dependencies | None,
     create: bool,
     signals: bool,
 ) -> Result:

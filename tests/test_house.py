@@ -224,6 +224,60 @@ def test_no_module_name_occurs_twice() -> None:
     assert {name: count for name, count in stems.items() if count > 1} == {}
 
 
+REMOVED_WORDS = {
+    "bench",
+    "board",
+    "bodies",
+    "bond",
+    "chronicle",
+    "demand",
+    "desk",
+    "desks",
+    "eyes",
+    "fate",
+    "gateway",
+    "hole",
+    "knock",
+    "leaves",
+    "likeness",
+    "made",
+    "mention",
+    "pace",
+    "place",
+    "places",
+    "posters",
+    "purse",
+    "sight",
+    "sketch",
+    "studio",
+    "sugar",
+    "surroundings",
+    "tally",
+    "together",
+    "trouble",
+    "unsigned",
+    "wire",
+    "world",
+}
+"""Metaphors that modules and classes had once. Who looks for what they meant looks for the field's usual term."""
+
+
+def test_no_metaphor_comes_back() -> None:
+    """Modules and classes are named by the usual terms of the field."""
+    named = [
+        f"{source.name}: {name}"
+        for source in house()
+        for name in (
+            source.name.rpartition(".")[2],
+            *(one.name for one in source.tree.body if isinstance(one, ast.ClassDef)),
+        )
+        if {*re.findall(r"[A-Z]?[a-z0-9]+", name.replace("_", " "))}
+        & (REMOVED_WORDS | {*map(str.title, REMOVED_WORDS)})
+    ]
+
+    assert named == []
+
+
 def test_no_operation_is_special_in_code() -> None:
     """What is odd about an operation is a field of its data: no code names one, nor a path of the API."""
     operations = {path.stem for path in (ROOT / "schemas" / "operations").glob("*.json")}

@@ -89,7 +89,7 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def load(name: str) -> Operation:
+def load_operation(name: str) -> Operation:
     """One operation by its name; UnknownOperationError when there is none. Reads its file only."""
     if name not in names():
         raise UnknownOperationError(name)
@@ -102,7 +102,7 @@ def load(name: str) -> Operation:
 @cache
 def operations() -> Mapping[str, Operation]:
     """All operations by name, in the order of their names."""
-    return {name: load(name) for name in names()}
+    return {name: load_operation(name) for name in names()}
 
 
 @cache
@@ -116,7 +116,7 @@ def find(name_or_path: str) -> Operation | None:
     """An operation by its name (`omni-video`) or its path (`/v1/videos/omni-video`, slash at the end or not)."""
     wanted = name_or_path.rstrip("/")
     if wanted in names():
-        return load(wanted)
+        return load_operation(wanted)
     return next((one for one in operations().values() if one.path == wanted), None)
 
 

@@ -15,7 +15,7 @@ from kling_pipe.catalog.operations import Operation, as_read, table
 from kling_pipe.core.json_pointer import walk
 
 
-class Made(NamedTuple):
+class MediaFacts(NamedTuple):
     """Facts about a film, sound or picture; None and `""` where nothing fixes them.
 
     `seconds` as they were asked for, `short_side` in pixels, `ratio` is width by height, `model` made it.
@@ -36,12 +36,12 @@ class Made(NamedTuple):
         return self.short_side, self.short_side * max(self.ratio, 1 / self.ratio)
 
 
-NOTHING = Made()
-Given = Callable[[Any], Made | None]
+NOTHING = MediaFacts()
+Given = Callable[[Any], MediaFacts | None]
 """What is known of the file that a value of the request stands for."""
 
 
-def made(operation: Operation, request: Mapping[str, Any], given: Given, *, guess: bool = False) -> Made:
+def made(operation: Operation, request: Mapping[str, Any], given: Given, *, guess: bool = False) -> MediaFacts:
     """What a request makes. With `guess`, also what Kling decides (how long a text takes to speak), roughly."""
     forms = _forms(operation)
     body = as_read(operation, request)
@@ -49,7 +49,7 @@ def made(operation: Operation, request: Mapping[str, Any], given: Given, *, gues
     model = operation.kling["pool"]["model"]
     if "grown" in forms:
         return reader.grown(forms["grown"])
-    return Made(
+    return MediaFacts(
         seconds=_number(reader.fact(forms.get("seconds"), "seconds")),
         short_side=_number(reader.fact(forms.get("short_side"), "short_side")),
         ratio=next((found for form in forms.get("ratio", ()) if (found := _ratio(reader.fact(form, "ratio")))), None),
@@ -93,7 +93,7 @@ class _Reader(NamedTuple):
         found = self._at(form["field"])
         return found == form["is"] if "is" in form else found
 
-    def grown(self, form: Mapping[str, Any]) -> Made:
+    def grown(self, form: Mapping[str, Any]) -> MediaFacts:
         """The picture that goes in with its sides made longer."""
         value = self._at(form["input"])
         old = self.given(value) if value is not None else None
@@ -102,7 +102,7 @@ class _Reader(NamedTuple):
         short, long = old.sides
         width, height = (long, short) if old.ratio >= 1 else (short, long)
         width, height = width * self._growth(form["width"]), height * self._growth(form["height"])
-        return Made(short_side=min(width, height), ratio=width / height)
+        return MediaFacts(short_side=min(width, height), ratio=width / height)
 
     def _growth(self, fields: Sequence[str]) -> float:
         return 1 + sum(_number(self._at(field)) or 0.0 for field in fields)

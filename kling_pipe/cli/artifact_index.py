@@ -171,7 +171,7 @@ class Index:
 
 
 def _remembered(workspace: Workspace) -> Iterator[Form]:
-    from kling_pipe.planning import Together
+    from kling_pipe.planning import MultiAccount
     from kling_pipe.storage.lockfile.blocks import made_record, split_name
 
     for name, block in workspace.read_lock().blocks.items():
@@ -180,7 +180,7 @@ def _remembered(workspace: Workspace) -> Iterator[Form]:
             for output in record.outputs:
                 yield _form(record, output, emulated=workspace.emulated, draft=str(block.get("draft") or ""))
     snapshot = workspace.snapshot()
-    for part in snapshot.parts if isinstance(snapshot, Together) else (snapshot,):
+    for part in snapshot.parts if isinstance(snapshot, MultiAccount) else (snapshot,):
         for record in part.ledger.all():
             for output in record.outputs:
                 yield _form(record, output, emulated=workspace.emulated)

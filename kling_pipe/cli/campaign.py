@@ -30,7 +30,7 @@ from kling_pipe.cli.shared_options import (
 from kling_pipe.errors import UsageError
 
 if TYPE_CHECKING:
-    from kling_pipe.engine import Seams
+    from kling_pipe.engine import Dependencies
     from kling_pipe.engine.workspace import Workspace
     from kling_pipe.manifest import Manifest
     from kling_pipe.report.severity import Levels
@@ -101,11 +101,11 @@ def campaign_options(command: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
-def seams(**more: Any) -> Seams:
+def seams(**more: Any) -> Dependencies:
     """What `main(..., effects=..., sleep=...)` was given in place of the real parts, and what a verb adds."""
-    from kling_pipe.engine import Seams
+    from kling_pipe.engine import Dependencies
 
-    return Seams(**{**more, **(click.get_current_context().obj or {})})
+    return Dependencies(**{**more, **(click.get_current_context().obj or {})})
 
 
 def workspace_of(campaign: Campaign) -> Workspace:

@@ -13,7 +13,7 @@ from kling_pipe.catalog.api_v2 import FIRST
 from kling_pipe.errors import KlingPipeError
 
 if TYPE_CHECKING:
-    from kling_pipe.engine.resource_packs import Pack
+    from kling_pipe.engine.resource_packs import ResourcePack
     from kling_pipe.engine.workspace import Workspace
 
 Line = tuple[bool, str, int]
@@ -173,7 +173,7 @@ def _probed(workspace: Workspace) -> Iterator[Line]:
         yield one.ok, one.text, 4
 
 
-def _packs(workspace: Workspace) -> Sequence[Pack]:
+def _packs(workspace: Workspace) -> Sequence[ResourcePack]:
     import asyncio
     import time
 
@@ -186,6 +186,6 @@ def _asked(workspace: Workspace) -> str:
     """The cheapest question that needs credentials: a page of one element."""
     import asyncio
 
-    from kling_pipe.engine.account_probe import knock
+    from kling_pipe.engine.account_probe import count_tasks
 
-    return "the element library is " + ("not empty" if asyncio.run(knock(workspace)) else "empty")
+    return "the element library is " + ("not empty" if asyncio.run(count_tasks(workspace)) else "empty")

@@ -73,12 +73,12 @@ def worker(
     workspace = workspace.spoken_in(standard_of(standard, settings_for(Path.cwd())))
 
     async def until_stopped() -> None:
-        from kling_pipe.engine import Seams
+        from kling_pipe.engine import Dependencies
         from kling_pipe.engine.signals import stop_on_signals
 
         stop = asyncio.Event()
         with stop_on_signals(stop), telemetry("", {}) as watch:
-            seams = Seams(meter=watch)
+            seams = Dependencies(meter=watch)
             once = functools.partial(work, concurrency=concurrency, heartbeat=takeover, drain=drain)
             await once(workspace, stop, seams=seams, on_event=_say)
 
@@ -116,7 +116,7 @@ def hand_over(plan: Plan, workspace: Workspace, limits: Mapping[str, int], **mor
 
 def await_workers(campaign: Campaign, manifest: Manifest, workspace: Workspace, timeout: float | None) -> None:
     """Wait until the queue has nothing more of a campaign, or of what was selected of it."""
-    from kling_pipe.engine.fleet.wait import worked_off
+    from kling_pipe.engine.fleet.wait import wait_until_done
     from kling_pipe.manifest.selectors import chosen
 
     narrowed = bool(campaign.select or campaign.exclude)
@@ -126,7 +126,7 @@ def await_workers(campaign: Campaign, manifest: Manifest, workspace: Workspace, 
         steps = "1 step is" if left == 1 else f"{left} steps are"
         click.echo(f"{steps} with the workers", err=True)
 
-    worked_off(workspace, manifest.project, addresses, timeout=timeout, told=told)
+    wait_until_done(workspace, manifest.project, addresses, timeout=timeout, told=told)
 
 
 def _say(event: Any) -> None:

@@ -13,7 +13,7 @@ from kling_pipe.errors import LocalStateError
 
 if TYPE_CHECKING:
     from kling_pipe.engine.workspace import Workspace
-    from kling_pipe.storage.ledger.export import Brought
+    from kling_pipe.storage.ledger.export import ImportResult
     from kling_pipe.storage.ledger.tables import Tables
 
 _store_option = store_of_verb("The ledger in this PostgreSQL, instead of the one of this folder.")
@@ -78,7 +78,7 @@ def bring_in(file: Path, manifest: Path, database: str, *, emulator: bool) -> No
     workspace = _workspace(manifest, database, emulator=emulator)
     store = workspace.store()
 
-    def read(tables: Tables) -> Brought:
+    def read(tables: Tables) -> ImportResult:
         with file.open(encoding="utf-8", newline="\n") as lines:
             return take_in(tables, lines, str(file), emulated=workspace.emulated)
 

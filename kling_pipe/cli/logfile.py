@@ -31,7 +31,7 @@ class Log:
 
     def on_event(self, event: Event) -> None:
         """What happened to a job: the same line as `--json` prints."""
-        self._write(event.form())
+        self._write(event.to_json())
 
     def last(self, form: Mapping[str, Any]) -> None:
         """The summary."""

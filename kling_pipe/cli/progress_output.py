@@ -48,6 +48,6 @@ def listeners(
         def on_event(event: Event) -> None:
             shown.on_event(event)
             if writers:
-                write(event.form())
+                write(event.to_json())
 
         yield on_event, write

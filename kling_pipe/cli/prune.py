@@ -94,9 +94,9 @@ async def _pruned(workspace: Workspace, used: object, *, yes: bool) -> tuple[lis
     import time
 
     from kling_pipe.client import Client
-    from kling_pipe.engine.element_cleanup import Kept, delete, leftovers
+    from kling_pipe.engine.element_cleanup import KeptElement, delete, leftovers
 
-    assert isinstance(used, Kept)
+    assert isinstance(used, KeptElement)
     base_url, credentials = workspace.connection()
     async with Client(base_url, credentials) as client:
         found = await leftovers(client, used, time.time)

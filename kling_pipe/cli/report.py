@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str, serve: bool, port: int,
            show: bool) -> None:  # fmt: skip
     """Make the contact sheet: every result with its text, inputs, takes and cost, as one page that opens from disk."""
-    from kling_pipe.media.thumbnails import Posters
+    from kling_pipe.media.thumbnails import Thumbnails
     from kling_pipe.report.contact_sheet import compared, written
     from kling_pipe.report.contact_sheet.build import sheet_of
     from kling_pipe.storage.outputs.safe_path import inside
@@ -47,7 +47,7 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
     default = workspace.folder / ("contact-sheet.html" if single_file else "contact-sheet")
     if out is None:
         inside(workspace.root, default.relative_to(workspace.root).as_posix())
-    posters = Posters(workspace.state / "posters")
+    posters = Thumbnails(workspace.state / "posters")
     with _earlier(campaign, manifest, workspace, compare) as then:
         comparison = compared(then, sheet, compare) if then else None
         page = written(sheet, out or default, posters, single=single_file, comparison=comparison)
@@ -58,7 +58,7 @@ def report(campaign: Campaign, out: Path | None, single_file: bool, compare: str
 
 def _serve(campaign: Campaign, workspace: Workspace, port: int, *, show: bool) -> None:
     from kling_pipe.manifest.pick_edit import pick
-    from kling_pipe.media.thumbnails import Posters
+    from kling_pipe.media.thumbnails import Thumbnails
     from kling_pipe.report.contact_sheet.build import sheet_of
     from kling_pipe.report.contact_sheet.live_server import Live
     from kling_pipe.report.contact_sheet.live_server import serve as served
@@ -79,7 +79,7 @@ def _serve(campaign: Campaign, workspace: Workspace, port: int, *, show: bool) -
     ledger = workspace.ledger_path
     watched = [campaign.manifest, workspace.lock_path, ledger, ledger.with_name(f"{ledger.name}-wal")]
     with _watching(workspace) as also:
-        served(Live(sheet, choose, watched, Posters(workspace.state / "posters"), also), port, ready)
+        served(Live(sheet, choose, watched, Thumbnails(workspace.state / "posters"), also), port, ready)
 
 
 @contextmanager

@@ -40,10 +40,10 @@ class Page(NamedTuple):
     read: Callable[[Any], Rows]
 
 
-class Form(Protocol):
-    """One standard. `plain`: it takes an API key as it is, and no signed token."""
+class ApiVersion(Protocol):
+    """One standard. `uses_api_key`: it takes an API key as it is, and no signed token."""
 
-    plain: bool
+    uses_api_key: bool
 
     def create(self, operation: Operation, fields: Mapping[str, Any]) -> Call | Refused:
         """The call that makes a task; a refusal when the standard cannot say this."""
@@ -58,10 +58,10 @@ class Form(Protocol):
         """One page of a list; pages count from 1 and are walked in order."""
 
 
-class First:
+class ApiV1:
     """The first standard: a path for each operation."""
 
-    plain = False
+    uses_api_key = False
 
     def create(self, operation: Operation, fields: Mapping[str, Any]) -> Call | Refused:
         """See Form."""
@@ -105,10 +105,10 @@ def first_page(path: str, number: int, size: int) -> Page:
 
 
 @dataclass(slots=True)
-class Second:
+class ApiV2:
     """The second standard: the model in the path, and all tasks in one place. Remembers where its pages begin."""
 
-    plain: bool = True
+    uses_api_key: bool = True
     _cursors: dict[tuple[int, int], str] = field(default_factory=dict)
 
     @property

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from kling_pipe.catalog.api_v2 import FIRST, form, row, speaks
 from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import json_types
-from kling_pipe.client.api_versions import Call, First, Form, Page, Second, first_page, no_key
+from kling_pipe.client.api_versions import ApiV1, ApiV2, ApiVersion, Call, Page, first_page, no_key
 from kling_pipe.client.body import Body, body_of
 from kling_pipe.client.credentials import Credentials, Signer
 from kling_pipe.client.error_codes import code_row
@@ -51,7 +51,7 @@ class _Asked(NamedTuple):
     external_task_id: str = ""
     again: str = ""
     host: str = ""
-    plain: bool = False
+    uses_api_key: bool = False
 
 
 class Client:
@@ -90,7 +90,7 @@ class Client:
         self._effects = effects or Effects()
         self._note = note or (lambda _: None)
         self._standard = standard
-        self._first, self._second = First(), Second()
+        self._first, self._second = ApiV1(), ApiV2()
 
     async def __aenter__(self) -> Client:
         return self
@@ -119,10 +119,14 @@ class Client:
         """
         own = {"external_task_id": external_task_id} if "external_task_id" in operation.fields else {}
         wanted = self._form(operation, request)
-        call = no_key() if wanted.plain and not self._signer.has_key else wanted.create(operation, {**request, **own})
+        call = (
+            no_key()
+            if wanted.uses_api_key and not self._signer.has_key
+            else wanted.create(operation, {**request, **own})
+        )
         if isinstance(call, Refused):
             return call
-        asked = _Asked("create", external_task_id, again, plain=wanted.plain)
+        asked = _Asked("create", external_task_id, again, uses_api_key=wanted.uses_api_key)
         answer = await self._signed(asked, call.method, call.path, body_of(call.fields or {}), ready)
         if not isinstance(answer, _Envelope):
             return answer
@@ -134,7 +138,7 @@ class Client:
         task = TaskState.read(told)
         return Created(task) if task.task_id else InDoubt(f"Kling accepted the request and named no task{_odd(task)}")
 
-    def _form(self, operation: Operation, request: Mapping[str, Json]) -> Form:
+    def _form(self, operation: Operation, request: Mapping[str, Json]) -> ApiVersion:
         model = str(request.get(operation.kling["pool"]["model"] or "", ""))
         return self._second if speaks(self._standard, operation.name, model) else self._first
 
@@ -164,7 +168,7 @@ class Client:
             return NotFound()
         for wanted in self._forms(operation, request or {}, everywhere=everywhere):
             for question in wanted.questions(operation, task):
-                answer = await self._read("get", question.call, plain=wanted.plain)
+                answer = await self._read("get", question.call, uses_api_key=wanted.uses_api_key)
                 # Kling answers an unknown id like any bad value; a GET has no other value than the id.
                 if isinstance(answer, Refused) and answer.row.read == "not_found":
                     continue
@@ -178,11 +182,11 @@ class Client:
                     return Found(TaskState.read(found))
         return NotFound()
 
-    def _forms(self, operation: Operation, request: Mapping[str, Json], *, everywhere: bool) -> Iterator[Form]:
+    def _forms(self, operation: Operation, request: Mapping[str, Json], *, everywhere: bool) -> Iterator[ApiVersion]:
         """Where a task may be, the likeliest first. Nobody promises that one standard shows what the other made."""
         if not self._signer.has_key or form(operation.name) is None:
             yield self._first
-        elif self._form(operation, request).plain:
+        elif self._form(operation, request).uses_api_key:
             yield from (self._second, self._first)
         else:
             yield from (self._first, self._second) if everywhere else (self._first,)
@@ -200,7 +204,7 @@ class Client:
         return await self._asked_for(self._second.by_external_ids(names))
 
     async def _asked_for(self, call: Call) -> Listed | Refused | InDoubt:
-        answer = await self._read("list", call, plain=True)
+        answer = await self._read("list", call, uses_api_key=True)
         if not isinstance(answer, _Envelope):
             return answer
         rows, odd = self._second.rows_of(answer.data)
@@ -220,17 +224,17 @@ class Client:
         `everything`: by the first standard, whose list forgets nothing; the second's holds 30 days.
         """
         wanted = self._second if self._is_second(operation, request) and not everything else self._first
-        return await self._listed(wanted.page(operation, page, size), plain=wanted.plain)
+        return await self._listed(wanted.page(operation, page, size), uses_api_key=wanted.uses_api_key)
 
     def _is_second(self, operation: Operation, request: Mapping[str, Json] | None) -> bool:
-        return self._signer.has_key and self._form(operation, request or {}).plain
+        return self._signer.has_key and self._form(operation, request or {}).uses_api_key
 
     async def presets(self, operation: Operation, page: int, size: int) -> Listed | Refused | InDoubt:
         """One page of Kling's ready-made results, in the shape of a list."""
         return await self._listed(first_page(operation.kling["presets"]["path"], page, size))
 
-    async def _listed(self, page: Page, *, plain: bool = False) -> Listed | Refused | InDoubt:
-        answer = await self._read("list", page.call, plain=plain)
+    async def _listed(self, page: Page, *, uses_api_key: bool = False) -> Listed | Refused | InDoubt:
+        answer = await self._read("list", page.call, uses_api_key=uses_api_key)
         return Listed(*page.read(answer.data)) if isinstance(answer, _Envelope) else answer
 
     async def ask(self, path: str, query: Mapping[str, Any]) -> Prepared | Refused | InDoubt:
@@ -273,9 +277,9 @@ class Client:
             return InDoubt(failure.reason, failure.sent)
         return Downloaded(size)
 
-    async def _read(self, kind: str, call: Call, *, plain: bool = False) -> _Envelope | Refused | InDoubt:
+    async def _read(self, kind: str, call: Call, *, uses_api_key: bool = False) -> _Envelope | Refused | InDoubt:
         body = body_of(call.fields) if call.fields is not None else None
-        wait, asked = _FIRST_WAIT, _Asked(kind, plain=plain)
+        wait, asked = _FIRST_WAIT, _Asked(kind, uses_api_key=uses_api_key)
         for _ in range(_READ_TRIES - 1):
             answer = await self._signed(asked, call.method, call.path, body)
             if isinstance(answer, _Envelope) or (isinstance(answer, Refused) and answer.row.read != "retry"):
@@ -296,7 +300,7 @@ class Client:
     async def _once(
         self, asked: _Asked, method: str, path: str, body: Body | None, ready: Ready = always
     ) -> _Envelope | Refused | InDoubt:
-        headers = {"Authorization": self._signer.header(plain=asked.plain)}
+        headers = {"Authorization": self._signer.header(uses_api_key=asked.uses_api_key)}
         if body:
             headers["Content-Type"] = "application/json"
         started, status = self._clock(), None

@@ -125,9 +125,9 @@ class Signer:
         """Whether there is an API key for calls that take no signed token."""
         return bool(self._credentials.api_key)
 
-    def header(self, *, plain: bool = False) -> str:
-        """`Bearer <token>`; with `plain` the API key, where there is one."""
-        if isinstance(self._credentials, ApiKey) or (plain and self._credentials.api_key):
+    def header(self, *, uses_api_key: bool = False) -> str:
+        """`Bearer <token>`; with `uses_api_key` the API key, where there is one."""
+        if isinstance(self._credentials, ApiKey) or (uses_api_key and self._credentials.api_key):
             return f"Bearer {self._credentials.api_key}"
         now = self._clock()
         if now >= self._until - MARGIN:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from kling_pipe.client.body import Body
-from kling_pipe.client.transport import READ_SECONDS, Carrier, NoAnswerError, RawAnswer
+from kling_pipe.client.transport import READ_SECONDS, NoAnswerError, RawAnswer, Transport
 from kling_pipe.client.transport_httpx import ByHttpx
 
 __all__ = ["CONNECTIONS", "READ_SECONDS", "Http", "NoAnswerError", "RawAnswer", "library"]
@@ -75,7 +75,7 @@ class Http:
             await self._carrier.close()
 
     @cached_property
-    def _carrier(self) -> Carrier:
+    def _carrier(self) -> Transport:
         """The library, imported for the first request: a run that sends none does not need it."""
         from urllib.request import getproxies
 

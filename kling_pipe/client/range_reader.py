@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from kling_pipe.client.http import library
 from kling_pipe.core.redact import printable
-from kling_pipe.media.link_facts import NoPartError, Part, RefusedLinkError, Remote, remote
+from kling_pipe.media.link_facts import LinkReader, NoPartError, Part, RefusedLinkError, remote
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,11 +33,11 @@ async def remotes(
     transport: Any = None,
     seconds: float = SECONDS,
     streams: bool | None = None,
-) -> list[Remote]:
+) -> list[LinkReader]:
     """What is known of each link (link, kind of file), in their order. Never raises for what a server does."""
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def one(url: str, kind: str) -> Remote:
+    async def one(url: str, kind: str) -> LinkReader:
         async with turns:
             return await remote(url, kind, reader.part, streams=streams)
 
@@ -121,7 +121,7 @@ def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
-def probe(wanted: Sequence[tuple[str, str]]) -> list[Remote]:
+def probe(wanted: Sequence[tuple[str, str]]) -> list[LinkReader]:
     """`remotes` for whoever runs no event loop, and for whoever does: in a thread of its own."""
     from concurrent.futures import ThreadPoolExecutor
 

@@ -30,7 +30,7 @@ class NoAnswerError(Exception):
         self.sent = sent
 
 
-class Carrier(Protocol):
+class Transport(Protocol):
     """An HTTP library as it is used here."""
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None) -> RawAnswer:

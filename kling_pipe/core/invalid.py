@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Hole:
+class Invalid:
     """A value that was refused and reported: whatever touches it keeps quiet."""
 
     __slots__ = ()

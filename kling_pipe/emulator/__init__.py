@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from kling_pipe.emulator.accounts import Account, credentials
     from kling_pipe.emulator.daemon import ensure
     from kling_pipe.emulator.options import Options
-    from kling_pipe.emulator.server_info import Running
-    from kling_pipe.emulator.upload_client import EmulatorShelf
+    from kling_pipe.emulator.server_info import ServerInfo
+    from kling_pipe.emulator.upload_client import EmulatorLinkStore
 
 __all__ = [
     "Account",
-    "EmulatorShelf",
+    "EmulatorLinkStore",
     "Options",
-    "Running",
+    "ServerInfo",
     "credentials",
     "ensure",
 ]
@@ -30,7 +30,7 @@ __getattr__ = on_demand(
         "accounts": "Account credentials",
         "daemon": "ensure",
         "options": "Options",
-        "server_info": "Running",
-        "upload_client": "EmulatorShelf",
+        "server_info": "ServerInfo",
+        "upload_client": "EmulatorLinkStore",
     },
 )

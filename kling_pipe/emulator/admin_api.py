@@ -19,8 +19,8 @@ from kling_pipe.emulator import inspector, uploaded_media
 from kling_pipe.emulator.accounts import short
 from kling_pipe.emulator.callback_sender import is_loopback
 from kling_pipe.emulator.faults import Faults, RuleError
-from kling_pipe.emulator.renderer import Studio
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.renderer import Renderer
+from kling_pipe.emulator.state import State
 
 POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; connect-src 'self'"
 MODES = ("real", "scaled", "manual")
@@ -28,7 +28,7 @@ FILE = re.compile(r"[0-9a-f]{64}\.(mp4|mov|png|jpg|jpeg|mp3|wav|m4a|aac)")
 DAY_MS = 24 * 3600 * 1000
 
 
-def ledger(world: World, faults: Faults) -> dict[str, Any]:
+def ledger(world: State, faults: Faults) -> dict[str, Any]:
     """What was made, refused and billed since the last reset, and how it was asked for."""
     now = world.advance()
     tasks = world.index.all()
@@ -57,10 +57,10 @@ def ledger(world: World, faults: Faults) -> dict[str, Any]:
     }
 
 
-class Control:
+class AdminApi:
     """The endpoints as methods."""
 
-    def __init__(self, world: World, studio: Studio, faults: Faults) -> None:
+    def __init__(self, world: State, studio: Renderer, faults: Faults) -> None:
         self.world = world
         self.studio = studio
         self.faults = faults
@@ -139,9 +139,9 @@ def _positive(number: Any) -> bool:
     return isinstance(number, (int, float)) and not isinstance(number, bool) and 0 < number < 1e12
 
 
-def build_control(world: World, studio: Studio, faults: Faults) -> ASGIApp:
+def build_control(world: State, studio: Renderer, faults: Faults) -> ASGIApp:
     """The application that serves `/_emulator`."""
-    control = Control(world, studio, faults)
+    control = AdminApi(world, studio, faults)
     routes = [
         Route("/_emulator", control.page),
         Route("/_emulator/", control.page),

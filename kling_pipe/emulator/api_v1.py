@@ -13,7 +13,7 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.emulator import api_v2, elements, prepare, task_json
 from kling_pipe.emulator.answers import Answer, Refusal, success
 from kling_pipe.emulator.http_exchange import Request
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.state import State
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.task_outcome import PLAIN, Extra
 
@@ -34,10 +34,10 @@ class Route:
     form: str = ""
 
 
-class Api:
+class ApiV1:
     """Answers requests in Kling's way. Plain functions: nothing here waits."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: State) -> None:
         self.world = world
         self._operations = {operation.path: operation for operation in world.operations.values()}
         self._presets = {

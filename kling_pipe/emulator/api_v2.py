@@ -11,7 +11,7 @@ from kling_pipe.catalog.api_v2.table import SECOND, Endpoint, endpoints, table_o
 from kling_pipe.emulator import api_v2_requests, api_v2_responses
 from kling_pipe.emulator.answers import Answer, Refusal, success
 from kling_pipe.emulator.http_exchange import Request
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.state import State
 from kling_pipe.emulator.task import DAY_MS, Task
 from kling_pipe.emulator.task_outcome import Extra
 
@@ -31,14 +31,14 @@ def external_id(body: Mapping[str, Any]) -> str:
     return str(options.get("external_task_id") or "") if isinstance(options, dict) else ""
 
 
-def create(world: World, request: Request, end: Endpoint, account: str, extra: Extra) -> Answer:
+def create(world: State, request: Request, end: Endpoint, account: str, extra: Extra) -> Answer:
     """Make a task."""
     body = api_v2_requests.read(end, request.json(), strict=world.options.strict)
     task = world.create(account, world.operations[end.operation], body, extra)
     return success(json.dumps(api_v2_responses.head(world, task, task.created_at)))
 
 
-def asked_about(world: World, request: Request) -> tuple[str, str]:
+def asked_about(world: State, request: Request) -> tuple[str, str]:
     """Operation and external id of the first task that a question names: what faults are matched with."""
     by_task, by_name = table_of()["tasks"]["by"].values()
     query = parse_qs(request.query)
@@ -48,7 +48,7 @@ def asked_about(world: World, request: Request) -> tuple[str, str]:
     return (task.operation, task.external_id) if task else ("", name)
 
 
-def get(world: World, request: Request, account: str) -> Answer:
+def get(world: State, request: Request, account: str) -> Answer:
     """Tasks by their ids, or by their external ids. What is not known is missing in the answer."""
     tasks = table_of()["tasks"]
     query = parse_qs(request.query)
@@ -64,20 +64,20 @@ def get(world: World, request: Request, account: str) -> Answer:
     return success(json.dumps([api_v2_responses.full(world, task, now) for task in known if task]))
 
 
-def _known(world: World, account: str, by: str, name: str, now: int) -> Task | None:
+def _known(world: State, account: str, by: str, name: str, now: int) -> Task | None:
     index = world.index
     task = index.by_task_id.get(name) if by == "task_id" else index.owner(account, name)
     return task if task and task.account == account and _is_shown(world, task, now) else None
 
 
-def _is_shown(world: World, task: Task, now: int) -> bool:
+def _is_shown(world: State, task: Task, now: int) -> bool:
     """Only tasks that are waited for are here; and only its own, where the standards are kept apart."""
     if world.operations[task.operation].kling.get("synchronous") or task.visible_at > now:
         return False
     return not world.options.standards_apart or task.form == SECOND
 
 
-def page(world: World, request: Request, account: str) -> Answer:
+def page(world: State, request: Request, account: str) -> Answer:
     """Tasks of the last 30 days, or of the time that is asked for, the newest first."""
     form, body, now = table_of()["tasks"]["list"], request.json(), world.advance()
     limit = body.get(form["limit"], form["default"])
@@ -95,7 +95,7 @@ def page(world: World, request: Request, account: str) -> Answer:
     return success(json.dumps(data))
 
 
-def _matching(world: World, account: str, body: Mapping[str, Any], now: int) -> Iterator[Task]:
+def _matching(world: State, account: str, body: Mapping[str, Any], now: int) -> Iterator[Task]:
     form = table_of()["tasks"]["list"]
     cursor = str(body.get(form["cursor"]) or "")
     if cursor and not cursor.isdecimal():

@@ -14,7 +14,7 @@ from typing import Any
 
 from kling_pipe.catalog.api_v2.schema import body_schema
 from kling_pipe.catalog.api_v2.table import Endpoint, endpoints, table_of
-from kling_pipe.catalog.validation.schema_errors import Fault, Shape
+from kling_pipe.catalog.validation.schema_errors import SchemaError, SchemaShape
 from kling_pipe.core.json_pointer import parts
 from kling_pipe.emulator.answers import Refusal
 
@@ -32,11 +32,11 @@ def read(end: Endpoint, body: Mapping[str, Any], *, strict: bool) -> Body:
 
 
 @cache
-def _shape(path: str) -> Shape:
-    return Shape(body_schema(endpoints()[path]))
+def _shape(path: str) -> SchemaShape:
+    return SchemaShape(body_schema(endpoints()[path]))
 
 
-def _refused(fault: Fault) -> Refusal:
+def _refused(fault: SchemaError) -> Refusal:
     place = ".".join(map(str, fault.pointer)) or "the request body"
     if fault.keyword == "required":
         return Refusal(1201, f"{place}: {fault.message}")

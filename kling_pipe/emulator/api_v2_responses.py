@@ -7,11 +7,11 @@ from typing import Any
 
 from kling_pipe.catalog.api_v2.table import table_of
 from kling_pipe.emulator import task_json
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.state import State
 from kling_pipe.emulator.task import Task
 
 
-def head(world: World, task: Task, now: int) -> dict[str, Any]:
+def head(world: State, task: Task, now: int) -> dict[str, Any]:
     """What every answer about a task begins with; all of a create's answer."""
     status = task_json.status(world.operations[task.operation], task, now)
     inverse = {there: here for here, there in table_of()["answer"]["states"].items()}
@@ -24,7 +24,7 @@ def head(world: World, task: Task, now: int) -> dict[str, Any]:
     }
 
 
-def full(world: World, task: Task, now: int) -> dict[str, Any]:
+def full(world: State, task: Task, now: int) -> dict[str, Any]:
     """A queried task; a callback says the same."""
     told = task_json.full(world, task, now)
     data = {**head(world, task, now), "message": told["task_status_msg"]}

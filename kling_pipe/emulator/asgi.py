@@ -10,24 +10,24 @@ from collections.abc import AsyncIterator, Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kling_pipe.emulator.admin_api import build_control
-from kling_pipe.emulator.callback_sender import Callbacks
+from kling_pipe.emulator.callback_sender import CallbackSender
 from kling_pipe.emulator.faults import Faults
-from kling_pipe.emulator.http_app import Gateway
-from kling_pipe.emulator.renderer import Studio
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.http_app import HttpApp
+from kling_pipe.emulator.renderer import Renderer
+from kling_pipe.emulator.state import State
 
 TICK = 0.05
 """Seconds between looks at what is due; only callbacks depend on it, answers never do."""
 
 
 def build_app(
-    world: World, *, on_idle: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.monotonic
+    world: State, *, on_idle: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.monotonic
 ) -> ASGIApp:
     """An application that serves a world. `on_idle` is called once `idle_exit` seconds of `clock` went by unused."""
-    faults, studio = Faults(), Studio(world)
-    gateway = Gateway(world, studio, faults, clock)
+    faults, studio = Faults(), Renderer(world)
+    gateway = HttpApp(world, studio, faults, clock)
     control = build_control(world, studio, faults)
-    lifespan = _Lifespan(world, studio, Callbacks(world, faults), gateway, on_idle)
+    lifespan = _Lifespan(world, studio, CallbackSender(world, faults), gateway, on_idle)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -45,7 +45,7 @@ class _Lifespan:
     """Answers the server's start and stop, and runs the ticker in between."""
 
     def __init__(
-        self, world: World, studio: Studio, callbacks: Callbacks, gateway: Gateway, on_idle: Callable[[], None]
+        self, world: State, studio: Renderer, callbacks: CallbackSender, gateway: HttpApp, on_idle: Callable[[], None]
     ) -> None:
         self._world = world
         self._studio = studio

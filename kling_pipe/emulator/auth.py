@@ -15,7 +15,7 @@ from kling_pipe.emulator.answers import Refusal
 CACHED_TOKENS = 4096
 
 
-class Gate:
+class Authenticator:
     """Tells whose request it is. Remembers tokens whose signature was checked: clients send one many times."""
 
     def __init__(self, accounts: Iterable[Account]) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from kling_pipe.emulator import api_v2_responses, task_json
 from kling_pipe.emulator.accounts import short
 from kling_pipe.emulator.faults import CALLBACK, Faults, Subject
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.state import State
 from kling_pipe.emulator.task import Task
 
 TIMEOUT = 5.0
@@ -50,10 +50,10 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-class Callbacks:
+class CallbackSender:
     """Sends what `state.changes` holds."""
 
-    def __init__(self, world: World, faults: Faults) -> None:
+    def __init__(self, world: State, faults: Faults) -> None:
         self._world = world
         self._faults = faults
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="callback")

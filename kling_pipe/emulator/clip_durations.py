@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog.operations import Operation
-from kling_pipe.catalog.output_facts import Made, made
+from kling_pipe.catalog.output_facts import MediaFacts, made
 from kling_pipe.core import json_tree
 from kling_pipe.emulator import signed_urls, uploaded_media
 from kling_pipe.emulator.index import Index
@@ -52,8 +52,8 @@ def clip_seconds(index: Index, folder: Path, operation: Operation, body: Mapping
     if operation.kling["result"].get("media") not in ("video", "audio"):
         return 0.0
 
-    def given(value: Any) -> Made:
-        return Made(seconds=input_seconds(index, folder, value))
+    def given(value: Any) -> MediaFacts:
+        return MediaFacts(seconds=input_seconds(index, folder, value))
 
     return made(operation, body, given, guess=True).seconds or UNKNOWN_INPUT
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 
-class Tally:
+class Counters:
     """Requests by route, by kind and by HTTP status; faults; refused duplicates; callbacks."""
 
     def __init__(self) -> None:

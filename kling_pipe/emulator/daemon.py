@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from kling_pipe.emulator.accounts import credentials
 from kling_pipe.emulator.options import Options
-from kling_pipe.emulator.server_info import Running
+from kling_pipe.emulator.server_info import ServerInfo
 from kling_pipe.errors import LocalStateError
 
 IDLE_EXIT = 30.0
@@ -26,7 +26,7 @@ RETRY = 0.5
 PACKAGE_PARENT = Path(__file__).parent.parent.parent
 
 
-def ensure(state: Path, options: Options | None = None, **changes: Any) -> Running:
+def ensure(state: Path, options: Options | None = None, **changes: Any) -> ServerInfo:
     """The emulator of a state folder, started if there is none; several processes may call this at once.
 
     The server is detached: it outlives its starter and ends by itself after `idle_exit` seconds (30 unless set)
@@ -48,7 +48,7 @@ def ensure(state: Path, options: Options | None = None, **changes: Any) -> Runni
     raise LocalStateError(f"no emulator came up on `{state}`", hint=f"see {state / 'server.log'}")
 
 
-def _found(state: Path) -> Running | None:
+def _found(state: Path) -> ServerInfo | None:
     """The server that `server.json` names, if it answers and says that it is the one."""
     try:
         told = json.loads((state / "server.json").read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def _found(state: Path) -> Running | None:
         return None
     if health.get("pid") != told["pid"] or Path(health.get("state", "")) != state:
         return None
-    return Running.of(told["base_url"], credentials(state), told["pid"])
+    return ServerInfo.of(told["base_url"], credentials(state), told["pid"])
 
 
 def _health(base_url: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from kling_pipe.emulator import signed_urls
 from kling_pipe.emulator.answers import Answer, Refusal
 from kling_pipe.emulator.http_exchange import Request
-from kling_pipe.emulator.renderer import RenderError, Studio
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.renderer import Renderer, RenderError
+from kling_pipe.emulator.state import State
 from kling_pipe.emulator.task import Task
 
 MEDIA_TYPES = {
@@ -29,7 +29,7 @@ RANGE = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})$")
 class Downloads:
     """Finds the bytes behind a URL."""
 
-    def __init__(self, world: World, studio: Studio) -> None:
+    def __init__(self, world: State, studio: Renderer) -> None:
         self._world = world
         self._studio = studio
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from kling_pipe.catalog.operations import Operation
-from kling_pipe.catalog.output_facts import Made, made
+from kling_pipe.catalog.output_facts import MediaFacts, made
 from kling_pipe.core import json_tree
 from kling_pipe.core.json_pointer import Pointer
 from kling_pipe.emulator import uploaded_media
 from kling_pipe.emulator.clip_durations import is_edit, own_task
 from kling_pipe.emulator.media.card import Card, Reference, Shot
 from kling_pipe.emulator.result_layout import part
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.state import State
 from kling_pipe.emulator.task import Task
 
 SHORT_SIDE = {"std": 720, "pro": 1080, "4k": 2160}
@@ -29,10 +29,10 @@ LABELLED = ("mode", "resolution", "aspect_ratio", "sound")
 
 
 @dataclass(slots=True)
-class Cards:
+class FrameContents:
     """Makes cards; remembers them, since later results show earlier ones."""
 
-    world: World
+    world: State
     folder: Path
     _made: dict[tuple[str, int], Card] = field(default_factory=dict)
 
@@ -88,9 +88,9 @@ class Cards:
     def _sounds(self, operation: Operation, body: Mapping[str, Any]) -> bool:
         """Whether a clip has sound: because it was asked for, or because the film that it is made from has."""
 
-        def given(value: Any) -> Made | None:
+        def given(value: Any) -> MediaFacts | None:
             found = own_task(self.world.index, value)
-            return Made(sound=self.card(*found).sound) if found else None
+            return MediaFacts(sound=self.card(*found).sound) if found else None
 
         return bool(made(operation, body, given).sound)
 
@@ -134,9 +134,9 @@ class Cards:
         if "grown" not in operation.kling.get("makes", {}):
             return None
 
-        def given(value: Any) -> Made:
+        def given(value: Any) -> MediaFacts:
             width, height = self._size_of(value) or (SQUARE_SIDE["1k"], SQUARE_SIDE["1k"])
-            return Made(short_side=min(width, height), ratio=width / height)
+            return MediaFacts(short_side=min(width, height), ratio=width / height)
 
         sides = made(operation, body, given)
         short, long = sides.sides or (MODEST, MODEST)

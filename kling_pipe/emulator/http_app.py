@@ -13,40 +13,40 @@ from typing import Any
 from kling_pipe.emulator import api_v2, odd_answers
 from kling_pipe.emulator.accounts import short
 from kling_pipe.emulator.answers import Answer, Refusal
-from kling_pipe.emulator.api_v1 import Api, Route
-from kling_pipe.emulator.auth import Gate
+from kling_pipe.emulator.api_v1 import ApiV1, Route
+from kling_pipe.emulator.auth import Authenticator
 from kling_pipe.emulator.downloads import Downloads
 from kling_pipe.emulator.faults import CREATE, DOWNLOAD, LIST, REQUEST, Faults, Rule, Subject
-from kling_pipe.emulator.http_exchange import Receive, Request, Send, Wire
-from kling_pipe.emulator.renderer import Studio
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.http_exchange import HttpExchange, Receive, Request, Send
+from kling_pipe.emulator.renderer import Renderer
+from kling_pipe.emulator.state import State
 from kling_pipe.emulator.task_outcome import Extra
 
 log = logging.getLogger("kling_pipe.emulator")
 
 GATEWAY_PAGE = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>502 Bad Gateway</body>\r\n</html>\r\n"
 Handle = Callable[[], Awaitable[Answer]]
-Strike = Callable[[Wire, Mapping[str, Any], Handle], Awaitable[None]]
+Strike = Callable[[HttpExchange, Mapping[str, Any], Handle], Awaitable[None]]
 
 
-class Gateway:
+class HttpApp:
     """One emulated Kling behind HTTP."""
 
     def __init__(
-        self, world: World, studio: Studio, faults: Faults, clock: Callable[[], float] = time.monotonic
+        self, world: State, studio: Renderer, faults: Faults, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.world = world
         self.studio = studio
         self.faults = faults
         self.clock = clock
         self.last_request = clock()
-        self._api = Api(world)
-        self._gate = Gate(world.accounts)
+        self._api = ApiV1(world)
+        self._gate = Authenticator(world.accounts)
         self._downloads = Downloads(world, studio)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
-        wire = Wire(scope, receive, send)
+        wire = HttpExchange(scope, receive, send)
         self.last_request = self.clock()
         if self.world.options.latency:
             await asyncio.sleep(self.world.options.latency)
@@ -62,7 +62,7 @@ class Gateway:
         else:
             await self._call(wire, request)
 
-    async def _call(self, wire: Wire, request: Request) -> None:
+    async def _call(self, wire: HttpExchange, request: Request) -> None:
         route = self._route(request)
         rule = self._strike(REQUEST, request, route)
         if rule is None and route.kind == "list":
@@ -99,7 +99,7 @@ class Gateway:
         if route.kind == "create":
             self.studio.begin(self.world.newest)
 
-    async def _download(self, wire: Wire, request: Request) -> None:
+    async def _download(self, wire: HttpExchange, request: Request) -> None:
         task = self._downloads.task(request.path)
         operation, external_id, owner = (task.operation, task.external_id, task.account) if task else ("", "", "")
         route = Route("download", "/media")
@@ -115,7 +115,9 @@ class Gateway:
             rule = None
         await self._finish(wire, request, route, rule or rule_for(REQUEST), lambda: self._downloads.answer(request))
 
-    async def _finish(self, wire: Wire, request: Request, route: Route, rule: Rule | None, handle: Handle) -> None:
+    async def _finish(
+        self, wire: HttpExchange, request: Request, route: Route, rule: Rule | None, handle: Handle
+    ) -> None:
         """Answer, or do what a fault says; count what happened."""
 
         async def guarded() -> Answer:
@@ -161,26 +163,26 @@ class Gateway:
             return ""
 
 
-async def _reset_before(wire: Wire, _: Mapping[str, Any], __: Handle) -> None:
+async def _reset_before(wire: HttpExchange, _: Mapping[str, Any], __: Handle) -> None:
     await wire.drop(reset=True)
 
 
-async def _answer_lost(wire: Wire, _: Mapping[str, Any], handle: Handle) -> None:
+async def _answer_lost(wire: HttpExchange, _: Mapping[str, Any], handle: Handle) -> None:
     await handle()
     await wire.drop()
 
 
-async def _sent_twice(wire: Wire, _: Mapping[str, Any], handle: Handle) -> None:
+async def _sent_twice(wire: HttpExchange, _: Mapping[str, Any], handle: Handle) -> None:
     await handle()
     await wire.respond(await handle())
 
 
-async def _reset_during(wire: Wire, _: Mapping[str, Any], handle: Handle) -> None:
+async def _reset_during(wire: HttpExchange, _: Mapping[str, Any], handle: Handle) -> None:
     await wire.respond(await handle(), share=0.5)
     await wire.drop(reset=True)
 
 
-async def _timeout(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+async def _timeout(wire: HttpExchange, values: Mapping[str, Any], handle: Handle) -> None:
     if values.get("created", False):
         await handle()
     try:
@@ -189,12 +191,12 @@ async def _timeout(wire: Wire, values: Mapping[str, Any], handle: Handle) -> Non
         await wire.drop()
 
 
-async def _delay(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+async def _delay(wire: HttpExchange, values: Mapping[str, Any], handle: Handle) -> None:
     await asyncio.sleep(values.get("seconds", 1))
     await wire.respond(await handle())
 
 
-async def _error(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+async def _error(wire: HttpExchange, values: Mapping[str, Any], handle: Handle) -> None:
     if values.get("created", False):
         await handle()
     answer = Refusal(values.get("code", 5000), values.get("message", ""), http=values.get("http", 0)).answer
@@ -202,13 +204,13 @@ async def _error(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
     await wire.respond(Answer(answer.status, answer.body, answer.media_type, wait))
 
 
-async def _bad_gateway(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+async def _bad_gateway(wire: HttpExchange, values: Mapping[str, Any], handle: Handle) -> None:
     if values.get("created", False):
         await handle()
     await wire.respond(Answer(values.get("http", 502), GATEWAY_PAGE, "text/html"))
 
 
-async def _short_page(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+async def _short_page(wire: HttpExchange, values: Mapping[str, Any], handle: Handle) -> None:
     answer = await handle()
     form = json.loads(answer.body)
     data = form.get("data")
@@ -221,14 +223,14 @@ async def _short_page(wire: Wire, values: Mapping[str, Any], handle: Handle) -> 
     await wire.respond(answer)
 
 
-async def _odd_answer(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+async def _odd_answer(wire: HttpExchange, values: Mapping[str, Any], handle: Handle) -> None:
     answer = await handle()
     value = json.loads(values["raw"]) if "raw" in values else values.get("value")
     changed = odd_answers.changed(answer.body, str(values.get("at", "")), value, out=values.get("without", False))
     await wire.respond(Answer(answer.status, changed, answer.media_type, answer.headers))
 
 
-async def _encoded_anew(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+async def _encoded_anew(wire: HttpExchange, values: Mapping[str, Any], handle: Handle) -> None:
     """The same film in other bytes: with a `free` box behind it, which players skip."""
     answer = await handle()
     mark = str(values.get("mark", "again")).encode()
@@ -237,7 +239,7 @@ async def _encoded_anew(wire: Wire, values: Mapping[str, Any], handle: Handle) -
     await wire.respond(Answer(answer.status, answer.body + box * is_whole, answer.media_type, answer.headers))
 
 
-async def _truncated(wire: Wire, values: Mapping[str, Any], handle: Handle) -> None:
+async def _truncated(wire: HttpExchange, values: Mapping[str, Any], handle: Handle) -> None:
     await wire.respond(await handle(), share=min(0.999, values.get("share", 0.5)))
     await wire.drop()
 

@@ -47,7 +47,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 @dataclass(slots=True)
-class Wire:
+class HttpExchange:
     """The two ends of one exchange, as ASGI hands them over."""
 
     scope: MutableMapping[str, Any]

@@ -11,14 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kling_pipe.emulator import task_json
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.state import State
 from kling_pipe.emulator.task import Task
 
 SHOWN = 100
 HERE = Path(__file__).parent
 
 
-def page(world: World) -> tuple[str, str]:
+def page(world: State) -> tuple[str, str]:
     """A nonce for the page's own style and script, and the page."""
     nonce, now = secrets.token_urlsafe(16), world.advance()
     tasks = world.index.all()[: -SHOWN - 1 : -1]
@@ -40,7 +40,7 @@ def _asset(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def _facts(world: World, now: int) -> str:
+def _facts(world: State, now: int) -> str:
     tasks = world.index.all()
     facts: list[tuple[str, Any]] = [
         ("tasks", len(tasks)),
@@ -57,7 +57,7 @@ def _facts(world: World, now: int) -> str:
     )
 
 
-def _task(world: World, task: Task, now: int) -> str:
+def _task(world: State, task: Task, now: int) -> str:
     operation = world.operations[task.operation]
     state = task_json.status(operation, task, now)
     done = min(1.0, (now - task.created_at) / max(1, task.done_at - task.created_at))
@@ -75,7 +75,7 @@ def _task(world: World, task: Task, now: int) -> str:
     return f'<article><div class="row">{row}</div>{ids}{_media(world, task, now)}{details}</article>'
 
 
-def _media(world: World, task: Task, now: int) -> str:
+def _media(world: State, task: Task, now: int) -> str:
     if not task.succeeded(now):
         return ""
     shown = []

@@ -10,13 +10,13 @@ from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.clip_durations import input_seconds, own_task
 from kling_pipe.emulator.media.card import FRAME_RATE
 from kling_pipe.emulator.sessions import Step, filled, given, keeps
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.state import State
 
 _SIZE = (1280, 720)
 
 
 def prepared(
-    world: World, account: str, operation: Operation, step: Step, body: Mapping[str, Any], host: str
+    world: State, account: str, operation: Operation, step: Step, body: Mapping[str, Any], host: str
 ) -> dict[str, Any]:
     """The answer's data. Raises Refusal 1201."""
     now = world.advance()
@@ -37,7 +37,7 @@ def prepared(
     return answer
 
 
-def _must_exist(world: World, account: str, operation: Operation, sent: Mapping[str, Any], now: int) -> None:
+def _must_exist(world: State, account: str, operation: Operation, sent: Mapping[str, Any], now: int) -> None:
     by_id = {entry["at"].strip("/"): entry["kind"] for entry in operation.kling["media"] if "as" in entry}
     for name, value in sent.items():
         found = own_task(world.index, str(value)) if name in by_id else None

@@ -14,10 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.emulator.frame_content import Cards
+from kling_pipe.emulator.frame_content import FrameContents
 from kling_pipe.emulator.media import tiny
 from kling_pipe.emulator.media.card import Card, Shot
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.state import State
 from kling_pipe.emulator.task import Task
 
 PACKAGE_PARENT = Path(__file__).parent.parent.parent
@@ -33,14 +33,14 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
-class Studio:
+class Renderer:
     """The files of all results. `file` answers when one is there."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: State) -> None:
         self._world = world
         self._folder = world.state / "media"
         (self._folder / "clips").mkdir(parents=True, exist_ok=True)
-        self.cards = Cards(world, self._folder)
+        self.cards = FrameContents(world, self._folder)
         self._under_way: dict[tuple[str, int, str], asyncio.Task[Path]] = {}
         self._tiny: dict[str, bytes] = {}
         workers = max(1, min(4, (os.cpu_count() or 2) - 1))

@@ -23,8 +23,8 @@ from kling_pipe.emulator.accounts import Account
 from kling_pipe.emulator.asgi import build_app
 from kling_pipe.emulator.callback_sender import is_loopback
 from kling_pipe.emulator.options import Options
-from kling_pipe.emulator.server_info import Running
-from kling_pipe.emulator.state import World, open_world
+from kling_pipe.emulator.server_info import ServerInfo
+from kling_pipe.emulator.state import State, open_world
 from kling_pipe.errors import LocalStateError
 
 
@@ -32,10 +32,10 @@ from kling_pipe.errors import LocalStateError
 class Bound:
     """A world behind a listening socket, not yet served."""
 
-    world: World
+    world: State
     socket: socket.socket
     server: uvicorn.Server
-    running: Running
+    running: ServerInfo
 
 
 def bind(state: Path, options: Options) -> Bound:
@@ -66,10 +66,10 @@ def bind(state: Path, options: Options) -> Bound:
     )
     server = uvicorn.Server(config)
     stopping.append(server)
-    return Bound(world, listener, server, Running.of(base_url, world.accounts[0], os.getpid()))
+    return Bound(world, listener, server, ServerInfo.of(base_url, world.accounts[0], os.getpid()))
 
 
-def _move(world: World, base_url: str) -> None:
+def _move(world: State, base_url: str) -> None:
     """Tasks that came to an earlier server on this machine: its port is gone, so their links lead to this one."""
     for task in world.index.by_task_id.values():
         if is_loopback(urlsplit(task.host).hostname):
@@ -131,7 +131,7 @@ def _end(_: int, __: FrameType | None) -> None:
     sys.exit(143)
 
 
-def _publish(folder: Path, running: Running) -> None:
+def _publish(folder: Path, running: ServerInfo) -> None:
     part = folder / f"server.{os.getpid()}.part"
     part.write_text(json.dumps({"base_url": running.base_url, "pid": running.pid}), encoding="utf-8")
     part.replace(folder / "server.json")

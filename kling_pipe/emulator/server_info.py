@@ -8,7 +8,7 @@ from kling_pipe.emulator.accounts import Account
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class ServerInfo:
     """Where it answers and with which keys. `pid` is the server's process."""
 
     base_url: str
@@ -18,6 +18,6 @@ class Running:
     pid: int = 0
 
     @classmethod
-    def of(cls, base_url: str, account: Account, pid: int) -> Running:
+    def of(cls, base_url: str, account: Account, pid: int) -> ServerInfo:
         """With the keys of an account."""
         return cls(base_url, account.access_key, account.secret_key, account.api_key, pid)

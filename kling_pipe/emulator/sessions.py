@@ -10,7 +10,7 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.json_pointer import parts
 from kling_pipe.core.json_tree import map_leaves
 from kling_pipe.emulator.answers import Refusal
-from kling_pipe.emulator.state_db import Storage
+from kling_pipe.emulator.state_db import StateDb
 
 _FIRST = 870_000_000_000_000_007
 _STEP = 15_838
@@ -32,7 +32,7 @@ class Session:
 class Sessions:
     """All sessions of an emulator, kept in its folder."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: StateDb) -> None:
         self._storage = storage
         self._known = {name: Session(**saved) for name, saved in (storage.get("sessions") or {}).items()}
 

@@ -14,7 +14,7 @@ PATH = re.compile(r"^/media/(?P<name>\d{18}/\d+|blobs/[0-9a-f]{64})\.(?P<extensi
 
 
 @dataclass(slots=True)
-class Links:
+class SignedUrls:
     """Makes and checks URLs with a state folder's own key. `spoiled` holds signatures that a fault has expired."""
 
     key: bytes

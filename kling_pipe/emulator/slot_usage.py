@@ -12,7 +12,7 @@ from kling_pipe.emulator.answers import Refusal
 SAMPLES = 100_000
 
 
-class Slots:
+class SlotUsage:
     """Counts the places of each pool (`account/pack` or `account/pack/model`). Limits are per pack type."""
 
     def __init__(self, limits: Mapping[str, int], over_limit_http: int) -> None:

@@ -16,14 +16,14 @@ from kling_pipe.emulator import elements, pack_listing, request_rules, uploaded_
 from kling_pipe.emulator.accounts import Account, accounts, share
 from kling_pipe.emulator.answers import Refusal
 from kling_pipe.emulator.clock import Clock
-from kling_pipe.emulator.counters import Tally
+from kling_pipe.emulator.counters import Counters
 from kling_pipe.emulator.index import Index
 from kling_pipe.emulator.options import Options
 from kling_pipe.emulator.request_rules import LENGTHS
 from kling_pipe.emulator.sessions import Sessions
-from kling_pipe.emulator.signed_urls import Links
-from kling_pipe.emulator.slot_usage import Slots
-from kling_pipe.emulator.state_db import Storage
+from kling_pipe.emulator.signed_urls import SignedUrls
+from kling_pipe.emulator.slot_usage import SlotUsage
+from kling_pipe.emulator.state_db import StateDb
 from kling_pipe.emulator.task import Task
 from kling_pipe.emulator.task_outcome import PLAIN, Extra, Order, settled
 
@@ -32,20 +32,20 @@ NEVER = 1 << 60
 
 
 @dataclass(slots=True)
-class World:
+class State:
     """One emulator's state. `state` is its folder; use `open_world`."""
 
     state: Path
     options: Options
     operations: Mapping[str, Operation]
-    storage: Storage
+    storage: StateDb
     clock: Clock
     accounts: tuple[Account, ...]
-    links: Links
+    links: SignedUrls
     index: Index
-    slots: Slots
+    slots: SlotUsage
     sessions: Sessions
-    tally: Tally = field(default_factory=Tally)
+    tally: Counters = field(default_factory=Counters)
     billed: dict[str, dict[str, float]] = field(default_factory=dict)
     changes: deque[tuple[Task, int]] = field(default_factory=deque)
     due: list[tuple[int, int, Task]] = field(default_factory=list)
@@ -120,8 +120,8 @@ class World:
         """Forget every task, count and change; keys, options and the clock stay, and ids are never used again."""
         self.storage.clear()
         self.storage.set("next_seq", self.next_seq)
-        self.index, self.tally = Index(), Tally()
-        self.slots = Slots(self.options.slots, self.options.over_limit_http)
+        self.index, self.tally = Index(), Counters()
+        self.slots = SlotUsage(self.options.slots, self.options.over_limit_http)
         self.billed.clear()
         self.changes.clear()
         self.due.clear()
@@ -197,24 +197,24 @@ class World:
         return [entry for entry in ends if entry[2].account == account and entry[2].pack == pack]
 
 
-def open_world(state: Path, options: Options, operations: Mapping[str, Operation], clock: Clock | None = None) -> World:
+def open_world(state: Path, options: Options, operations: Mapping[str, Operation], clock: Clock | None = None) -> State:
     """The world that a folder holds, made on first use. Raises LocalStateError when another server has it."""
-    storage = Storage(state)
+    storage = StateDb(state)
     key = storage.get("key") or secrets.token_hex(32)
     storage.set("key", key)
     clock = clock or Clock()
     if saved := storage.get("clock"):
         clock.restore(saved)
-    world = World(
+    world = State(
         state=state,
         options=options,
         operations=operations,
         storage=storage,
         clock=clock,
         accounts=accounts(state, options.keys),
-        links=Links(bytes.fromhex(key), set()),
+        links=SignedUrls(bytes.fromhex(key), set()),
         index=Index(),
-        slots=Slots(options.slots, options.over_limit_http),
+        slots=SlotUsage(options.slots, options.over_limit_http),
         sessions=Sessions(storage),
     )
     world.tally.restore(storage.get("tally") or {})

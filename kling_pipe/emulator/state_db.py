@@ -34,7 +34,7 @@ def lock_file(file: IO[Any]) -> bool:
     return True
 
 
-class Storage:
+class StateDb:
     """Tasks and a few named values of one state folder. Raises LocalStateError when another server has the folder."""
 
     def __init__(self, folder: Path) -> None:

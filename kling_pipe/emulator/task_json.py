@@ -9,7 +9,7 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.core.json_pointer import Pointer
 from kling_pipe.core.json_tree import map_leaves_at
 from kling_pipe.emulator import elements, result_layout, uploaded_media
-from kling_pipe.emulator.state import World
+from kling_pipe.emulator.state import State
 from kling_pipe.emulator.task import KEPT_MS, Task
 
 
@@ -32,7 +32,7 @@ def head(operation: Operation, task: Task, now: int) -> dict[str, Any]:
     }
 
 
-def text(world: World, task: Task, now: int) -> str:
+def text(world: State, task: Task, now: int) -> str:
     """A queried task as JSON text, made once per state and for as long as its URLs are good."""
     phase = task.phase(now)
     cached_phase, until, cached = task.cached
@@ -44,7 +44,7 @@ def text(world: World, task: Task, now: int) -> str:
     return made
 
 
-def full(world: World, task: Task, now: int) -> dict[str, Any]:
+def full(world: State, task: Task, now: int) -> dict[str, Any]:
     """A queried task."""
     operation = world.operations[task.operation]
     done = task.phase(now) == "done"
@@ -63,7 +63,7 @@ def watermarked(task: Task) -> bool:
     return bool((task.body.get("watermark_info") or {}).get("enabled"))
 
 
-def _result(world: World, operation: Operation, task: Task, now: int) -> dict[str, Any]:
+def _result(world: State, operation: Operation, task: Task, now: int) -> dict[str, Any]:
     result = operation.kling["result"]
     if "id" in result:
         body = _with_urls(world, task, now)
@@ -75,12 +75,12 @@ def _result(world: World, operation: Operation, task: Task, now: int) -> dict[st
     return result_layout.listed(operation, task, url, marked=watermarked(task))
 
 
-def _url(world: World, task: Task, name: str, extension: str, now: int) -> str:
+def _url(world: State, task: Task, name: str, extension: str, now: int) -> str:
     expires = min(now + world.options.url_seconds * 1000, task.done_at + KEPT_MS)
     return world.links.url(world.options.public_url.rstrip("/") or task.host, name, extension, now, expires)
 
 
-def _with_urls(world: World, task: Task, now: int) -> dict[str, Any]:
+def _with_urls(world: State, task: Task, now: int) -> dict[str, Any]:
     def shown(_: Pointer, leaf: Any) -> Any:
         if not str(leaf).startswith(uploaded_media.MARK):
             return leaf

@@ -12,13 +12,13 @@ from typing import Any
 from kling_pipe.emulator.asgi import build_app
 from kling_pipe.emulator.options import Options
 from kling_pipe.emulator.server import bind, folder_of
-from kling_pipe.emulator.server_info import Running
+from kling_pipe.emulator.server_info import ServerInfo
 
 __all__ = ["build_app", "running"]
 
 
 @contextlib.contextmanager
-def running(state: Path | None = None, options: Options | None = None, **changes: Any) -> Iterator[Running]:
+def running(state: Path | None = None, options: Options | None = None, **changes: Any) -> Iterator[ServerInfo]:
     """An emulator in a thread of this process, on a free port. `changes` are single options (`speed=10`)."""
     with folder_of(state) as folder:
         bound = bind(folder, replace(options or Options(), **changes))

@@ -14,7 +14,7 @@ from kling_pipe.errors import LocalStateError
 _SECONDS = 60.0
 
 
-class EmulatorShelf:
+class EmulatorLinkStore:
     """The files that were handed to the emulator at `base_url`, by name."""
 
     def __init__(self, base_url: str) -> None:

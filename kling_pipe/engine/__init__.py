@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 from kling_pipe.core.lazy import on_demand
 
 if TYPE_CHECKING:
-    from kling_pipe.engine.bootstrap import Seams
+    from kling_pipe.engine.bootstrap import Dependencies
     from kling_pipe.engine.events import Event, OnEvent
-    from kling_pipe.engine.pull import Pulled
+    from kling_pipe.engine.pull import PullResult
     from kling_pipe.engine.result import Outcome, Result
     from kling_pipe.engine.settings import Settings
     from kling_pipe.engine.signals import stop_on_signals
 
 __all__ = [
+    "Dependencies",
     "Event",
     "OnEvent",
     "Outcome",
-    "Pulled",
+    "PullResult",
     "Result",
-    "Seams",
     "Settings",
     "stop_on_signals",
 ]
@@ -28,8 +28,8 @@ __getattr__ = on_demand(
     __name__,
     {
         "events": "Event OnEvent",
-        "bootstrap": "Seams",
-        "pull": "Pulled",
+        "bootstrap": "Dependencies",
+        "pull": "PullResult",
         "result": "Outcome Result",
         "settings": "Settings",
         "signals": "stop_on_signals",

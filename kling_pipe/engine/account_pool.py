@@ -13,19 +13,18 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kling_pipe.catalog.operations import Operation, quota
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import Operation, load_operation, quota
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.job_errors import FoundElsewhereError, NoRoomError, SilentError
 from kling_pipe.engine.run_errors import Silence
 from kling_pipe.engine.settings import Settings
-from kling_pipe.engine.slots import Want
+from kling_pipe.engine.slots import SlotRequest
 from kling_pipe.engine.waits import Waits
 from kling_pipe.errors import CredentialsError
 from kling_pipe.model import Record, Step
 from kling_pipe.planning.account_assignment import MARK
-from kling_pipe.planning.account_ranking import Places, ranked
+from kling_pipe.planning.account_ranking import Accounts, ranked
 from kling_pipe.storage.ledger import Store
 
 _FOLLOW_SECONDS = 0.2
@@ -33,7 +32,7 @@ _KNOWN = ("intent", "submitted", "processing", "succeed")
 
 
 @dataclass(slots=True)
-class Desk:
+class AccountRuntime:
     """One account at work. `left` are the units of its packs, as far as Kling says; `units` those that it charged.
 
     `silence` is why it could not be asked for an id last.
@@ -49,10 +48,10 @@ class Desk:
 
     def stop(self, step: Step) -> CredentialsError | None:
         """Why it takes no such job."""
-        pack, model = quota(operation_named(step.job.operation), step.job.request)
+        pack, model = quota(load_operation(step.job.operation), step.job.request)
         return self.context.stops.against(pack or "", model)
 
-    def room(self, want: Want, pack: str) -> tuple[float, float]:
+    def room(self, want: SlotRequest, pack: str) -> tuple[float, float]:
         """How many slots are free for a job, and units left: the more the better."""
         pools = [self.context.slots.pool(name) for name, _ in want.pools if name != "jobs"]
         free = min((pool.limit - pool.in_use - pool.held_by_others for pool in pools), default=0)
@@ -70,15 +69,15 @@ class Desk:
 
 
 @dataclass(slots=True)
-class Desks:
+class AccountPool:
     """All of them, in the order of the settings.
 
     `guard` keeps two processes of one ledger off one id in two accounts; there is none where the settings name no
     accounts. `began` (seconds) is when the run did.
     """
 
-    all: Sequence[Desk]
-    places: Places
+    all: Sequence[AccountRuntime]
+    places: Accounts
     guard: Store | None
     began: float
     upstream: Callable[[str], Record | None] = lambda _: None
@@ -90,11 +89,11 @@ class Desks:
             desk.context.beside = beside
 
     @property
-    def first(self) -> Desk:
+    def first(self) -> AccountRuntime:
         """The one whose parts serve for what belongs to no account."""
         return self.all[0]
 
-    def at(self, account: str) -> Desk:
+    def at(self, account: str) -> AccountRuntime:
         """The desk of an account; the first for one that this run does not have."""
         return next((desk for desk in self.all if desk.account == account), self.first)
 
@@ -154,11 +153,13 @@ class Desks:
         desks = [own] if MARK in step.job.address else [own, *(one for one in self.all if one is not own)]
         return next((record for desk in desks if (record := desk.context.store.get(name)) is not None), None)
 
-    def queue(self, step: Step, want: Want, granted: Callable[[Desk], None]) -> CredentialsError | None:
+    def queue(
+        self, step: Step, want: SlotRequest, granted: Callable[[AccountRuntime], None]
+    ) -> CredentialsError | None:
         """Queue for slots; `granted` is called once, with the desk that has them. Returns why no desk takes the job."""
-        takers: list[Desk] = []
+        takers: list[AccountRuntime] = []
 
-        def take(desk: Desk) -> None:
+        def take(desk: AccountRuntime) -> None:
             takers.append(desk)
             granted(desk)
 
@@ -168,15 +169,15 @@ class Desks:
             return candidates[0].stop(step)
         for desk in open_ or candidates:
             if not takers:
-                desk.context.slots.ask(want, functools.partial(take, desk), gone=lambda: bool(takers))
+                desk.context.slots.ask(want, functools.partial(take, desk), is_cancelled=lambda: bool(takers))
         return None
 
-    async def take(self, step: Step, want: Want) -> Desk:
+    async def take(self, step: Step, want: SlotRequest) -> AccountRuntime:
         """Wait for slots. Raises NoRoomError once nothing is granted, CredentialsError when no account takes it."""
         if len(self.all) == 1:
             await self.first.context.slots.take(want)
             return self.first
-        taken: asyncio.Future[Desk] = asyncio.get_running_loop().create_future()
+        taken: asyncio.Future[AccountRuntime] = asyncio.get_running_loop().create_future()
         # A waiter that was cancelled gives the slots back.
         if stop := self.queue(
             step, want, lambda desk: desk.context.slots.release(want) if taken.done() else taken.set_result(desk)
@@ -198,7 +199,7 @@ class Desks:
             for pool, limit in context.slots.learned().items():
                 context.store.keep_limit(pool, limit)
 
-    def _candidates(self, step: Step, want: Want) -> list[Desk]:
+    def _candidates(self, step: Step, want: SlotRequest) -> list[AccountRuntime]:
         """Who may take a job now, the best first. A job that has its place has one; with free slots all may."""
         if len(self.all) == 1:
             return [self.first]
@@ -207,7 +208,7 @@ class Desks:
             return [self.at(made.account)]
         if step.job.account or step.follows:
             return [self.at(step.account)]
-        job, (pack, _) = step.job, quota(operation_named(step.job.operation), step.job.request)
+        job, (pack, _) = step.job, quota(load_operation(step.job.operation), step.job.request)
         order = ranked(self.places.all, external_id(job.project, job.key, job.take), pack or "")
         desks = [self.at(place.account) for place in order]
         if step.account:
@@ -215,7 +216,9 @@ class Desks:
             return [next((desk for desk in desks if desk.stop(step) is None), desks[0])]
         return sorted(desks, key=lambda desk: desk.room(want, pack or ""), reverse=True)
 
-    async def run(self, step: Step, desk: Desk, want: Want, *, last: int, again: Again, refused_at: int) -> Record:
+    async def run(
+        self, step: Step, desk: AccountRuntime, want: SlotRequest, *, last: int, again: Again, refused_at: int
+    ) -> Record:
         """`run_job` at a desk that holds the slots, or where the task turns out to be."""
         from kling_pipe.engine.job_runner import run_job  # a run that finds nothing to do needs none of it
 
@@ -225,7 +228,9 @@ class Desks:
         async with self._alone(step, desk, want):
             return await self._wherever(step, desk, want, last, again, refused_at)
 
-    async def _wherever(self, step: Step, desk: Desk, want: Want, last: int, again: Again, refused_at: int) -> Record:
+    async def _wherever(
+        self, step: Step, desk: AccountRuntime, want: SlotRequest, last: int, again: Again, refused_at: int
+    ) -> Record:
         from kling_pipe.engine.job_runner import run_job
 
         job, attempt, asked = step.job, step.attempt, desk
@@ -248,7 +253,7 @@ class Desks:
                 desk.context.slots.force(want)
 
     @contextlib.asynccontextmanager
-    async def _alone(self, step: Step, desk: Desk, want: Want) -> AsyncIterator[None]:
+    async def _alone(self, step: Step, desk: AccountRuntime, want: SlotRequest) -> AsyncIterator[None]:
         """While inside, no other process of this ledger works on the job, in whichever account."""
         assert self.guard is not None
         name, slots = external_id(step.job.project, step.job.key, step.job.take), desk.context.slots
@@ -284,7 +289,7 @@ class Desks:
         name = external_id(job.project, job.key, job.take, step.attempt)
         return any(is_over(desk.context.store.get(name)) for desk in self.all)
 
-    async def _ask_others(self, step: Step, here: Desk, operation: Operation, name: str) -> None:
+    async def _ask_others(self, step: Step, here: AccountRuntime, operation: Operation, name: str) -> None:
         """Before a create: no other account has the id. Raises FoundElsewhereError, SilentError where one cannot tell.
 
         A job that does not go where every machine would send it may have gone elsewhere in a run that nobody here
@@ -304,7 +309,7 @@ class Desks:
             await here.context.sleep(rest)
         await ask(others, here, step, operation, name)
 
-    def form(self, counters: Mapping[str, Any]) -> dict[str, dict[str, object]]:
+    def to_json(self, counters: Mapping[str, Any]) -> dict[str, dict[str, object]]:
         """What each account did, by name; empty where the settings name none. `counters` are those of the meter."""
         if len(self.all) == 1 and not self.first.name:
             return {}
@@ -320,7 +325,7 @@ def as_it_stands(step: Step, attempts: Mapping[str, int]) -> Step:
     return replace(step, action="retry", attempt=attempt, external_task_id=name)
 
 
-def _form(desk: Desk, slots: Mapping[str, Any]) -> dict[str, object]:
+def _form(desk: AccountRuntime, slots: Mapping[str, Any]) -> dict[str, object]:
     stop, mine = desk.context.stops.first() or desk.silence.error, desk.shown("")
     return {
         "account": desk.account,

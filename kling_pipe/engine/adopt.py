@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from kling_pipe.catalog.operations import Operation
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import Operation, load_operation
 from kling_pipe.client import Client, Found, NotFound, json_types
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
-from kling_pipe.engine.run_errors import trouble
-from kling_pipe.engine.task_records import of_id, told_or_waited_for
+from kling_pipe.engine.run_errors import error_of
+from kling_pipe.engine.task_records import merge_found_task, of_id
 from kling_pipe.errors import LocalStateError, UsageError
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.planning import Snapshot
@@ -41,7 +40,7 @@ async def adopt(
     for account, client in clients.items():
         record = record or await _bound(job, task, client, account, clock, attempt)
     if record is None:
-        operation = operation_named(job.operation)
+        operation = load_operation(job.operation)
         if not ("id" in operation.kling["result"] and task.isdecimal()):
             raise UsageError(f"Kling knows no task `{task}` at {operation.path}", hint="check the id and the account")
         if len(stores) > 1:
@@ -91,13 +90,13 @@ async def _bound(
     job: Job, task: str, client: Client, account: str, clock: Callable[[], float], attempt: int
 ) -> Record | None:
     """The record, if the account knows the task."""
-    operation = operation_named(job.operation)
+    operation = load_operation(job.operation)
     answer = await client.get(operation, task, job.request, everywhere=True)
     if isinstance(answer, Found):
-        return told_or_waited_for(_blank(job, account, attempt), operation, answer.task, clock())
+        return merge_found_task(_blank(job, account, attempt), operation, answer.task, clock())
     if isinstance(answer, NotFound):
         return None
-    raise trouble(answer)
+    raise error_of(answer)
 
 
 def _blank(job: Job, account: str, attempt: int) -> Record:

@@ -12,11 +12,11 @@ from typing import Any
 
 from kling_pipe.client import READ_SECONDS, Client
 from kling_pipe.client.credentials import ApiKey
-from kling_pipe.engine.account_pool import Desk, Desks
+from kling_pipe.engine.account_pool import AccountPool, AccountRuntime
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.events import OnEvent, both, ignore
 from kling_pipe.engine.learned_durations import Durations
-from kling_pipe.engine.metrics import Meter
+from kling_pipe.engine.metrics import Metrics
 from kling_pipe.engine.pause_detection import Pulse, elapsed
 from kling_pipe.engine.polling import Poller
 from kling_pipe.engine.pools import pools
@@ -40,7 +40,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Seams:
+class Dependencies:
     """What a test or a caller may replace: effects, clock (seconds since 1970), sleep, network, request log, meter.
 
     `read_seconds`: how long the next byte of an answer is waited for. `elapsed` is a clock that nobody can set.
@@ -52,13 +52,13 @@ class Seams:
     transport: Any = None
     http: Any = None
     note: Note | None = None
-    meter: Meter | None = None
+    meter: Metrics | None = None
     read_seconds: float = READ_SECONDS
     elapsed: Callable[[], float] = elapsed
 
 
 @contextlib.asynccontextmanager
-async def client_of(workspace: Workspace, seams: Seams, note: Note = ignore) -> AsyncIterator[Client]:
+async def client_of(workspace: Workspace, seams: Dependencies, note: Note = ignore) -> AsyncIterator[Client]:
     """The client of one account. Raises CredentialsError."""
     base_url, credentials = await asyncio.to_thread(workspace.connection)
     client = Client(
@@ -79,7 +79,7 @@ async def client_of(workspace: Workspace, seams: Seams, note: Note = ignore) -> 
 
 @contextlib.asynccontextmanager
 async def clients_of(
-    workspace: Workspace, seams: Seams
+    workspace: Workspace, seams: Dependencies
 ) -> AsyncIterator[tuple[dict[str, Client], dict[str, KlingPipeError]]]:
     """The clients of all accounts by id, and why others cannot be asked. Raises CredentialsError when none can."""
     found: dict[str, Client] = {}
@@ -97,7 +97,7 @@ async def clients_of(
         yield found, silent
 
 
-def stores_of(workspace: Workspace, seams: Seams, stack: contextlib.ExitStack | AsyncExitStack) -> list[Store]:
+def stores_of(workspace: Workspace, seams: Dependencies, stack: contextlib.ExitStack | AsyncExitStack) -> list[Store]:
     """The ledger as each account sees it; closed with `stack`."""
     stores = []
     for one in workspace.each:
@@ -106,7 +106,7 @@ def stores_of(workspace: Workspace, seams: Seams, stack: contextlib.ExitStack | 
     return stores
 
 
-def guard_of(workspace: Workspace, seams: Seams, stack: contextlib.ExitStack | AsyncExitStack) -> Store | None:
+def guard_of(workspace: Workspace, seams: Dependencies, stack: contextlib.ExitStack | AsyncExitStack) -> Store | None:
     """Claims on ids in whichever account; closed with `stack`. None where the settings name no accounts."""
     if not workspace.name:
         return None
@@ -117,34 +117,34 @@ def guard_of(workspace: Workspace, seams: Seams, stack: contextlib.ExitStack | A
 
 @contextlib.asynccontextmanager
 async def desks_of(
-    workspace: Workspace, settings: Settings, seams: Seams, on_event: OnEvent = ignore
-) -> AsyncIterator[Desks]:
+    workspace: Workspace, settings: Settings, seams: Dependencies, on_event: OnEvent = ignore
+) -> AsyncIterator[AccountPool]:
     """A desk for every account, the first one's first, all counting into one meter. Raises CredentialsError.
 
     An account without credentials has a desk that takes nothing: what lives there is left alone.
     """
-    meter = seams.meter or Meter()
+    meter = seams.meter or Metrics()
     async with AsyncExitStack() as stack:
-        found: list[Desk] = []
+        found: list[AccountRuntime] = []
         for one, store in zip(workspace.each, stores_of(workspace, seams, stack), strict=True):
             client, refusal = await _client_or_refusal(one, seams, meter, stack, lonely=not workspace.siblings)
             context = _context(one, store, client, settings, seams)
             context.on_event, context.meter = both(meter.event, on_event), meter
             stack.push_async_callback(context.poller.close)
-            found.append(Desk(one.name, one.account, context))
+            found.append(AccountRuntime(one.name, one.account, context))
             if refusal is not None:
                 context.stops.add(refusal, "", "")
                 found[-1].silence.keep_for_good(refusal)
         guard = guard_of(workspace, seams, stack)
         # A ledger in a database outlives the machine that sent: nobody has to wait for what it may have forgotten.
         began = 0.0 if workspace.database else seams.clock()
-        desks = Desks(found, workspace.places, guard, began)
+        desks = AccountPool(found, workspace.places, guard, began)
         desks.share_room(settings)
         yield desks
 
 
 async def _client_or_refusal(
-    workspace: Workspace, seams: Seams, meter: Meter, stack: AsyncExitStack, *, lonely: bool
+    workspace: Workspace, seams: Dependencies, meter: Metrics, stack: AsyncExitStack, *, lonely: bool
 ) -> tuple[Client, CredentialsError | None]:
     try:
         return await stack.enter_async_context(client_of(workspace, seams, meter.request)), None
@@ -155,7 +155,7 @@ async def _client_or_refusal(
         return await stack.enter_async_context(client_of(nobody, seams, meter.request)), error
 
 
-def _context(workspace: Workspace, store: Store, client: Client, settings: Settings, seams: Seams) -> Context:
+def _context(workspace: Workspace, store: Store, client: Client, settings: Settings, seams: Dependencies) -> Context:
     durations = Durations(store.learned())
     shelf = workspace.shelf(client.base_url, seams.effects)
     images_over = workspace.publish.images_over if workspace.publish else settings.inline_bytes

@@ -8,23 +8,23 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from kling_pipe.engine.account_pool import Desks
-from kling_pipe.engine.bootstrap import Seams, clients_of, desks_of, stores_of
+from kling_pipe.engine.account_pool import AccountPool
+from kling_pipe.engine.bootstrap import Dependencies, clients_of, desks_of, stores_of
 from kling_pipe.engine.callback_listener import receiving
 from kling_pipe.engine.events import OnEvent, ignore
 from kling_pipe.engine.known_tasks import keep_known_tasks
 from kling_pipe.engine.local_runner import LocalRunner
 from kling_pipe.engine.lock_writer import LockJournal
 from kling_pipe.engine.result import Result
-from kling_pipe.engine.retry_budget import Spending, spending_of
+from kling_pipe.engine.run_budget import RunBudget, spending_of
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.workspace import Workspace
 from kling_pipe.model import Job, Plan, Record
-from kling_pipe.planning import Snapshot, Together
+from kling_pipe.planning import MultiAccount, Snapshot
 
 if TYPE_CHECKING:
     from kling_pipe.engine.lookup import Findings
-    from kling_pipe.engine.pull import Pulled
+    from kling_pipe.engine.pull import PullResult
     from kling_pipe.engine.refresh import Planner
 
 
@@ -35,21 +35,21 @@ async def refresh(
     *,
     everything: bool = False,
     snapshot: Snapshot | None = None,
-    seams: Seams | None = None,
+    seams: Dependencies | None = None,
 ) -> Snapshot:
-    """What is known here, completed by the account: see `looked_around`. Asks nothing when nothing is in doubt."""
-    seams = seams or Seams()
+    """What is known here, completed by the account: see `refresh_snapshot`. Asks nothing when nothing is in doubt."""
+    seams = seams or Dependencies()
     known = snapshot or workspace.snapshot()
     if not everything and not _in_doubt(planner(known)):
         return known
-    from kling_pipe.engine.refresh import looked_around
+    from kling_pipe.engine.refresh import refresh_snapshot
 
     async with clients_of(workspace, seams) as (clients, silent):
-        if isinstance(known, Together):
+        if isinstance(known, MultiAccount):
             known = known.asked(known.parts, silent)
         clocks = {"clock": seams.clock, "elapsed": seams.elapsed}
-        found = await looked_around(jobs, known, planner, clients, everything=everything, **clocks)
-    if isinstance(found, Together) and len(found.silent) == len(found.parts):
+        found = await refresh_snapshot(jobs, known, planner, clients, everything=everything, **clocks)
+    if isinstance(found, MultiAccount) and len(found.silent) == len(found.parts):
         raise next(iter(found.silent.values()))
     return found
 
@@ -59,7 +59,7 @@ async def run(
     workspace: Workspace,
     *,
     settings: Settings | None = None,
-    seams: Seams | None = None,
+    seams: Dependencies | None = None,
     on_event: OnEvent = ignore,
     stop: asyncio.Event | None = None,
     create: bool = True,
@@ -70,9 +70,9 @@ async def run(
     for, and what is made is fetched. Raises CredentialsError, LocalStateError and UsageError (callbacks cannot be
     listened for) when it cannot begin; what happens later is in the Result.
     """
-    settings, seams = settings or Settings(), seams or Seams()
+    settings, seams = settings or Settings(), seams or Dependencies()
     async with desks_of(workspace, settings, seams, on_event) as desks:
-        spending = spending_of(plan, desks.first.context.store, settings) if create else Spending()
+        spending = spending_of(plan, desks.first.context.store, settings) if create else RunBudget()
         if create and any(step.pays for step in plan.steps):
             from kling_pipe.engine.pack_balances import look_into_packs
 
@@ -87,12 +87,16 @@ async def run(
 
 @contextlib.asynccontextmanager
 async def at_work(
-    workspace: Workspace, *, settings: Settings | None = None, seams: Seams | None = None, on_event: OnEvent = ignore
-) -> AsyncIterator[Desks]:
+    workspace: Workspace,
+    *,
+    settings: Settings | None = None,
+    seams: Dependencies | None = None,
+    on_event: OnEvent = ignore,
+) -> AsyncIterator[AccountPool]:
     """What `run_job` needs, for whoever brings the jobs one by one: a worker of a fleet. The caller beats them."""
     from kling_pipe.engine.pack_balances import look_into_packs
 
-    async with desks_of(workspace, settings or Settings(), seams or Seams(), on_event) as desks:
+    async with desks_of(workspace, settings or Settings(), seams or Dependencies(), on_event) as desks:
         await look_into_packs(desks)
         yield desks
 
@@ -102,13 +106,13 @@ async def pull(
     *,
     wanted: Callable[[str], bool] = lambda _: True,
     settings: Settings | None = None,
-    seams: Seams | None = None,
-) -> list[Pulled]:
+    seams: Dependencies | None = None,
+) -> list[PullResult]:
     """Fetch every file that the lock records for these accounts and that is missing here; `wanted` by address."""
     from kling_pipe.engine.pull import pull as pull_files
 
     lock = workspace.read_lock()  # first: one that is refused changes nothing
-    async with desks_of(workspace, settings or Settings(), seams or Seams()) as desks:
+    async with desks_of(workspace, settings or Settings(), seams or Dependencies()) as desks:
         found = [
             await pull_files(lock, one, desk.context, wanted=wanted)
             for one, desk in zip(workspace.each, desks.all, strict=True)
@@ -116,7 +120,9 @@ async def pull(
     return [pulled for some in found for pulled in some]
 
 
-async def adopt(job: Job, task: str, workspace: Workspace, *, attempt: int = 1, seams: Seams | None = None) -> Record:
+async def adopt(
+    job: Job, task: str, workspace: Workspace, *, attempt: int = 1, seams: Dependencies | None = None
+) -> Record:
     """Bind a task, or an element by its id, to a job; the next run saves it. See `adopt.adopt` for the errors.
 
     Of several accounts the first one that knows it.
@@ -124,7 +130,7 @@ async def adopt(job: Job, task: str, workspace: Workspace, *, attempt: int = 1, 
     from kling_pipe.engine.adopt import adopt as adopt_task
     from kling_pipe.engine.bootstrap import guard_of
 
-    seams = seams or Seams()
+    seams = seams or Dependencies()
     async with AsyncExitStack() as stack:
         clients, _ = await stack.enter_async_context(clients_of(workspace, seams))
         stores = {store.account: store for store in stores_of(workspace, seams, stack)}
@@ -132,11 +138,11 @@ async def adopt(job: Job, task: str, workspace: Workspace, *, attempt: int = 1, 
         return await adopt_task(job, task, clients, stores, seams.clock, attempt=attempt, guard=guard)
 
 
-async def sync(jobs: Sequence[Job], workspace: Workspace, *, seams: Seams | None = None) -> dict[str, Findings]:
+async def sync(jobs: Sequence[Job], workspace: Workspace, *, seams: Dependencies | None = None) -> dict[str, Findings]:
     """Rebuild the ledger from the accounts; run with `create=False` afterwards writes files and lock. By account."""
     from kling_pipe.engine.adopt import sync as sync_ledger
 
-    seams = seams or Seams()
+    seams = seams or Dependencies()
     async with AsyncExitStack() as stack:
         clients, silent = await stack.enter_async_context(clients_of(workspace, seams))
         if silent:
@@ -149,7 +155,9 @@ def _in_doubt(plan: Plan) -> bool:
     return any(step.action in ("create", "retry", "lost", "blocked") for step in (*plan.steps, *plan.others))
 
 
-def _runner(plan: Plan, workspace: Workspace, desks: Desks, seams: Seams, spending: Spending) -> LocalRunner:
+def _runner(
+    plan: Plan, workspace: Workspace, desks: AccountPool, seams: Dependencies, spending: RunBudget
+) -> LocalRunner:
     jobs = {step.job.address: step.job for step in (*plan.steps, *plan.others)}
     stores = [desk.context.store for desk in desks.all]
     file = workspace.lock_file(stores[0], seams.effects)
@@ -162,4 +170,4 @@ def _runner(plan: Plan, workspace: Workspace, desks: Desks, seams: Seams, spendi
     return runner
 
 
-__all__ = ["Seams", "adopt", "at_work", "pull", "refresh", "run", "sync"]
+__all__ = ["Dependencies", "adopt", "at_work", "pull", "refresh", "run", "sync"]

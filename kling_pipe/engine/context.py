@@ -11,16 +11,16 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Client
 from kling_pipe.engine.events import Event, EventType, OnEvent, ignore
 from kling_pipe.engine.learned_durations import Durations
-from kling_pipe.engine.metrics import Meter
+from kling_pipe.engine.metrics import Metrics
 from kling_pipe.engine.pause_detection import Pulse
 from kling_pipe.engine.polling import Poller
-from kling_pipe.engine.retry_budget import Spending
+from kling_pipe.engine.run_budget import RunBudget
 from kling_pipe.engine.run_errors import Stops
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.slots import Slots
 from kling_pipe.engine.uploads import Publisher
 from kling_pipe.engine.waits import Waits
-from kling_pipe.engine.write_batch import Turn
+from kling_pipe.engine.write_batch import WriteBatch
 from kling_pipe.model import Job, Record
 from kling_pipe.storage.ledger import Store
 from kling_pipe.storage.outputs import OutputStore
@@ -64,21 +64,21 @@ class Context:
     emulated: bool = False
     on_event: OnEvent = ignore
     stops: Stops = field(default_factory=Stops)
-    meter: Meter = field(default_factory=Meter)
+    meter: Metrics = field(default_factory=Metrics)
     publisher: Publisher | None = None
     name: str = ""
     elsewhere: Elsewhere = nowhere_else
     beside: Mapping[str, Context] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
-    spending: Spending = field(default_factory=Spending)
+    spending: RunBudget = field(default_factory=RunBudget)
     waits: Waits = field(default_factory=Waits)
     pulse: Pulse = field(default_factory=Pulse)
     looked: dict[str, float] = field(default_factory=dict)
     withdrawn: Callable[[], bool] = lambda: False
-    turn: Turn = field(init=False)
+    turn: WriteBatch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.turn = Turn(self.store, self.slots.saw)
+        self.turn = WriteBatch(self.store, self.slots.saw)
 
     def at(self, account: str) -> Context:
         """The parts for what lives in an account: one's own, unless it is another of the run's."""

@@ -10,10 +10,10 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Downloaded, Found, Gone, InDoubt, NotFound
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.job_errors import LostError, UnfetchedError, UnreadableError
-from kling_pipe.engine.run_errors import UNANSWERED, trouble
-from kling_pipe.engine.task_records import told
+from kling_pipe.engine.run_errors import UNANSWERED, error_of
+from kling_pipe.engine.task_records import merge_task
 from kling_pipe.errors import Unreachable
-from kling_pipe.media.xmp import Stamp, facts
+from kling_pipe.media.xmp import XmpStamp, facts
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.planning.expiry import KEPT_DAYS
 from kling_pipe.planning.snapshot import IN_FLIGHT
@@ -62,7 +62,7 @@ async def renewed(context: Context, operation: Operation, record: Record) -> Rec
 async def _asked_again(context: Context, operation: Operation, record: Record) -> Record | None:
     answer = await context.client.get(operation, record.task_id or record.external_task_id)
     if isinstance(answer, Found):
-        fresh = told(record, operation, answer.task, context.clock())
+        fresh = merge_task(record, operation, answer.task, context.clock())
         ended = record.state in IN_FLIGHT and fresh.state == "succeed"
         context.store.put(fresh, unlocked=ended and fresh.external_task_id not in context.met)
         return fresh
@@ -70,7 +70,7 @@ async def _asked_again(context: Context, operation: Operation, record: Record) -
         return None
     if isinstance(answer, InDoubt) and answer.odd:
         raise UnreadableError(f"task {record.task_id}: {answer.reason}")
-    raise trouble(answer, silent=UNANSWERED, hint="run again to go on")
+    raise error_of(answer, silent=UNANSWERED, hint="run again to go on")
 
 
 async def _one(
@@ -173,11 +173,11 @@ async def _download(
         return answer, await context.stored(context.outputs.keep, incoming)
 
 
-def _stamp(context: Context, incoming: Incoming, record: Record, output: Output) -> Stamp | None:
+def _stamp(context: Context, incoming: Incoming, record: Record, output: Output) -> XmpStamp | None:
     """What writes the words in. A recorded checksum decides, not the setting: others may have fetched it with words."""
     if not (context.settings.provenance or output.sha256):
         return None
-    return Stamp(incoming.write, facts(record, output), plain=output.sha256)
+    return XmpStamp(incoming.write, facts(record, output), plain=output.sha256)
 
 
 def _name(context: Context, job: Job, record: Record) -> None:

@@ -10,7 +10,7 @@ from kling_pipe.client import Client, Listed, Prepared, Refused, TaskState, json
 from kling_pipe.core.json_tree import leaves
 from kling_pipe.core.keys import PREFIX, external_id
 from kling_pipe.engine.job_errors import JobError
-from kling_pipe.engine.run_errors import UNANSWERED, stop_for, trouble
+from kling_pipe.engine.run_errors import UNANSWERED, error_of, stop_for
 from kling_pipe.engine.task_records import forms, outputs, state_of
 from kling_pipe.model import Job, Json
 
@@ -31,7 +31,7 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptElement:
     """What manifests use: whole jobs by external id (any attempt), and ids that are written by hand."""
 
     projects: frozenset[str]
@@ -60,10 +60,10 @@ def _rest_is_ours(name: str, project: str) -> bool:
     return len(digest) == _DIGEST and all(letter in "0123456789abcdef" for letter in digest)
 
 
-def kept(jobs: Iterable[Job]) -> Kept:
+def kept(jobs: Iterable[Job]) -> KeptElement:
     """What these jobs use."""
     every = list(jobs)
-    return Kept(
+    return KeptElement(
         frozenset(job.project for job in every),
         frozenset(external_id(job.project, job.key, job.take) for job in every),
         frozenset(str(one) for job in every for one in _ids(job.request)),
@@ -75,7 +75,7 @@ def _ids(request: Json) -> Iterator[str | int]:
     return (one for _, one in leaves(request) if isinstance(one, str | int) and not isinstance(one, bool))
 
 
-async def leftovers(client: Client, used: Kept, clock: Callable[[], float]) -> list[Leftover]:
+async def leftovers(client: Client, used: KeptElement, clock: Callable[[], float]) -> list[Leftover]:
     """What the account has of these projects' making that nothing uses, oldest last. Raises what a look-up raises."""
     found: list[Leftover] = []
     for operation in (one for one in operations().values() if "delete" in one.kling):
@@ -85,7 +85,7 @@ async def leftovers(client: Client, used: Kept, clock: Callable[[], float]) -> l
     return found
 
 
-def _unused(operation: Operation, task: TaskState, used: Kept, now: float) -> Iterator[Leftover]:
+def _unused(operation: Operation, task: TaskState, used: KeptElement, now: float) -> Iterator[Leftover]:
     """Nothing of a task that cannot be read: what is not known is not deleted."""
     try:
         made = tuple(outputs(operation, task, now)) if state_of(operation, task) == "succeed" else ()
@@ -105,7 +105,7 @@ async def _tasks(client: Client, operation: Operation) -> AsyncIterator[TaskStat
     for page in range(1, 1 + int(pages["pageNum"]["max"])):
         answer = await client.list(operation, page, int(pages["pageSize"]["max"]))
         if not isinstance(answer, Listed):
-            raise trouble(answer, "to list what is there", silent=UNANSWERED, hint=_AGAIN)
+            raise error_of(answer, "to list what is there", silent=UNANSWERED, hint=_AGAIN)
         for task in answer.tasks:
             yield task
         if not answer.full:
@@ -121,4 +121,4 @@ async def delete(client: Client, leftover: Leftover) -> str:
         return ""
     if isinstance(answer, Refused) and stop_for(answer) is None:
         return answer.message
-    raise trouble(answer, silent=UNANSWERED, hint=_AGAIN)
+    raise error_of(answer, silent=UNANSWERED, hint=_AGAIN)

@@ -11,7 +11,7 @@ from kling_pipe.engine.signals import held_back
 T = TypeVar("T")
 
 
-def carried_out(work: Coroutine[Any, Any, T], *, to_the_end: bool = False) -> T:
+def run_async(work: Coroutine[Any, Any, T], *, to_the_end: bool = False) -> T:
     """Like `asyncio.run`, on the quickest loop there is.
 
     A signal that comes once the work is done, while the loop closes, waits until it is closed. With `to_the_end` it is

@@ -32,7 +32,7 @@ class Event:
     at: float
     data: Mapping[str, Any] = field(default_factory=dict)
 
-    def form(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The event as JSON."""
         return {"type": self.type, "address": self.address, "at": round(self.at, 3), **self.data}
 

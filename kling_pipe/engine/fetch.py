@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.download import saved
 from kling_pipe.engine.job_runner import is_over, is_unsaved
@@ -20,7 +20,7 @@ async def fetch(step: Step, record: Record, context: Context) -> tuple[Record, b
     It is where a run that ended early had submitted the task and not saved its files: no run counted it yet. That run
     may have seen the task's end or not. Raises LostError and LocalStateError.
     """
-    job, operation = step.job, operation_named(step.job.operation)
+    job, operation = step.job, load_operation(step.job.operation)
     name = record.external_task_id
     if step.shared_with or not (is_unsaved(job, record) and _is_uncounted(name, context)):
         return await saved(context, job, operation, record), False

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kling_pipe.engine.schedule import Lessons, lessons, sketched
+from kling_pipe.engine.schedule import LearnedLimits, lessons, make_schedule
 from kling_pipe.engine.settings import Settings
 from kling_pipe.model import Plan
 
@@ -18,9 +18,9 @@ class Forecast(NamedTuple):
     learned: bool
 
 
-def forecast(plan: Plan, known: Lessons, settings: Settings, clock: Callable[[], float] = time.time) -> Forecast:
+def forecast(plan: Plan, known: LearnedLimits, settings: Settings, clock: Callable[[], float] = time.time) -> Forecast:
     """How long a run of `plan` will take. Queues that others stand in, retries and downloads are not foreseen."""
-    sketch = sketched(plan, known, settings, clock())
+    sketch = make_schedule(plan, known, settings, clock())
     if not sketch.tasks:
         return Forecast(0.0, learned=True)
     from kling_pipe.planning.simulation import course
@@ -29,4 +29,4 @@ def forecast(plan: Plan, known: Lessons, settings: Settings, clock: Callable[[],
     return Forecast(course(even, [sketch.slots]).seconds, not sketch.unseen)
 
 
-__all__ = ["Forecast", "Lessons", "forecast", "lessons"]
+__all__ = ["Forecast", "LearnedLimits", "forecast", "lessons"]

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kling_pipe.catalog.operations import Operation
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import Operation, load_operation
 from kling_pipe.client import Found, TaskState
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.context import Again, Context
@@ -24,9 +23,9 @@ from kling_pipe.engine.learned_durations import sort_of
 from kling_pipe.engine.lookup import find
 from kling_pipe.engine.presets import preset_id
 from kling_pipe.engine.resolve_refs import resolved
-from kling_pipe.engine.slots import Want
+from kling_pipe.engine.slots import SlotRequest
 from kling_pipe.engine.submit import Submission
-from kling_pipe.engine.task_records import told
+from kling_pipe.engine.task_records import merge_task
 from kling_pipe.model import Job, Record
 
 _FOLLOW_SECONDS, _FOLLOW_LONGEST = 0.2, 2.0
@@ -39,7 +38,7 @@ class Holding:
     """The slots that a job holds, given back once."""
 
     context: Context
-    want: Want
+    want: SlotRequest
     held: bool = True
 
     def release(self) -> None:
@@ -58,7 +57,7 @@ async def run_job(
     job: Job,
     attempt: int,
     context: Context,
-    want: Want,
+    want: SlotRequest,
     *,
     last: int = 0,
     again: Again = lambda *_: "",
@@ -71,7 +70,7 @@ async def run_job(
     record: `succeed` with saved files, `failed`, or (when the run detaches) still under way. Raises UnusableInputError,
     LostError and the errors of the family `KlingPipeError`.
     """
-    operation = operation_named(job.operation)
+    operation = load_operation(job.operation)
     holding = Holding(context, want)
     try:
         while True:
@@ -221,9 +220,9 @@ def _is_answered(known: Record | None, refused_at: int) -> bool:
     return known.may_exist or (known.failure != "refused" and known.updated_at != refused_at)
 
 
-async def _submitted(job: Job, attempt: int, context: Context, want: Want, refused_at: int) -> Record:
+async def _submitted(job: Job, attempt: int, context: Context, want: SlotRequest, refused_at: int) -> Record:
     """The record of a task that exists, or that Kling refused."""
-    operation, name = operation_named(job.operation), external_id(job.project, job.key, job.take, attempt)
+    operation, name = load_operation(job.operation), external_id(job.project, job.key, job.take, attempt)
     known = context.store.get(name)
     if known is not None and _is_answered(known, refused_at):
         return replace(known, address=job.address)
@@ -245,7 +244,7 @@ async def _submitted(job: Job, attempt: int, context: Context, want: Want, refus
 
 async def _request(job: Job, context: Context) -> dict[str, object]:
     async def renew(record: Record) -> Record | None:
-        return await renewed(context.at(record.account), operation_named(record.operation), record)
+        return await renewed(context.at(record.account), load_operation(record.operation), record)
 
     return await resolved(
         job.request,
@@ -255,20 +254,22 @@ async def _request(job: Job, context: Context) -> dict[str, object]:
         now=context.clock(),
         url_seconds=context.settings.url_seconds,
         inline_bytes=context.settings.inline_bytes,
-        media=operation_named(job.operation).kling["media"],
+        media=load_operation(job.operation).kling["media"],
         preset=lambda wanted: preset_id(context.client, wanted),
         publishes=context.publisher is not None,
     )
 
 
-async def _is_still_ours(job: Job, record: Record, context: Context, want: Want) -> bool:
+async def _is_still_ours(job: Job, record: Record, context: Context, want: SlotRequest) -> bool:
     """Whether nobody has taken the task over while this process counted as gone: then it is theirs to count."""
     is_ours = await context.turn.claim(record.external_task_id, dict(want.pools))
     known = context.store.get(record.external_task_id)
     return is_ours and (known is None or known.state != "succeed" or is_unsaved(job, known))
 
 
-async def _waited_or_found(job: Job, operation: Operation, context: Context, record: Record, want: Want) -> Record:
+async def _waited_or_found(
+    job: Job, operation: Operation, context: Context, record: Record, want: SlotRequest
+) -> Record:
     """`_waited`; a task of whose id Kling knows nothing is asked for by its external id once, before it is lost."""
     try:
         return await _waited(job, operation, context, record, want)
@@ -282,7 +283,7 @@ async def _waited_or_found(job: Job, operation: Operation, context: Context, rec
         return await _waited(job, operation, context, found, want)
 
 
-async def _waited(job: Job, operation: Operation, context: Context, record: Record, want: Want) -> Record:
+async def _waited(job: Job, operation: Operation, context: Context, record: Record, want: SlotRequest) -> Record:
     """The record once its task has ended."""
     sort = sort_of(operation, job)
 
@@ -298,7 +299,7 @@ async def _waited(job: Job, operation: Operation, context: Context, record: Reco
     task = await context.poller.finished(operation, record.task_id, sort, age, on_status, job.request, on_odd)
     if context.store.was_silent() and not await _is_still_ours(job, record, context, want):
         context.met.add(record.external_task_id)
-    ended = told(record, operation, task, context.clock())
+    ended = merge_task(record, operation, task, context.clock())
     # What is noted as ours before its files are saved is not lost to the sums, should this run end meanwhile.
     await context.turn.put(ended, unlocked=ended.state == "succeed" and ended.external_task_id not in context.met)
     seconds = (task.updated_at - task.created_at) / 1000

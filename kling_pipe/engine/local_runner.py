@@ -10,18 +10,17 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 
-from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.catalog.operations import quota
+from kling_pipe.catalog.operations import load_operation, quota
 from kling_pipe.core import graph
 from kling_pipe.core.keys import external_id
-from kling_pipe.engine.account_pool import Desk, Desks, as_it_stands
+from kling_pipe.engine.account_pool import AccountPool, AccountRuntime, as_it_stands
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.job_errors import KEPT, JobError, NoRoomError, OverBudgetError, SilentError
 from kling_pipe.engine.lock_writer import LockJournal
 from kling_pipe.engine.result import Ending, Outcome, Result, graver
-from kling_pipe.engine.retry_budget import Spending
-from kling_pipe.engine.slots import Want, slots_of
+from kling_pipe.engine.run_budget import RunBudget
+from kling_pipe.engine.slots import SlotRequest, slots_of
 from kling_pipe.errors import BudgetExceeded, CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.model import Plan, Record, Step
 from kling_pipe.planning.snapshot import IN_FLIGHT
@@ -37,7 +36,7 @@ class LocalRunner:
     """One run of a plan, in one event loop."""
 
     plan: Plan
-    desks: Desks
+    desks: AccountPool
     journal: LockJournal
     create: bool = True
     steps: dict[str, Step] = field(default_factory=dict)
@@ -52,7 +51,7 @@ class LocalRunner:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     error: KlingPipeError | None = None
     bug: BaseException | None = None
-    spending: Spending = field(default_factory=Spending)
+    spending: RunBudget = field(default_factory=RunBudget)
     told: set[str] = field(default_factory=set)
     settling: bool = False
 
@@ -140,7 +139,7 @@ class LocalRunner:
         elif step.action == "lost":
             self._end(step, "failed", step.record, "; ".join(step.reasons))
         elif step.shared_with or step.action == "download":
-            self.context.slots.ask(Want((("files", 1),)), lambda: self._spawn(step, self._fetch(step)))
+            self.context.slots.ask(SlotRequest((("files", 1),)), lambda: self._spawn(step, self._fetch(step)))
         elif step.action in ("reuse", "frozen"):
             self._end(step, "reused", step.record, "")
         elif not (self.create or step.is_at_kling):
@@ -156,7 +155,7 @@ class LocalRunner:
                 self._give_up(step, stop)
         self.waiting.pop(address, None)
 
-    def _queue(self, step: Step, want: Want) -> CredentialsError | None:
+    def _queue(self, step: Step, want: SlotRequest) -> CredentialsError | None:
         """Wait for slots of an account that takes the job; why none does."""
         return self.desks.queue(step, want, lambda desk: self._spawn(step, self._work(step, want, desk)))
 
@@ -173,7 +172,7 @@ class LocalRunner:
         return next((one for one in outcomes if one is not None and one.ending in ("failed", "waiting")), None)
 
     def _expected(self, step: Step) -> float:
-        operation = operation_named(step.job.operation)
+        operation = load_operation(step.job.operation)
         return self.context.durations.expected(operation, step.job)
 
     def _spawn(self, step: Step, work: Coroutine[object, object, None]) -> None:
@@ -193,9 +192,8 @@ class LocalRunner:
         self.active[step.job.address] = task = asyncio.create_task(guarded())
         task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it began leaves it unawaited
 
-    async def _work(self, step: Step, want: Want, desk: Desk) -> None:
-        operation = operation_named(step.job.operation)
-        pack, model = quota(operation, step.job.request)
+    async def _work(self, step: Step, want: SlotRequest, desk: AccountRuntime) -> None:
+        pack, model = quota(load_operation(step.job.operation), step.job.request)
         if stop := desk.context.stops.against(pack or "", model):
             desk.context.slots.release(want)
             if left := self._pass_on(step, want, desk, stop):
@@ -226,7 +224,9 @@ class LocalRunner:
         else:
             self._worked(step, record, pack)
 
-    def _pass_on(self, step: Step, want: Want, desk: Desk, stop: CredentialsError) -> CredentialsError | None:
+    def _pass_on(
+        self, step: Step, want: SlotRequest, desk: AccountRuntime, stop: CredentialsError
+    ) -> CredentialsError | None:
         """Give a job that an account does not take to another one, unless a task may exist. Why that cannot be."""
         if len(self.desks.all) > 1 and step.action != "resume" and self._known(step) is None:
             self.context.meter.ready(step.job.address, self.context.clock())
@@ -301,11 +301,11 @@ class LocalRunner:
             self._end(step, "waiting", None, error.message)
         else:
             if is_ours:
-                self._worked(step, placed, quota(operation_named(step.job.operation), step.job.request)[0])
+                self._worked(step, placed, quota(load_operation(step.job.operation), step.job.request)[0])
             else:
                 self._end(step, "reused", placed, "")
         finally:
-            self.context.slots.release(Want((("files", 1),)))
+            self.context.slots.release(SlotRequest((("files", 1),)))
 
     def _end(self, step: Step, ending: Ending, record: Record | None, message: str) -> None:
         self.ended.append(Outcome(step, ending, record, message))
@@ -348,7 +348,7 @@ class LocalRunner:
         except KlingPipeError as error:
             self._halt(error)
 
-    def _halt(self, error: KlingPipeError, desk: Desk | None = None) -> None:
+    def _halt(self, error: KlingPipeError, desk: AccountRuntime | None = None) -> None:
         """Submit nothing more, to an account that does not answer, else anywhere; what is under way goes on."""
         self.error = graver(self.error, error)
         if desk is not None and isinstance(error, Unreachable):
@@ -390,8 +390,8 @@ class LocalRunner:
         kind = stopped if stopped in ("interrupted", "timeout") else ""
         units = {pack: round(number, 6) for pack, number in self.desks.units().items()}
         limits = {desk.shown(one): n for desk in self.desks.all for one, n in desk.context.slots.limits().items()}
-        counters = self.context.meter.form(limits)
-        found = (outcomes, units, kind, self.error, counters, self.desks.form(counters))
+        counters = self.context.meter.to_json(limits)
+        found = (outcomes, units, kind, self.error, counters, self.desks.to_json(counters))
         return Result(*found)  # type: ignore[arg-type]  # narrowed above
 
     def _unfinished(self, step: Step) -> Outcome:

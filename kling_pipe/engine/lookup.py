@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kling_pipe.catalog.operations import Operation
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import Operation, load_operation
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState, json_types
 from kling_pipe.core.keys import external_id
-from kling_pipe.engine.run_errors import UNANSWERED, trouble
-from kling_pipe.engine.task_records import forms, told_or_waited_for
+from kling_pipe.engine.run_errors import UNANSWERED, error_of
+from kling_pipe.engine.task_records import forms, merge_found_task
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Job, Record
 
@@ -70,7 +69,7 @@ async def lookup_everywhere(
     for job in (form for one in jobs for form in (one, *one.former)):
         by_operation[job.operation].setdefault(job.identity, job)
     for name, wanted in by_operation.items():
-        operation = operation_named(name)
+        operation = load_operation(name)
         await asyncio.gather(*(source.list(operation, list(wanted.values())) for source in sources))
         inquiry = _Inquiry(operation, sources, clock)
         highest = [source.seen.highest_attempts() for source in sources]
@@ -142,13 +141,13 @@ async def _listed(operation: Operation, jobs: list[Job], client: Client) -> _See
         if isinstance(answer, InDoubt) and answer.odd and operation.kling["lookup"] == "path":
             break  # each is asked for by itself
         if not isinstance(answer, Listed):
-            raise trouble(answer)
+            raise error_of(answer)
         for task in answer.tasks:
             if task.external_task_id:
                 seen.tasks.setdefault(task.external_task_id, task)
                 wanted.discard(task.external_task_id)
         if answer.odd and operation.kling["lookup"] != "path":
-            raise trouble(InDoubt("its list holds what are no tasks"), silent=UNANSWERED)
+            raise error_of(InDoubt("its list holds what are no tasks"), silent=UNANSWERED)
         odd = odd or answer.odd
         if not (answer.rows if operation.kling["lookup"] == "list" else answer.full):
             seen.whole = not odd
@@ -170,7 +169,7 @@ async def _named(operation: Operation, jobs: list[Job], client: Client) -> _Seen
         for start in range(0, len(names), most):
             answer = await client.by_names(names[start : start + most])
             if not isinstance(answer, Listed):
-                raise trouble(answer)
+                raise error_of(answer)
             seen.tasks.update({task.external_task_id: task for task in answer.tasks})
         asked = [job for job, some in wanted if not seen.tasks.keys().isdisjoint(some)]
         first += _GAP
@@ -214,7 +213,7 @@ class _Source:
             # It may exist: whoever works on the job asks again. The other jobs have nothing to do with it.
             return TaskState(task_id="", status="", odd=answer.reason)
         if not isinstance(answer, NotFound):
-            self.silent = self.silent or trouble(answer)
+            self.silent = self.silent or error_of(answer)
         return None
 
     def _is_settled(self, operation: Operation, job: Job, *, far: bool) -> bool:
@@ -273,7 +272,7 @@ class _Inquiry:
             address=job.address,
             source="account",
         )
-        return told_or_waited_for(blank, self.operation, task, self.clock())
+        return merge_found_task(blank, self.operation, task, self.clock())
 
 
 def _deleted(operation: Operation, task: TaskState) -> set[int]:

@@ -41,7 +41,7 @@ class _Use:
 
 
 @dataclass(slots=True)
-class Meter:
+class Metrics:
     """One run's counters. Times are the run's own clock, in seconds.
 
     Who wants to tell more of a run than its sums extends this class: `moved`, `taken` and `ended` say what happens.
@@ -102,7 +102,7 @@ class Meter:
         """Slots that hold a task now, by pool."""
         return {name: use.in_use for name, use in list(self._uses.items())}
 
-    def form(self, limits: Mapping[str, int]) -> dict[str, Any]:
+    def to_json(self, limits: Mapping[str, int]) -> dict[str, Any]:
         """The counters as JSON. `limits` are the slots that each pool has at the end."""
         total = self.requests.total()
         return {

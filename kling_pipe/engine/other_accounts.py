@@ -16,21 +16,23 @@ from kling_pipe.client import Found, InDoubt, NotFound, Refused
 from kling_pipe.core.keys import external_id
 from kling_pipe.engine.job_errors import FoundElsewhereError, SilentError
 from kling_pipe.engine.lookup import find
-from kling_pipe.engine.run_errors import UNANSWERED, trouble
-from kling_pipe.engine.task_records import told_or_waited_for
+from kling_pipe.engine.run_errors import UNANSWERED, error_of
+from kling_pipe.engine.task_records import merge_found_task
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Record, Step
 from kling_pipe.planning.multi_account import unasked
 
 if TYPE_CHECKING:
-    from kling_pipe.engine.account_pool import Desk
+    from kling_pipe.engine.account_pool import AccountRuntime
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 
 _Answer = Found | NotFound | Refused | InDoubt | KlingPipeError
 
 
-async def ask(others: Sequence[Desk], here: Desk, step: Step, operation: Operation, name: str) -> None:
+async def ask(
+    others: Sequence[AccountRuntime], here: AccountRuntime, step: Step, operation: Operation, name: str
+) -> None:
     """Return once all of them say that they have no task of this id. Raises FoundElsewhereError, SilentError.
 
     While one gives no clear answer all are asked again: what another one said a minute ago tells nothing of now.
@@ -57,7 +59,7 @@ async def ask(others: Sequence[Desk], here: Desk, step: Step, operation: Operati
         waited, wait = waited + wait, min(_LONGEST_WAIT, 2 * wait)
 
 
-async def _answer(desk: Desk, step: Step, operation: Operation, name: str) -> _Answer:
+async def _answer(desk: AccountRuntime, step: Step, operation: Operation, name: str) -> _Answer:
     if (silent := desk.silence.now) is not None:
         return silent
     try:
@@ -71,7 +73,7 @@ def _is_passing(answer: _Answer) -> bool:
     return isinstance(answer, InDoubt) or (isinstance(answer, Refused) and answer.row.read == "retry")
 
 
-def _silent(desk: Desk, answer: _Answer, others: Sequence[str]) -> SilentError:
+def _silent(desk: AccountRuntime, answer: _Answer, others: Sequence[str]) -> SilentError:
     error = desk.silence.now
     if error is None:
         error = unasked(desk.name, _error(answer), others)
@@ -83,14 +85,14 @@ def _error(answer: _Answer) -> KlingPipeError:
     if isinstance(answer, KlingPipeError):
         return answer
     assert isinstance(answer, Refused | InDoubt)
-    return trouble(answer, silent=UNANSWERED)
+    return error_of(answer, silent=UNANSWERED)
 
 
-def _found(desk: Desk, step: Step, operation: Operation, name: str, answer: Found) -> Record:
-    return told_or_waited_for(_blank(desk, step, name), operation, answer.task, desk.context.clock())
+def _found(desk: AccountRuntime, step: Step, operation: Operation, name: str, answer: Found) -> Record:
+    return merge_found_task(_blank(desk, step, name), operation, answer.task, desk.context.clock())
 
 
-def _blank(desk: Desk, step: Step, name: str) -> Record:
+def _blank(desk: AccountRuntime, step: Step, name: str) -> Record:
     job = step.job
     stem = external_id(job.project, job.key, job.take)
     return Record(

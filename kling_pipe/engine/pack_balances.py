@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
-from kling_pipe.engine.account_pool import Desk, Desks
+from kling_pipe.engine.account_pool import AccountPool, AccountRuntime
 from kling_pipe.engine.resource_packs import left, packs_at
 from kling_pipe.engine.run_errors import StoppedError
 from kling_pipe.engine.settings import DEFAULT_SLOTS
 from kling_pipe.errors import KlingPipeError
 
 
-async def look_into_packs(desks: Desks) -> None:
+async def look_into_packs(desks: AccountPool) -> None:
     """Ask each of several accounts. What one does not tell is not known, and keeps nobody from sending."""
     if len(desks.all) > 1:
         await asyncio.gather(*(_look(desk) for desk in desks.all))
 
 
-async def _look(desk: Desk) -> None:
+async def _look(desk: AccountRuntime) -> None:
     if desk.context.stops.run is not None:
         return
     try:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from kling_pipe.catalog.operations import Operation
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import Operation, load_operation
 from kling_pipe.client import Found
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.download import fetched
 from kling_pipe.engine.job_errors import JobError
 from kling_pipe.engine.learned_durations import sort_of
 from kling_pipe.engine.lookup import find
-from kling_pipe.engine.task_records import told
+from kling_pipe.engine.task_records import merge_task
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Job, Record, Step
 from kling_pipe.planning.snapshot import IN_FLIGHT
@@ -45,7 +44,7 @@ async def _save(job: Job, record: Record, context: Context) -> Record | None:
     Return its record, None where another process works on it or no task of it is to be seen. Nothing is ever sent.
     Raise JobError and the errors of the family `KlingPipeError`.
     """
-    operation, name = operation_named(job.operation), record.external_task_id
+    operation, name = load_operation(job.operation), record.external_task_id
     if not await context.turn.claim(name, {}):
         return None
     try:
@@ -67,7 +66,7 @@ async def _look_up(job: Job, operation: Operation, record: Record, context: Cont
         if context.clock() - record.updated_at / 1000 > _LATEST_SHOWN:
             context.store.forget(record.external_task_id, expected="intent")
         return None
-    found = told(record, operation, answer.task, context.clock())
+    found = merge_task(record, operation, answer.task, context.clock())
     await context.turn.put(found, unlocked=found.state == "succeed")
     return found
 
@@ -75,7 +74,7 @@ async def _look_up(job: Job, operation: Operation, record: Record, context: Cont
 async def _ended(job: Job, operation: Operation, record: Record, context: Context) -> Record:
     sort = sort_of(operation, job)
     task = await context.poller.finished(operation, record.task_id, sort, 0.0, lambda _: None, job.request)
-    ended = told(record, operation, task, context.clock())
+    ended = merge_task(record, operation, task, context.clock())
     await context.turn.put(ended, unlocked=ended.state == "succeed")
     return ended
 

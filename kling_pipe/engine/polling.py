@@ -13,7 +13,7 @@ from kling_pipe.catalog.operations import Operation
 from kling_pipe.client import Client, Found, InDoubt, Listed, NotFound, Refused, TaskState
 from kling_pipe.engine.job_errors import LostError, UnreadableError
 from kling_pipe.engine.learned_durations import Durations
-from kling_pipe.engine.run_errors import trouble
+from kling_pipe.engine.run_errors import error_of
 from kling_pipe.engine.task_records import check
 from kling_pipe.errors import Unreachable
 from kling_pipe.model import Json
@@ -324,7 +324,7 @@ class Poller:
 
     def _failed(self, answer: Refused | InDoubt) -> bool:
         if isinstance(answer, Refused) and answer.row.read != "retry":
-            raise trouble(answer, "to say how tasks are")
+            raise error_of(answer, "to say how tasks are")
         return False
 
     def _note_reach(self, group: _Group, *, answered: bool) -> None:

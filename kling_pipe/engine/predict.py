@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from kling_pipe.engine.schedule import Lessons, Sketch, sketched
+from kling_pipe.engine.schedule import LearnedLimits, Schedule, make_schedule
 from kling_pipe.engine.settings import DEFAULT_SLOTS, Settings
 from kling_pipe.model import Plan
-from kling_pipe.planning.simulation import Course, Prediction, Share, course
+from kling_pipe.planning.simulation import Prediction, Share, Timeline, course
 
 _TASKS_IN_ALL = 1_000_000
 """So many tasks are run on paper when nobody says how often."""
@@ -33,10 +33,10 @@ class Question:
     seed: int = 1
 
 
-def predicted(plan: Plan, known: Lessons, settings: Settings, question: Question, now: float) -> Prediction:
+def predicted(plan: Plan, known: LearnedLimits, settings: Settings, question: Question, now: float) -> Prediction:
     """Foresee a plan. `now` is in seconds since 1970. Downloads and the queues of others are not foreseen."""
     settings = replace(settings, limits={**_usual(question), **settings.limits})
-    sketch = sketched(plan, known, settings, now)
+    sketch = make_schedule(plan, known, settings, now)
     places = {name: place for place, name in enumerate(question.accounts)}
     tasks = tuple(
         task._replace(account=places.get(home, -1), spread=task.spread if question.spread is None else question.spread)
@@ -77,16 +77,16 @@ def _usual(question: Question) -> dict[str, int]:
 
 
 def _slots(
-    plan: Plan, known: Lessons, settings: Settings, question: Question, now: float
+    plan: Plan, known: LearnedLimits, settings: Settings, question: Question, now: float
 ) -> dict[str, Mapping[str, float]]:
     """The slots of each account by pool: what it says itself goes before what the campaign says."""
     return {
-        name: sketched(plan, known, replace(settings, limits={**settings.limits, **limits}), now).slots
+        name: make_schedule(plan, known, replace(settings, limits={**settings.limits, **limits}), now).slots
         for name, limits in question.accounts.items()
     }
 
 
-def _shares(sketch: Sketch, slots: Mapping[str, Mapping[str, float]], courses: Sequence[Course]) -> list[Share]:
+def _shares(sketch: Schedule, slots: Mapping[str, Mapping[str, float]], courses: Sequence[Timeline]) -> list[Share]:
     found = []
     for number, (name, have) in enumerate(slots.items()):
         tasks: defaultdict[str, float] = defaultdict(float)
@@ -106,7 +106,7 @@ def _shares(sketch: Sketch, slots: Mapping[str, Mapping[str, float]], courses: S
     return found
 
 
-def _chain(sketch: Sketch) -> list[int]:
+def _chain(sketch: Schedule) -> list[int]:
     """The places of the tasks that need each other longest, first to last."""
     if not sketch.tasks:
         return []

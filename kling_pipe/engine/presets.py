@@ -8,7 +8,7 @@ from kling_pipe.catalog.operations import Operation, operations
 from kling_pipe.client import Client, Listed, json_types
 from kling_pipe.core.text import nearest
 from kling_pipe.engine.job_errors import UnusableInputError
-from kling_pipe.engine.run_errors import UNANSWERED, trouble
+from kling_pipe.engine.run_errors import UNANSWERED, error_of
 from kling_pipe.engine.task_records import forms, of_id
 from kling_pipe.model import PresetRef
 
@@ -29,7 +29,7 @@ async def _known(client: Client, operation: Operation) -> dict[str, int | str]:
     for page in range(1, 1 + int(pages["pageNum"]["max"])):
         answer = await client.presets(operation, page, int(pages["pageSize"]["max"]))
         if not isinstance(answer, Listed):
-            raise trouble(answer, "to list presets", silent=UNANSWERED, hint="Run again to go on.")
+            raise error_of(answer, "to list presets", silent=UNANSWERED, hint="Run again to go on.")
         for form in (form for task in answer.tasks for form in forms(operation, task)):
             with contextlib.suppress(json_types.OddError):  # one that has no id is none of use
                 made = of_id(operation, form.get(result["id"]))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.engine.context import Context
 from kling_pipe.engine.download import differs, fetched
 from kling_pipe.engine.workspace import Workspace
@@ -18,7 +18,7 @@ _AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class PullResult:
     """One file of the lock: `state` is "there", "fetched" or "failed"; `message` says why, or what is odd about it."""
 
     name: str
@@ -29,7 +29,7 @@ class Pulled:
 
 async def pull(
     lock: Lock, workspace: Workspace, context: Context, *, wanted: Callable[[str], bool] = lambda _: True
-) -> list[Pulled]:
+) -> list[PullResult]:
     """Put every file of the account's blocks at its recorded name, if it is not there.
 
     `wanted` chooses by address. A file that Kling gives with another checksum is kept under the one that it has: Kling
@@ -47,27 +47,27 @@ async def pull(
     return list(await asyncio.gather(*work))
 
 
-async def _file(name: str, record: Record, output: Output, context: Context, turns: asyncio.Semaphore) -> Pulled:
+async def _file(name: str, record: Record, output: Output, context: Context, turns: asyncio.Semaphore) -> PullResult:
     if await context.stored(context.outputs.stands, output.path, output.size):
-        return Pulled(name, output.path, "there")
+        return PullResult(name, output.path, "there")
     message = ""
     async with turns:
         try:
             other = _other(context, record, output)
             if other is not None and await context.stored(context.outputs.stands, output.path, other.size):
-                return Pulled(name, output.path, "there")
+                return PullResult(name, output.path, "there")
             here = other if other is not None and await context.stored(context.outputs.whole, other.sha256) else output
             is_here = bool(here.sha256) and await context.stored(context.outputs.whole, here.sha256)
             if not is_here:
-                _, stored, _ = await fetched(context, operation_named(record.operation), record, output)
+                _, stored, _ = await fetched(context, load_operation(record.operation), record, output)
                 here = replace(output, sha256=stored.sha256, size=stored.size)
                 if output.sha256 not in ("", stored.sha256):
                     message = differs(output, stored)
                     _remember(context, record, here)
             await context.stored(context.outputs.place, here.sha256, output.path)
         except KlingPipeError as error:
-            return Pulled(name, output.path, "failed", error.message)
-    return Pulled(name, output.path, "fetched", message)
+            return PullResult(name, output.path, "failed", error.message)
+    return PullResult(name, output.path, "fetched", message)
 
 
 def _other(context: Context, record: Record, output: Output) -> Output | None:

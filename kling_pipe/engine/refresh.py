@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.client import Client
 from kling_pipe.core.graph import ancestors
 from kling_pipe.engine.lookup import Findings, lookup_everywhere
 from kling_pipe.engine.pause_detection import elapsed
 from kling_pipe.model import Job, Plan
-from kling_pipe.planning import Snapshot, Together
+from kling_pipe.planning import MultiAccount, Snapshot
 
 Planner = Callable[[Snapshot], Plan]
 Clients = Mapping[str, Client]
 
 
-async def looked_around(
+async def refresh_snapshot(
     jobs: Sequence[Job],
     snapshot: Snapshot,
     planner: Planner,
@@ -67,7 +67,7 @@ def _elements_in_use(jobs: Sequence[Job], plan: Plan, snapshot: Snapshot) -> lis
         if step.job.address in used
         and step.action in ("reuse", "frozen")
         and step.record is not None
-        and "id" in operation_named(step.job.operation).kling["result"]
+        and "id" in load_operation(step.job.operation).kling["result"]
         and step.job.identity not in snapshot.looked_up
     ]
 
@@ -78,7 +78,7 @@ async def _asked(jobs: Iterable[Job], snapshot: Snapshot, clients: Clients, cloc
         return snapshot
     # As many attempts as anybody here knows of: a gap in the account must not end the walk early.
     found, silent = await lookup_everywhere(wanted, clients, clock, attempts=snapshot.highest_attempt)
-    if isinstance(snapshot, Together):
+    if isinstance(snapshot, MultiAccount):
         parts = [_with(part, found[part.account]) if part.account in found else part for part in snapshot.parts]
         return snapshot.asked(parts, silent)
     if silent:

@@ -93,7 +93,7 @@ def stop_for(answer: Refused) -> CredentialsError | None:
     return StoppedError(text, answer.row.stops, hint=answer.row.hint)
 
 
-def trouble(
+def error_of(
     answer: Refused | InDoubt, asked: str = "a look-up", *, silent: str = _UNREACHED, hint: str = _NETWORK
 ) -> KlingPipeError:
     """The error for an answer that does not say what was asked: a stop where the refusal is one, else Unreachable.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.catalog.operations import quota, weight
+from kling_pipe.catalog.operations import load_operation, quota, weight
 from kling_pipe.core import graph
 from kling_pipe.engine.learned_durations import Durations, sort_of
 from kling_pipe.engine.pools import pools
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _WORKING = ("create", "retry", "resume")
 
 
-class Lessons(NamedTuple):
+class LearnedLimits(NamedTuple):
     """What a ledger has learned: durations by sort, slot limits by pool with the time of the lesson."""
 
     durations: Mapping[str, Learned]
@@ -31,7 +30,7 @@ class Lessons(NamedTuple):
 
     def of(self, job: Job) -> Learned | None:
         """What is known of the times of a job's sort; None for one that was never seen."""
-        return self.durations.get(sort_of(operation_named(job.operation), job))
+        return self.durations.get(sort_of(load_operation(job.operation), job))
 
     def expected(self, job: Job) -> float | None:
         """Seconds that a job's task is known to take; None for a sort that was never seen."""
@@ -39,7 +38,7 @@ class Lessons(NamedTuple):
         return known.mean if known else None
 
 
-class Sketch(NamedTuple):
+class Schedule(NamedTuple):
     """The steps of a plan that wait for Kling, the most urgent first, and beside each its task.
 
     `slots` are those of the pools that are bounded. `unseen` are the sorts whose times were never seen here. `homes`
@@ -53,22 +52,22 @@ class Sketch(NamedTuple):
     homes: tuple[str, ...] = ()
 
 
-def lessons(workspace: Workspace) -> Lessons:
+def lessons(workspace: Workspace) -> LearnedLimits:
     """What was learned in a workspace; nothing where there is no ledger yet. Raises LocalStateError."""
     if workspace.is_read_only or not (workspace.database or workspace.ledger_path.exists()):
-        return Lessons({}, {})
+        return LearnedLimits({}, {})
     store = workspace.store()
     try:
-        return Lessons(store.learned(), store.limits())
+        return LearnedLimits(store.learned(), store.limits())
     finally:
         store.close()
 
 
-def sketched(plan: Plan, known: Lessons, settings: Settings, now: float) -> Sketch:
+def make_schedule(plan: Plan, known: LearnedLimits, settings: Settings, now: float) -> Schedule:
     """The tasks of a plan, with slots as `settings` and lessons have them. `now` is in seconds since 1970."""
     working = [step for step in plan.steps if step.action in _WORKING and not step.shared_with]
     if not working:
-        return Sketch((), (), {}, ())
+        return Schedule((), (), {}, ())
     from kling_pipe.planning.simulation import Task
 
     limits = pools(settings, known.limits, now)
@@ -85,28 +84,28 @@ def sketched(plan: Plan, known: Lessons, settings: Settings, now: float) -> Sket
         below = tuple(places[need] for need in needs[address])
         tasks.append(_held(step.job, task, limits)._replace(needs=below, follows=_followed(step.job, places)))
     slots = {task.pool: float(limits(task.pool).limit) for task in tasks if task.pool}
-    sorts = {sort_of(operation_named(step.job.operation), step.job) for step in working}
+    sorts = {sort_of(load_operation(step.job.operation), step.job) for step in working}
     others = (step for step in (*plan.steps, *plan.others) if step.job.address not in within)
     made = {step.job.address: step.record for step in others if step.record and step.record.state == "succeed"}
     homes = tuple(_home(step, made, plan.accounts) for step in working)
-    return Sketch(tuple(working), tuple(tasks), slots, tuple(sorted(sorts - set(known.durations))), homes)
+    return Schedule(tuple(working), tuple(tasks), slots, tuple(sorted(sorts - set(known.durations))), homes)
 
 
-def _seconds(step: Step, known: Lessons, now: float) -> float:
-    operation = operation_named(step.job.operation)
+def _seconds(step: Step, known: LearnedLimits, now: float) -> float:
+    operation = load_operation(step.job.operation)
     whole = Durations(known.durations).expected(operation, step.job)
     began = step.record.created_at / 1000 if step.action == "resume" and step.record else 0.0
     return max(0.0, whole - (now - began)) if began else whole
 
 
-def _spread(job: Job, known: Lessons) -> float:
+def _spread(job: Job, known: LearnedLimits) -> float:
     """How far the times seen lie apart, as a share of their mean."""
     seen = known.of(job)
     return min(1.0, (seen.high - seen.low) / 2 / seen.mean) if seen and seen.mean else 0.0
 
 
 def _held(job: Job, task: Task, limits: Callable[[str], Pool]) -> Task:
-    operation = operation_named(job.operation)
+    operation = load_operation(job.operation)
     pack, model = quota(operation, job.request)
     if not pack:
         return task

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.catalog.operations import quota
+from kling_pipe.catalog.operations import load_operation, quota
 from kling_pipe.catalog.operations import weight as slots_needed
 from kling_pipe.engine.job_errors import NoRoomError
 from kling_pipe.model import Job
@@ -33,20 +32,20 @@ def _never() -> bool:
     return False
 
 
-class Want(NamedTuple):
+class SlotRequest(NamedTuple):
     """What a job takes from each pool while its task lives. A higher `priority` goes first."""
 
     pools: tuple[tuple[str, int], ...] = ()
     priority: float = 0.0
 
 
-def slots_of(job: Job, priority: float = 0.0) -> Want:
+def slots_of(job: Job, priority: float = 0.0) -> SlotRequest:
     """What a job takes: the slots of its pack, of its model within the pack, and one of `-j`."""
-    operation = operation_named(job.operation)
+    operation = load_operation(job.operation)
     pack, model = quota(operation, job.request)
     slots = slots_needed(operation, job.request)
     packs = ((pack, slots), (f"{pack}/{model}", slots)) if pack else ()
-    return Want((*packs, ("jobs", 1)), priority)
+    return SlotRequest((*packs, ("jobs", 1)), priority)
 
 
 @dataclass(slots=True)
@@ -110,9 +109,9 @@ class Pool:
 class _Waiting:
     rank: float
     number: int
-    want: Want = field(compare=False)
+    want: SlotRequest = field(compare=False)
     granted: Callable[[], None] = field(compare=False)
-    gone: Callable[[], bool] = field(compare=False)
+    is_cancelled: Callable[[], bool] = field(compare=False)
 
 
 class Slots:
@@ -137,14 +136,14 @@ class Slots:
         self._beside: tuple[Slots, ...] = ()
         self.open = True
 
-    def ask(self, want: Want, granted: Callable[[], None], *, gone: Callable[[], bool] = _never) -> None:
-        """Queue; `granted` is called once the slots are taken, maybe at once. Not when it is `gone` by then."""
+    def ask(self, want: SlotRequest, granted: Callable[[], None], *, is_cancelled: Callable[[], bool] = _never) -> None:
+        """Queue; `granted` is called once the slots are taken, maybe at once. Not when it is `is_cancelled` by then."""
         names = tuple(name for name, _ in want.pools)
-        waiting = _Waiting(-want.priority, next(self._numbers), want, granted, gone)
+        waiting = _Waiting(-want.priority, next(self._numbers), want, granted, is_cancelled)
         heapq.heappush(self._queues.setdefault(names, []), waiting)
         self.grant()
 
-    async def take(self, want: Want) -> None:
+    async def take(self, want: SlotRequest) -> None:
         """Wait for slots: for a job that was refused and tries again. Raises NoRoomError once nothing is granted."""
         import asyncio
 
@@ -162,24 +161,24 @@ class Slots:
         finally:
             self._takers.discard(granted)
 
-    def force(self, want: Want) -> None:
+    def force(self, want: SlotRequest) -> None:
         """Count a task that is at Kling already."""
         for name, weight in want.pools:
             self.pool(name).in_use += weight
 
-    def release(self, want: Want) -> None:
+    def release(self, want: SlotRequest) -> None:
         """The task has ended, or was never created."""
         for name, weight in want.pools:
             self.pool(name).freed(weight)
         self._grant_everywhere()
 
-    def give_back(self, want: Want) -> None:
+    def give_back(self, want: SlotRequest) -> None:
         """Nothing was sent after all. Says nothing of Kling, so a cool-down goes on."""
         for name, weight in want.pools:
             self.pool(name).in_use -= weight
         self._grant_everywhere()
 
-    def crowded(self, want: Want) -> bool:
+    def crowded(self, want: SlotRequest) -> bool:
         """Whether other processes have taken, in the meantime, what was granted here."""
         return any(self.pool(name).is_crowded for name, _ in want.pools)
 
@@ -190,12 +189,12 @@ class Slots:
             if name != "jobs":  # `-j` is for this run alone
                 pool.others_hold(held.get(name, 0))
 
-    def accepted(self, want: Want) -> None:
+    def accepted(self, want: SlotRequest) -> None:
         """Kling took a task."""
         for name, _ in want.pools:
             self.pool(name).took()
 
-    def refused(self, want: Want) -> tuple[str, int, float]:
+    def refused(self, want: SlotRequest) -> tuple[str, int, float]:
         """Kling said 1303: gives the slots back. Returns the pool, its limit now, and the seconds of the cool-down."""
         for name, weight in want.pools:
             self.pool(name).in_use -= weight
@@ -219,7 +218,7 @@ class Slots:
     @property
     def has_queue(self) -> bool:
         """Whether anybody waits."""
-        return any(not waiting.gone() for queue in self._queues.values() for waiting in queue)
+        return any(not waiting.is_cancelled() for queue in self._queues.values() for waiting in queue)
 
     def learned(self) -> dict[str, int]:
         """Limits that a refusal taught, by pool."""
@@ -255,15 +254,15 @@ class Slots:
     def _next(self) -> _Waiting | None:
         now = self._clock()
         for queue in self._queues.values():
-            while queue and queue[0].gone():
+            while queue and queue[0].is_cancelled():
                 heapq.heappop(queue)
         heads = [queue for queue in self._queues.values() if queue and self._fits(queue[0].want, now)]
         return heapq.heappop(min(heads, key=lambda queue: queue[0])) if heads else None
 
-    def _fits(self, want: Want, now: float) -> bool:
+    def _fits(self, want: SlotRequest, now: float) -> bool:
         return all(self.pool(name).has_room(weight, now) for name, weight in want.pools)
 
-    def _narrowest(self, want: Want) -> tuple[str, Pool]:
+    def _narrowest(self, want: SlotRequest) -> tuple[str, Pool]:
         packs = [(name, self.pool(name)) for name, _ in want.pools if name != "jobs"]
         return min(packs, key=lambda pair: pair[1].limit) if packs else ("jobs", self.pool("jobs"))
 

@@ -30,9 +30,9 @@ from kling_pipe.engine.job_errors import (
 from kling_pipe.engine.lookup import find
 from kling_pipe.engine.pause_detection import STILL
 from kling_pipe.engine.prepare_calls import prepared
-from kling_pipe.engine.run_errors import stop_for, trouble
-from kling_pipe.engine.slots import Want
-from kling_pipe.engine.task_records import told, told_or_waited_for
+from kling_pipe.engine.run_errors import error_of, stop_for
+from kling_pipe.engine.slots import SlotRequest
+from kling_pipe.engine.task_records import merge_found_task, merge_task
 from kling_pipe.engine.uploads import linked
 from kling_pipe.errors import KlingPipeError, Unreachable
 from kling_pipe.model import Failure, Record
@@ -63,7 +63,7 @@ class Submission:
     context: Context
     operation: Operation
     request: Mapping[str, Any]
-    want: Want
+    want: SlotRequest
     record: Record
     began: float = 0.0
     waits: int = 0
@@ -180,7 +180,7 @@ class Submission:
 
     def _note_late(self, answer: Created | Refused | InDoubt) -> None:
         if isinstance(answer, Created):
-            self.record = told_or_waited_for(self.record, self.operation, answer.task, self.context.clock())
+            self.record = merge_found_task(self.record, self.operation, answer.task, self.context.clock())
             self.context.store.put(self.record)
         elif isinstance(answer, Refused) and answer.row.create != "lookup":
             self._forget_unless_unknown()
@@ -263,7 +263,7 @@ class Submission:
             if isinstance(answer, NotFound):
                 return None
             if isinstance(answer, Refused) and answer.row.read != "retry":
-                raise trouble(answer)
+                raise error_of(answer)
             if isinstance(answer, InDoubt) and answer.odd:
                 odd += 1
                 if odd >= _ODD_LOOKS:
@@ -284,11 +284,11 @@ class Submission:
     async def _known(self, task: TaskState, event: str) -> Record:
         now = self.context.clock()
         try:
-            self.record = told(self.record, self.operation, task, now)
+            self.record = merge_task(self.record, self.operation, task, now)
         except (UnknownStatusError, UnreadableError) as error:
             if self.operation.kling["lookup"] == "none":
                 return self._undecidable(f"{error.message}, and it cannot be asked again", task.task_id)
-            self.record = told_or_waited_for(self.record, self.operation, task, now)
+            self.record = merge_found_task(self.record, self.operation, task, now)
         is_ours = self.record.external_task_id not in self.context.met
         await self.context.turn.put(self.record, unlocked=is_ours and self.record.state == "succeed")
         self.context.tell("submitted" if event == "submitted" else "adopted", self.record)

@@ -27,7 +27,7 @@ def state_of(operation: Operation, task: TaskState) -> State:
     )
 
 
-def told(record: Record, operation: Operation, task: TaskState, now: float) -> Record:
+def merge_task(record: Record, operation: Operation, task: TaskState, now: float) -> Record:
     """The record with what Kling says of its task. Saved files stay as they are; URLs are renewed.
 
     Raises UnreadableError, UnknownStatusError.
@@ -51,13 +51,13 @@ def told(record: Record, operation: Operation, task: TaskState, now: float) -> R
     )
 
 
-def told_or_waited_for(blank: Record, operation: Operation, task: TaskState, now: float) -> Record:
+def merge_found_task(blank: Record, operation: Operation, task: TaskState, now: float) -> Record:
     """The record of a task that exists; what its answer does not say, waiting for it will tell.
 
     Without an id of the task it is an intent: what may be at Kling is looked up, and not sent again on suspicion.
     """
     try:
-        return told(blank, operation, task, now)
+        return merge_task(blank, operation, task, now)
     except (UnknownStatusError, UnreadableError):
         task_id = blank.task_id or task.task_id
         if not task_id:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.core.json_pointer import Pointer, parts, pattern_of
 from kling_pipe.core.json_tree import map_leaves_at
 from kling_pipe.engine.job_errors import UnusableInputError
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef, Json, Plan
-from kling_pipe.storage.outputs import Shelf, shelf_name
+from kling_pipe.storage.outputs import LinkStore, link_store_name
 
 Media = Sequence[Mapping[str, Any]]
 
@@ -27,14 +27,14 @@ Media = Sequence[Mapping[str, Any]]
 class Publisher:
     """Puts files on a shelf and hands out links. Pictures of more than `images_over` bytes go by link, too."""
 
-    shelf: Shelf
+    shelf: LinkStore
     images_over: int
     _there: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def link(self, file: FileRef) -> str:
         """A link to a file, uploaded first if it is not there. Raises LocalStateError, UnusableInputError."""
         try:
-            name = await asyncio.to_thread(shelf_name, file)
+            name = await asyncio.to_thread(link_store_name, file)
             await self._stands(file, name)
         except FileNotFoundError:
             raise UnusableInputError(
@@ -98,7 +98,7 @@ def files_by_link(plan: Plan, images_over: float) -> list[FileRef]:
 
     for step in plan.steps:
         if step.pays:
-            with_files(step.job.request, operation_named(step.job.operation).kling["media"], seen)
+            with_files(step.job.request, load_operation(step.job.operation).kling["media"], seen)
     return list(found.values())
 
 

@@ -23,7 +23,7 @@ from kling_pipe.client.credentials import (
 )
 from kling_pipe.engine.account_settings import AccountSpec, host_from, must_differ
 from kling_pipe.errors import CredentialsError, LocalStateError, UsageError
-from kling_pipe.planning import Place, Places, Snapshot, Together
+from kling_pipe.planning import Account, Accounts, MultiAccount, Snapshot
 from kling_pipe.planning.account_ranking import FREE, STEADY
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger import RecordIndex, SqliteStore, Store
@@ -32,7 +32,7 @@ from kling_pipe.storage.outputs import BucketOutputs, LocalOutputs
 from kling_pipe.storage.outputs.bucket import is_bucket
 
 if TYPE_CHECKING:
-    from kling_pipe.storage.outputs import OutputStore, Publish, Shelf
+    from kling_pipe.storage.outputs import LinkStore, OutputStore, Publish
 
 DEFAULT_BASE_URL = "https://api-singapore.klingai.com"
 """The host outside mainland China (vendor pages, 2026-03); accounts made there use https://api-beijing.klingai.com."""
@@ -172,15 +172,15 @@ class Workspace:
             return self
         return self._everywhere(publish=replace(place, to=place.to.rstrip("/")))
 
-    def shelf(self, base_url: str, effects: Effects | None = None) -> Shelf | None:
+    def shelf(self, base_url: str, effects: Effects | None = None) -> LinkStore | None:
         """Where files are published: with the embedded emulator (at `base_url`), in the bucket, or nowhere."""
         if self.emulator_state is not None:
-            from kling_pipe.emulator import EmulatorShelf
+            from kling_pipe.emulator import EmulatorLinkStore
 
-            return EmulatorShelf(base_url)
-        from kling_pipe.storage.outputs import BucketShelf
+            return EmulatorLinkStore(base_url)
+        from kling_pipe.storage.outputs import BucketLinkStore
 
-        return BucketShelf(self.publish, effects or Effects()) if self.publish else None
+        return BucketLinkStore(self.publish, effects or Effects()) if self.publish else None
 
     def read_lock(self) -> Lock:
         """The lock as it stands. Raises LocalStateError."""
@@ -219,7 +219,7 @@ class Workspace:
         if self.name:
             lock = self.read_lock() if lock is None else lock
             known = (*self.each, *self._others(lock))
-            return Together.of([one._alone(lock, store) for one in known], self._places(known))
+            return MultiAccount.of([one._alone(lock, store) for one in known], self._places(known))
         return self._alone(lock, store)
 
     def _others(self, lock: Lock) -> tuple[Workspace, ...]:
@@ -232,15 +232,15 @@ class Workspace:
         return (*found, *(replace(nameless[0], account=one, name=name) for one in strangers))
 
     @property
-    def places(self) -> Places:
+    def places(self) -> Accounts:
         """The accounts as a plan deals jobs among them."""
         return self._places(self.each)
 
-    def _places(self, known: Sequence[Workspace]) -> Places:
+    def _places(self, known: Sequence[Workspace]) -> Accounts:
         # A ledger that all machines share keeps them apart; else only the job's id does.
         spread = self.spread or (FREE if self.database else STEADY)
-        every = tuple(Place(one.name, one.account, one.limits) for one in known)
-        return Places(every[: len(self.each)], spread, every[len(self.each) :])
+        every = tuple(Account(one.name, one.account, one.limits) for one in known)
+        return Accounts(every[: len(self.each)], spread, every[len(self.each) :])
 
     def _alone(self, lock: Lock | None, store: Store | None) -> Snapshot:
         """What is known of this account."""

@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-class Turn:
+class WriteBatch:
     """Puts, intents and claims, gathered until the loop has asked every job that can go on."""
 
     def __init__(self, store: Store, saw: Callable[[Mapping[str, int]], None] = lambda _: None) -> None:

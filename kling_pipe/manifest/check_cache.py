@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.manifest.operation_layout import Form
+from kling_pipe.manifest.operation_layout import OperationLayout
 from kling_pipe.model import FileRef, OutputRef
 
-Likeness = tuple[Any, ...]
+RequestShape = tuple[Any, ...]
 _TOKENS = re.compile(r"<<<[a-z]+_[0-9]+>>>")
 # Where one of these stands outside of a token, a rule about misspelt tokens may have an opinion.
 _MARKS = re.compile(r"[<>@]")
@@ -23,7 +23,9 @@ class _Unlike(Exception):
     """A part that only a check can judge."""
 
 
-def likeness(form: Form, request: Mapping[str, Any], element_kinds: Mapping[int, str]) -> Likeness | None:
+def request_shape(
+    form: OperationLayout, request: Mapping[str, Any], element_kinds: Mapping[int, str]
+) -> RequestShape | None:
     """What the rules can see of a request, or None when that is all of it."""
     inputs: dict[Any, int] = {}
     try:
@@ -33,7 +35,7 @@ def likeness(form: Form, request: Mapping[str, Any], element_kinds: Mapping[int,
     return (fields, tuple(element_kinds.items())) if element_kinds else (fields,)
 
 
-def _seen(value: Any, pattern: tuple[str, ...], form: Form, inputs: dict[Any, int]) -> Any:
+def _seen(value: Any, pattern: tuple[str, ...], form: OperationLayout, inputs: dict[Any, int]) -> Any:
     if isinstance(value, str):
         return _text(value, pattern, form, inputs)
     if isinstance(value, dict):
@@ -47,7 +49,7 @@ def _seen(value: Any, pattern: tuple[str, ...], form: Form, inputs: dict[Any, in
     return (type(value), value)  # true is not 1
 
 
-def _text(value: str, pattern: tuple[str, ...], form: Form, inputs: dict[Any, int]) -> Any:
+def _text(value: str, pattern: tuple[str, ...], form: OperationLayout, inputs: dict[Any, int]) -> Any:
     if pattern in form.prompts:
         return _prompt(value, form.shortest_prompt)
     if pattern in form.medias and value.startswith(("http://", "https://")):
@@ -55,7 +57,7 @@ def _text(value: str, pattern: tuple[str, ...], form: Form, inputs: dict[Any, in
     return value
 
 
-def _prompt(text: str, longest: int) -> Likeness:
+def _prompt(text: str, longest: int) -> RequestShape:
     if len(text) > longest:
         raise _Unlike
     if "<" not in text and ">" not in text and "@" not in text:

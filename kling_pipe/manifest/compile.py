@@ -9,17 +9,17 @@ from typing import Any
 
 from kling_pipe.catalog.api_v2 import FIRST
 from kling_pipe.catalog.compatibility import Known
-from kling_pipe.catalog.operations import load
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.core.graph import ancestors
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest.account_names import check_accounts
 from kling_pipe.manifest.files import Files
-from kling_pipe.manifest.input_files import Eyes, check_inputs
+from kling_pipe.manifest.input_files import InspectionHooks, check_inputs
 from kling_pipe.manifest.job_builder import Draft, Drafter, RecordedKey, check_outputs, jobs, ordered
 from kling_pipe.manifest.loader import Loader
 from kling_pipe.manifest.media_values import MediaReader, Probe
 from kling_pipe.manifest.output_paths import check_places
-from kling_pipe.manifest.problems import Mark, Trouble
+from kling_pipe.manifest.problems import ProblemCollector, ProblemKey
 from kling_pipe.manifest.request_validation import Verifier, note_tokens
 from kling_pipe.manifest.result_compatibility import check_contracts
 from kling_pipe.manifest.scope import Recipe, Scope
@@ -28,7 +28,7 @@ from kling_pipe.manifest.yaml import Opened, nothing_open
 from kling_pipe.model import Job, Problem
 
 Settle = Callable[[list[Problem], Mapping[str, str]], list[Problem]]
-BLIND = Eyes()
+BLIND = InspectionHooks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def compile_manifest(
     settle: Settle = lambda problems, _: problems,
     publishes: bool = False,
     standard: str = FIRST,
-    eyes: Eyes = BLIND,
+    eyes: InspectionHooks = BLIND,
     accounts: Collection[str] | None = None,
 ) -> Manifest:
     """Compile one manifest file and all it includes. Raises `ManifestInvalid` with every problem found.
@@ -134,14 +134,14 @@ def read_manifest(
     opened: Opened = nothing_open,
     publishes: bool = False,
     standard: str = FIRST,
-    eyes: Eyes = BLIND,
+    eyes: InspectionHooks = BLIND,
     accounts: Collection[str] | None = None,
 ) -> Reading:
     """Read one manifest file and all it includes. What is wrong is in `problems`, all of it.
 
     Takes what `compile_manifest` takes; `opened` gives the texts of files that are open in an editor.
     """
-    trouble = Trouble()
+    trouble = ProblemCollector()
     media = MediaReader(files or Files(), probe or (lambda _file, _limits: ()), publishes=publishes)
     root = Loader(trouble, media, profile, opened).scope(path, _shown(path), overrides or {})
     scopes = list(_scopes(root))
@@ -171,7 +171,7 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
 
 
 def _made(
-    root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey, standard: str, eyes: Eyes
+    root: Scope, scopes: list[Scope], drafter: Drafter, recorded: RecordedKey, standard: str, eyes: InspectionHooks
 ) -> tuple[list[Job], dict[str, Draft], Known]:
     """The jobs, all that was drafted, sound or not, and what is known of the files that go in."""
     found = _drafts(root, scopes, drafter)
@@ -239,7 +239,7 @@ def _verify(found: Mapping[str, Draft], drafter: Drafter, standard: str) -> None
 
 
 def _check_places(made: list[Job], found: Mapping[str, Draft], drafter: Drafter) -> None:
-    blamed: dict[str, Mark] = {}
+    blamed: dict[str, ProblemKey] = {}
 
     def clash(job: Job, other: str, place: str) -> None:
         draft = found[job.address]
@@ -252,7 +252,7 @@ def _check_places(made: list[Job], found: Mapping[str, Draft], drafter: Drafter)
             "KP315", path, message, hint="Let `save_as` name what tells them apart: another word, the axes, the take."
         )
 
-    check_places(made, load, clash)
+    check_places(made, load_operation, clash)
 
 
 __all__ = ["Manifest", "Reading", "compile_manifest", "read_manifest"]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from kling_pipe.catalog.operations import Operation, find, operations
-from kling_pipe.core.invalid import Hole
+from kling_pipe.core.invalid import Invalid
 from kling_pipe.core.json_tree import find_leaves
 from kling_pipe.core.text import nearest, slug
 from kling_pipe.manifest.keywords import PLURALS, RECIPE, SHOT
 from kling_pipe.manifest.matrix import Cell, Matrix
 from kling_pipe.manifest.media_values import MediaReader
-from kling_pipe.manifest.operation_layout import Form, form_of
-from kling_pipe.manifest.problems import Path_, Trouble
+from kling_pipe.manifest.operation_layout import OperationLayout, layout_of
+from kling_pipe.manifest.problems import Path_, ProblemCollector
 from kling_pipe.manifest.recipe_defaults import api_of, layered
 from kling_pipe.manifest.reference_lookup import NotFound
 from kling_pipe.manifest.references import ACCOUNT, NAME
@@ -34,7 +34,7 @@ class Entries:
     """Reads the entries of one scope. Names that are refused stay known as `Broken`, so that nothing echoes them."""
 
     scope: Scope
-    trouble: Trouble
+    trouble: ProblemCollector
     media: MediaReader
     profile: str
     opened: Opened
@@ -47,7 +47,7 @@ class Entries:
             return
         if not isinstance(written, Mapping):
             self.scope.document.is_whole = False
-            if not isinstance(written, Hole):
+            if not isinstance(written, Invalid):
                 self.trouble.add(
                     self.scope.document,
                     "KP102",
@@ -223,7 +223,7 @@ class Entries:
 
     def _misspelt(self, operation: Operation, written: Mapping[str, Any], path: Path_, title: str) -> frozenset[str]:
         """Report the words that this operation has no field for; the fields that were probably meant."""
-        form = form_of(operation)
+        form = layout_of(operation)
         known = [word for word in (*operation.fields, *form.sugar, *RECIPE) if word not in form.owned]
         if not form.shots:
             known.remove("shots")
@@ -332,7 +332,7 @@ class Entries:
         return value is True
 
 
-def _fields_behind(word: str, form: Form) -> set[str]:
+def _fields_behind(word: str, form: OperationLayout) -> set[str]:
     """The API fields that a word of a recipe fills."""
     if word == "shots" and form.shots:
         return {*form.shots.fields, form.shots.sum, *SHOT}
@@ -350,4 +350,4 @@ def _plain(value: Any) -> str:
 
 def has_hole(value: Any) -> bool:
     """Whether something inside a value was refused by the reader."""
-    return next(find_leaves(value, Hole), None) is not None
+    return next(find_leaves(value, Invalid), None) is not None

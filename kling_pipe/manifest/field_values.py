@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kling_pipe.catalog.validation import scalar
-from kling_pipe.core.invalid import Hole
+from kling_pipe.core.invalid import Invalid
 from kling_pipe.core.json_pointer import Pointer
-from kling_pipe.manifest.job_context import Case
+from kling_pipe.manifest.job_context import JobContext
 from kling_pipe.manifest.media_values import fitting
-from kling_pipe.manifest.numbering import Lists, Origins, filled
-from kling_pipe.manifest.operation_layout import Form
+from kling_pipe.manifest.numbering import Numbering, Origins, filled
+from kling_pipe.manifest.operation_layout import OperationLayout
 from kling_pipe.manifest.problems import Path_
 from kling_pipe.manifest.reference_lookup import NotFound, Value, value_of
 from kling_pipe.manifest.references import Reference, looks_like_reference, parse_reference
@@ -29,7 +29,7 @@ class Values:
 
     __slots__ = ("_case", "_form", "_origins", "counted", "texts")
 
-    def __init__(self, case: Case, form: Form, lists: Lists, origins: Origins | None) -> None:
+    def __init__(self, case: JobContext, form: OperationLayout, lists: Numbering, origins: Origins | None) -> None:
         self._case, self._form, self._origins = case, form, origins
         self.texts = Texts(case, lists, self.resolve)
         self.counted: list[tuple[Reference, Path_]] = []
@@ -73,7 +73,7 @@ class Values:
 
     def read(self, value: Any, path: Path_, *, final: bool) -> Any:
         """A leaf with its template filled in."""
-        if isinstance(value, Hole):
+        if isinstance(value, Invalid):
             self._case.failed = True
             return None
         if not isinstance(value, str):

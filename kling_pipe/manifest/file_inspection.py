@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kling_pipe.catalog.operations import table
-from kling_pipe.manifest.input_files import Eyes, LookAtLinks
+from kling_pipe.manifest.input_files import InspectionHooks, LookAtLinks
 from kling_pipe.media.facts import WORDS, Facts
-from kling_pipe.media.facts_cache import Kept
-from kling_pipe.media.file_facts import Looks, looked
+from kling_pipe.media.facts_cache import FactsCache
+from kling_pipe.media.file_facts import FileFacts, look_at_file
 from kling_pipe.media.limits import broken_file, plain
-from kling_pipe.media.link_facts import Remote
+from kling_pipe.media.link_facts import LinkReader
 from kling_pipe.model import FileRef, Job, Level
 
 CACHE = Path(".kling-pipe", "cache")
@@ -33,10 +33,10 @@ class Found(NamedTuple):
     source: str
 
 
-class Sight:
+class FileInspector:
     """Looks at local files, each once; `probe` is what a manifest's names and fields are checked with."""
 
-    def __init__(self, looks: Looks) -> None:
+    def __init__(self, looks: FileFacts) -> None:
         self._looks = looks
 
     def probe(self, file: FileRef, limits: str) -> Sequence[Found]:
@@ -56,9 +56,9 @@ class Sight:
         except OSError:
             return None
 
-    def eyes(self, links: LookAtLinks | None = None, wanted: Callable[[Job], bool] = lambda _: True) -> Eyes:
+    def eyes(self, links: LookAtLinks | None = None, wanted: Callable[[Job], bool] = lambda _: True) -> InspectionHooks:
         """For the compiler: `links` looks at links, those of `wanted` jobs."""
-        return Eyes(self.facts, links, wanted)
+        return InspectionHooks(self.facts, links, wanted)
 
 
 def misnamed(path: str, facts: Facts) -> str:
@@ -72,16 +72,16 @@ def misnamed(path: str, facts: Facts) -> str:
 
 
 @contextmanager
-def sight(root: Path, look: Callable[[Path, str], Facts] = looked) -> Iterator[Sight]:
+def inspector(root: Path, look: Callable[[Path, str], Facts] = look_at_file) -> Iterator[FileInspector]:
     """Eyes with a cache in a manifest's folder, written at the end when something new was seen."""
-    kept = Kept(root / CACHE)
+    kept = FactsCache(root / CACHE)
     try:
-        yield Sight(Looks(kept, look))
+        yield FileInspector(FileFacts(kept, look))
     finally:
         kept.save()
 
 
-def read_links(wanted: Sequence[tuple[str, str]]) -> Sequence[Remote]:
+def read_links(wanted: Sequence[tuple[str, str]]) -> Sequence[LinkReader]:
     """Look at links over the network, a few at a time."""
     from kling_pipe.client.range_reader import probe
 

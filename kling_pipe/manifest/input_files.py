@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kling_pipe.catalog.operations import as_read, load, table
-from kling_pipe.catalog.output_facts import Made, narrowed
+from kling_pipe.catalog.operations import as_read, load_operation, table
+from kling_pipe.catalog.output_facts import MediaFacts, narrowed
 from kling_pipe.core.json_pointer import Pointer, walk
 from kling_pipe.core.redact import shown
 from kling_pipe.manifest.job_builder import Draft, Drafter
-from kling_pipe.manifest.problems import Mark, Path_
+from kling_pipe.manifest.problems import Path_, ProblemKey
 from kling_pipe.manifest.request_validation import origin
 from kling_pipe.manifest.scope import Existing
 from kling_pipe.media.facts import WORDS, Facts
 from kling_pipe.media.limits import MediaFinding, broken, broken_length, unlike
-from kling_pipe.media.link_facts import Remote
+from kling_pipe.media.link_facts import LinkReader
 from kling_pipe.model import FileRef, Job
 
-LookAtLinks = Callable[[Sequence[tuple[str, str]]], Sequence[Remote]]
+LookAtLinks = Callable[[Sequence[tuple[str, str]]], Sequence[LinkReader]]
 """Links, each with the kind of file that it should lead to -> what is known of each."""
 
 
-class Eyes(NamedTuple):
+class InspectionHooks(NamedTuple):
     """How files are looked at. `file` looks at a local one, as the kind that it should be; None for what it skips.
 
     `links` is None unless somebody asked for links to be looked at; those of jobs that are not `wanted` are left alone.
@@ -46,7 +46,7 @@ class Use(NamedTuple):
 def uses(jobs: Iterable[Job]) -> Iterator[Use]:
     """Every file and every link in every request."""
     for job in jobs:
-        for entry in load(job.operation).kling["media"]:
+        for entry in load_operation(job.operation).kling["media"]:
             if entry["kind"] in WORDS and "as" not in entry:
                 for pointer, value in walk(job.request, entry["at"]):
                     if isinstance(value, FileRef) or _is_link(value):
@@ -57,7 +57,9 @@ def _is_link(value: Any) -> bool:
     return isinstance(value, str) and value[:8].lower().startswith(("http://", "https://"))
 
 
-def check_inputs(jobs: Iterable[Job], found: Mapping[str, Draft], drafter: Drafter, eyes: Eyes) -> Mapping[str, Made]:
+def check_inputs(
+    jobs: Iterable[Job], found: Mapping[str, Draft], drafter: Drafter, eyes: InspectionHooks
+) -> Mapping[str, MediaFacts]:
     """Look at each file and link once, and report what is wrong where it is written.
 
     What is known, by link and by the file's hash.
@@ -70,7 +72,7 @@ def check_inputs(jobs: Iterable[Job], found: Mapping[str, Draft], drafter: Draft
     return {mark: of_file(facts) for mark, facts in known.items()}
 
 
-def _local(every: Sequence[Use], report: _Report, eyes: Eyes) -> dict[str, Facts]:
+def _local(every: Sequence[Use], report: _Report, eyes: InspectionHooks) -> dict[str, Facts]:
     seen: dict[tuple[str, str], Facts | None] = {}
     for use in every:
         if isinstance(use.value, FileRef):
@@ -87,7 +89,7 @@ def _mark(value: Any) -> str:
     return value.sha256 if isinstance(value, FileRef) else str(value)
 
 
-def _linked(every: Sequence[Use], report: _Report, eyes: Eyes) -> dict[str, Facts]:
+def _linked(every: Sequence[Use], report: _Report, eyes: InspectionHooks) -> dict[str, Facts]:
     used = [(use.value, use) for use in every if isinstance(use.value, str) and eyes.wanted(use.job)]
     wanted = list(dict.fromkeys((url, use.kind) for url, use in used))
     seen = dict(zip(wanted, eyes.links(wanted), strict=True)) if eyes.links and wanted else {}
@@ -96,9 +98,9 @@ def _linked(every: Sequence[Use], report: _Report, eyes: Eyes) -> dict[str, Fact
     return {url: one.facts for (url, _), one in seen.items() if one.facts and not one.facts.fault}
 
 
-def of_file(facts: Facts) -> Made:
+def of_file(facts: Facts) -> MediaFacts:
     """What a file is, as the contracts between jobs see it."""
-    return Made(facts.seconds, facts.short_side, facts.ratio, facts.fps, facts.sound)
+    return MediaFacts(facts.seconds, facts.short_side, facts.ratio, facts.fps, facts.sound)
 
 
 class _Report:
@@ -106,9 +108,9 @@ class _Report:
 
     def __init__(self, found: Mapping[str, Draft], drafter: Drafter) -> None:
         self._found, self._drafter = found, drafter
-        self._blamed: dict[tuple[Any, ...], Mark] = {}
+        self._blamed: dict[tuple[Any, ...], ProblemKey] = {}
 
-    def link(self, use: Use, url: str, known: Remote) -> None:
+    def link(self, use: Use, url: str, known: LinkReader) -> None:
         """Say what is wrong with one use of a link."""
         name, word = shown(url), WORDS[use.kind]
         if known.missing:
@@ -184,6 +186,6 @@ def _own(use: Use) -> Mapping[str, Any]:
     limits = table("media")["limits"].get(use.limits)
     if not limits:
         return {}
-    operation = load(use.job.operation)
+    operation = load_operation(use.job.operation)
     body = as_read(operation, use.job.request)
     return narrowed(limits, body, str(body.get(operation.kling["pool"]["model"], "")))

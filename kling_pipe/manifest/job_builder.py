@@ -11,15 +11,15 @@ from kling_pipe.core.graph import order as topological
 from kling_pipe.core.json_tree import find_leaves
 from kling_pipe.core.keys import key_of
 from kling_pipe.manifest.former_keys import FormerKeys
-from kling_pipe.manifest.job_context import Case
+from kling_pipe.manifest.job_context import JobContext
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.media_values import MediaReader
 from kling_pipe.manifest.numbering import Origins
 from kling_pipe.manifest.output_paths import place_of
-from kling_pipe.manifest.problems import Path_, Trouble
+from kling_pipe.manifest.problems import Path_, ProblemCollector
 from kling_pipe.manifest.reference_lookup import NotFound, check_output, entry_of, value_of
 from kling_pipe.manifest.references import Reference, parse_reference
-from kling_pipe.manifest.request_builder import Built, build
+from kling_pipe.manifest.request_builder import BuiltRequest, build
 from kling_pipe.manifest.scope import Existing, Recipe
 from kling_pipe.manifest.template_refs import reference_in
 from kling_pipe.manifest.template_text import Texts
@@ -41,7 +41,7 @@ class Draft:
     recipe: Recipe
     cell: Cell
     take: int
-    built: Built
+    built: BuiltRequest
     needs: tuple[str, ...]
     place: str
     tags: tuple[str, ...]
@@ -54,22 +54,22 @@ class Drafter:
     """Makes drafts, and cases to blame when something is wrong with one later."""
 
     media: MediaReader
-    trouble: Trouble
+    trouble: ProblemCollector
 
-    def case(self, draft: Draft) -> Case:
+    def case(self, draft: Draft) -> JobContext:
         """The case of a draft."""
-        return Case(draft.recipe, draft.cell, draft.take, self.media, self.trouble)
+        return JobContext(draft.recipe, draft.cell, draft.take, self.media, self.trouble)
 
     def origins(self, draft: Draft) -> Origins:
         """Where each part of a draft's request was written: the request is built once more."""
         found: Origins = {}
-        build(Case(draft.recipe, draft.cell, draft.take, self.media, Trouble()), found)
+        build(JobContext(draft.recipe, draft.cell, draft.take, self.media, ProblemCollector()), found)
         return found
 
     def drafts(self, recipe: Recipe) -> Iterator[Draft]:
         """One draft per cell and take. Takes share a request unless a template asks for `take`."""
         for cell in recipe.cells:
-            case = Case(recipe, cell, 1, self.media, self.trouble)
+            case = JobContext(recipe, cell, 1, self.media, self.trouble)
             built, texts = build(case)
             after = _needs(case, texts)
             tags = _tags(case, texts)
@@ -77,7 +77,7 @@ class Drafter:
             former = self._former(case) if cell.former else ()
             for take in range(1, recipe.takes + 1):
                 if take > 1:
-                    case = Case(recipe, cell, take, self.media, self.trouble)
+                    case = JobContext(recipe, cell, take, self.media, self.trouble)
                     if built.uses_take:
                         built, texts = build(case)
                         needs = _all_needs(built, after)
@@ -87,21 +87,21 @@ class Drafter:
                 place = place_of(case, texts)
                 yield Draft(case.address, recipe, cell, take, built, needs, place, tags, not case.failed, former)
 
-    def _former(self, case: Case) -> tuple[Mapping[str, Any], ...]:
+    def _former(self, case: JobContext) -> tuple[Mapping[str, Any], ...]:
         """The request of a case with its row as earlier versions read it; what could not be built then was not made."""
         found = []
         for data in case.cell.former if not case.failed else ():
-            then = Case(case.recipe, replace(case.cell, data=data), case.take, self.media, Trouble())
+            then = JobContext(case.recipe, replace(case.cell, data=data), case.take, self.media, ProblemCollector())
             built, _ = build(then)
             found.append({} if then.failed else built.request)
         return tuple(found)
 
 
-def _all_needs(built: Built, after: tuple[str, ...]) -> tuple[str, ...]:
+def _all_needs(built: BuiltRequest, after: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(ref.address for ref in find_leaves(built.request, OutputRef)), *after)))
 
 
-def _words(case: Case, texts: Texts, word: str) -> list[tuple[Any, Path_]]:
+def _words(case: JobContext, texts: Texts, word: str) -> list[tuple[Any, Path_]]:
     """The items of `tags` or `needs`, one or many, templates filled in, each with its place."""
     written = case.recipe.tool.get(word)
     if written is None:
@@ -118,7 +118,7 @@ def _words(case: Case, texts: Texts, word: str) -> list[tuple[Any, Path_]]:
     return [(item, where) for item, where in read if item is not None]
 
 
-def _tags(case: Case, texts: Texts) -> tuple[str, ...]:
+def _tags(case: JobContext, texts: Texts) -> tuple[str, ...]:
     tags = []
     for tag, path in _words(case, texts, "tags"):
         if isinstance(tag, bool) or not isinstance(tag, str | int) or not str(tag).strip():
@@ -128,7 +128,7 @@ def _tags(case: Case, texts: Texts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tags))
 
 
-def _needs(case: Case, texts: Texts) -> tuple[str, ...]:
+def _needs(case: JobContext, texts: Texts) -> tuple[str, ...]:
     """`needs:`: order without data. A name without a cell means all cells that agree with this one, all takes."""
     found: list[str] = []
     for item, path in _words(case, texts, "needs"):
@@ -144,7 +144,7 @@ def _needs(case: Case, texts: Texts) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _all_of(case: Case, reference: Reference) -> list[str]:
+def _all_of(case: JobContext, reference: Reference) -> list[str]:
     scope, cell = case.recipe.scope, case.cell
     entry = entry_of(scope, reference)
     if isinstance(entry, Existing):

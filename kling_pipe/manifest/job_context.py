@@ -6,19 +6,19 @@ from typing import Any
 
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.media_values import MediaReader
-from kling_pipe.manifest.problems import Mark, Path_, Trouble
+from kling_pipe.manifest.problems import Path_, ProblemCollector, ProblemKey
 from kling_pipe.manifest.reference_lookup import NotFound
 from kling_pipe.manifest.scope import Recipe
 from kling_pipe.manifest.templates import TemplateProblem
 from kling_pipe.model import Level
 
 
-class Case:
+class JobContext:
     """A recipe, a cell and a take under compilation. `failed` once an error was found in it."""
 
     __slots__ = ("cell", "failed", "media", "recipe", "take", "trouble")
 
-    def __init__(self, recipe: Recipe, cell: Cell, take: int, media: MediaReader, trouble: Trouble) -> None:
+    def __init__(self, recipe: Recipe, cell: Cell, take: int, media: MediaReader, trouble: ProblemCollector) -> None:
         self.recipe, self.cell, self.take = recipe, cell, take
         self.media, self.trouble = media, trouble
         self.failed = False
@@ -28,7 +28,7 @@ class Case:
         """The full address."""
         return self.recipe.address(self.cell, self.take)
 
-    def refuse(self, id: str, path: Path_, message: str, *, level: Level = "error", **facts: Any) -> Mark:
+    def refuse(self, id: str, path: Path_, message: str, *, level: Level = "error", **facts: Any) -> ProblemKey:
         """A problem of this job at a path of its manifest."""
         self.failed |= level == "error"
         return self.trouble.add(

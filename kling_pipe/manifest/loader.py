@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.core.invalid import Hole
+from kling_pipe.core.invalid import Invalid
 from kling_pipe.core.text import nearest, slug
 from kling_pipe.manifest.entries import Entries, has_hole
 from kling_pipe.manifest.keywords import KINDS, SETTINGS, TOP_LEVEL
 from kling_pipe.manifest.media_values import MediaReader
-from kling_pipe.manifest.problems import Trouble
+from kling_pipe.manifest.problems import ProblemCollector
 from kling_pipe.manifest.references import NAME, beside
 from kling_pipe.manifest.scope import Scope
 from kling_pipe.manifest.yaml import Opened, nothing_open, read_document
@@ -27,7 +27,7 @@ _OF_SETTINGS = "This is a setting: write it into `kling-pipe.toml` beside the ma
 class Loader:
     """Reads manifests. `overrides` and `profile` apply to the root; includes keep their own."""
 
-    trouble: Trouble
+    trouble: ProblemCollector
     media: MediaReader
     profile: str = ""
     opened: Opened = nothing_open
@@ -114,7 +114,7 @@ class Loader:
         own = scope.data.get("vars") or {}
         if not isinstance(own, Mapping):
             self.trouble.add(scope.document, "KP102", ("vars",), "`vars` wants a mapping of names to values")
-            scope.vars = Anything()
+            scope.vars = AnyTask()
             return
         for name, value in overrides.items():
             if not _is_data(value):
@@ -137,7 +137,7 @@ class Loader:
                     allowed=", ".join(map(str, own)),
                     hint=f"Add `{name}:` under `vars:` first.",
                 )
-        scope.vars = {**own, **{name: value if _is_data(value) else Hole() for name, value in overrides.items()}}
+        scope.vars = {**own, **{name: value if _is_data(value) else Invalid() for name, value in overrides.items()}}
 
     # -- includes ------------------------------------------------------------------------------------------------
 
@@ -191,11 +191,11 @@ def _include_fault(
     return None
 
 
-class Anything(Mapping[str, Any]):
+class AnyTask(Mapping[str, Any]):
     """Stands for a mapping that was refused: it has every name, and each is a hole."""
 
     def __getitem__(self, name: str) -> Any:
-        return Hole()
+        return Invalid()
 
     def __contains__(self, name: object) -> bool:
         return True

@@ -11,7 +11,7 @@ from typing import Any
 
 from kling_pipe.core.text import nearest, slug
 from kling_pipe.manifest.keywords import MATRIX
-from kling_pipe.manifest.problems import Path_, Trouble
+from kling_pipe.manifest.problems import Path_, ProblemCollector
 from kling_pipe.manifest.references import beside
 from kling_pipe.manifest.table_files import Row, read_rows
 from kling_pipe.manifest.yaml import Document, Opened
@@ -48,7 +48,7 @@ class Matrix:
     path: Path_
     spec: Mapping[str, Any]
     folder: Path
-    trouble: Trouble
+    trouble: ProblemCollector
     title: str
     fill: Callable[[Any, Path_], Any]
     opened: Opened

@@ -45,7 +45,7 @@ class Literal(NamedTuple):
     findings: Sequence[Any] = ()
 
 
-class Complaint(NamedTuple):
+class MediaProblem(NamedTuple):
     """A finding of the probe with the file's name in its message."""
 
     rule: str
@@ -117,12 +117,12 @@ class MediaReader:
                 hint="Paths are relative to the manifest's folder.",
             ) from None
 
-    def _complaints(self, name: str, ref: FileRef, limits: str) -> list[Complaint]:
+    def _complaints(self, name: str, ref: FileRef, limits: str) -> list[MediaProblem]:
         mark = (ref.sha256, limits)
         if mark not in self._probed:
             self._probed[mark] = self._probe(ref, limits)
         return [
-            Complaint(one.rule, one.level, f"`{name}`: {one.message}", one.found, one.allowed, one.hint, one.source)
+            MediaProblem(one.rule, one.level, f"`{name}`: {one.message}", one.found, one.allowed, one.hint, one.source)
             for one in self._probed[mark]
         ]
 

@@ -45,7 +45,7 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
-class Lists:
+class Numbering:
     """The request's lists of images, elements and videos while they are being filled."""
 
     __slots__ = ("_body", "_inputs", "_operation", "_origins")

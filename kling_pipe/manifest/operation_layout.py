@@ -39,7 +39,7 @@ class Shots(NamedTuple):
         return (self.list, *self.sets)
 
 
-class Form(NamedTuple):
+class OperationLayout(NamedTuple):
     """Where prompts, media and named ids stand (as patterns), and the sugar with its places.
 
     `prompt_fields` are the top-level fields with prompts, in the operation's order; `special` are all fields that
@@ -69,7 +69,7 @@ def _longest(operation: Operation, pattern: Pattern) -> int:
 
 
 @cache
-def form_of(operation: Operation) -> Form:
+def layout_of(operation: Operation) -> OperationLayout:
     """The form of an operation."""
     kling = operation.kling
     prompts = frozenset(parts(pattern) for pattern in kling["prompts"])
@@ -77,7 +77,7 @@ def form_of(operation: Operation) -> Form:
     names = {parts(pattern): entry for pattern, entry in kling.get("names", {}).items()}
     sugar = {word: spec for word, spec in kling.get("sugar", {}).items() if isinstance(spec, Mapping)}
     tops = {pattern[0] for pattern in prompts}
-    return Form(
+    return OperationLayout(
         operation=operation,
         prompts=prompts,
         medias=medias,

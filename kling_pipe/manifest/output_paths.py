@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from posixpath import splitext
 
 from kling_pipe.catalog.operations import Operation, output_count
-from kling_pipe.manifest.job_context import Case
+from kling_pipe.manifest.job_context import JobContext
 from kling_pipe.manifest.matrix import Cell
 from kling_pipe.manifest.scope import Recipe
 from kling_pipe.manifest.template_text import Texts
@@ -35,7 +35,7 @@ def default_place(recipe: Recipe, cell: Cell, take: int) -> str:
     return f"{recipe.kind}/{recipe.scope.prefix}{recipe.name}{at}{f'.t{take}' if take > 1 else ''}"
 
 
-def place_of(case: Case, texts: Texts) -> str:
+def place_of(case: JobContext, texts: Texts) -> str:
     """The place of one case: its `save_as`, or the default. What is wrong goes to the case."""
     recipe = case.recipe
     written = recipe.tool.get("save_as")

@@ -20,7 +20,7 @@ from kling_pipe.storage.temp_files import part_of
 
 
 @dataclass(frozen=True, slots=True)
-class Picked:
+class PickEdit:
     """What was written where. `before` is the take that was picked until then."""
 
     recipe: str
@@ -30,7 +30,7 @@ class Picked:
     line: int
 
 
-def pick(manifest: Manifest, address: str, take: int, effects: Effects | None = None) -> Picked:
+def pick(manifest: Manifest, address: str, take: int, effects: Effects | None = None) -> PickEdit:
     """Make `take` the one that later jobs use, for the recipe or the cell at `address` (its take is not looked at).
 
     Raises UsageError for what cannot be picked, LocalStateError when the file cannot be written.
@@ -45,7 +45,7 @@ def pick(manifest: Manifest, address: str, take: int, effects: Effects | None = 
     if new != text:
         _write(file, new, effects or Effects())
     title, before = (recipe.base(cell), recipe.picked(cell)) if cell else (recipe.title, recipe.pick)
-    return Picked(title, take, before, file, new.count("\n", 0, at) + 1)
+    return PickEdit(title, take, before, file, new.count("\n", 0, at) + 1)
 
 
 def with_pick(text: str, path: list[str], take: int, cell: str = "") -> tuple[str, int]:

@@ -10,7 +10,7 @@ from kling_pipe.manifest.yaml import Document
 from kling_pipe.model import Level, Position, Problem
 
 Path_ = tuple[str | int, ...]
-Mark = tuple[str, Position | None, str]
+ProblemKey = tuple[str, Position | None, str]
 _MOST_AT_ONE_PLACE = 12
 
 
@@ -30,12 +30,12 @@ class _Entry:
         return replace(self.problem, message=f"{self.problem.message}{row}{more}") if row or more else self.problem
 
 
-class Trouble:
+class ProblemCollector:
     """A list of problems that knows how to place them. One mistake is reported once, however many jobs share it."""
 
     def __init__(self) -> None:
-        self._entries: dict[Mark, _Entry] = {}
-        self._at: dict[tuple[Any, ...], list[Mark]] = {}
+        self._entries: dict[ProblemKey, _Entry] = {}
+        self._at: dict[tuple[Any, ...], list[ProblemKey]] = {}
         self.errors = 0
 
     def add(
@@ -50,14 +50,14 @@ class Trouble:
         needle: str = "",
         row: str = "",
         **facts: Any,
-    ) -> Mark:
+    ) -> ProblemKey:
         """A problem at a path of a document; `needle` narrows it to a text inside the scalar there."""
         if needle:
             facts["position"], found = document.locate_text(path, needle)
             facts.setdefault("width", found)
         return self.put(document.problem(id, path, message, key=key, level=level, **facts), row)
 
-    def put(self, problem: Problem, row: str = "") -> Mark:
+    def put(self, problem: Problem, row: str = "") -> ProblemKey:
         """A ready-made problem, unless it stands already."""
         # Cells and takes of one recipe repeat a mistake: place and text make it the same, the address does not.
         mark = (problem.id, problem.position, problem.message)
@@ -73,7 +73,7 @@ class Trouble:
         self.errors += problem.level == "error"
         return mark
 
-    def repeat(self, mark: Mark, address: str) -> None:
+    def repeat(self, mark: ProblemKey, address: str) -> None:
         """The same problem in another job."""
         entry = self._entries[mark]
         if address != entry.problem.address:

@@ -14,7 +14,7 @@ _FIELDS_BESIDE_API = ("references", "shots", "raw")
 _NOTHING: Mapping[str, Any] = {}
 
 
-class Layers(NamedTuple):
+class RecipeDefaults(NamedTuple):
     """What a recipe holds once its layers lie on each other; see `Recipe` for the words."""
 
     fields: dict[str, Any]
@@ -41,7 +41,7 @@ def api_of(scope: Scope, kind: str, profile: str, written: Mapping[str, Any], pa
 
 def layered(
     scope: Scope, kind: str, profile: str, operation: Operation, written: Mapping[str, Any], path: Path_
-) -> Layers:
+) -> RecipeDefaults:
     """The recipe over the layers that apply to jobs of its operation."""
     fields: dict[str, Any] = {}
     origins: dict[str, Path_] = {}
@@ -57,7 +57,7 @@ def layered(
             target = tool if word in RECIPE and word not in _FIELDS_BESIDE_API else fields
             target[word] = value
             origins[word] = (*where, word)
-    return Layers(fields, origins, frozenset(fields) - frozenset(written), tool)
+    return RecipeDefaults(fields, origins, frozenset(fields) - frozenset(written), tool)
 
 
 def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

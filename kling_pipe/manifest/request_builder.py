@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from kling_pipe.core.invalid import Hole
+from kling_pipe.core.invalid import Invalid
 from kling_pipe.core.keys import pruned
 from kling_pipe.manifest.field_values import Values
-from kling_pipe.manifest.job_context import Case
-from kling_pipe.manifest.numbering import Lists, Origins
-from kling_pipe.manifest.operation_layout import Form, form_of
+from kling_pipe.manifest.job_context import JobContext
+from kling_pipe.manifest.numbering import Numbering, Origins
+from kling_pipe.manifest.operation_layout import OperationLayout, layout_of
 from kling_pipe.manifest.problems import Path_
 from kling_pipe.manifest.references import Reference
 from kling_pipe.manifest.scope import Recipe
-from kling_pipe.manifest.shorthand import Sugar
+from kling_pipe.manifest.shorthand import Shorthand
 from kling_pipe.manifest.template_text import Texts
 from kling_pipe.manifest.templates import has_template
 
 
-class Built(NamedTuple):
+class BuiltRequest(NamedTuple):
     """A request in normal form. `counted` are references that name an output other than the first, as written."""
 
     request: dict[str, Any]
@@ -31,16 +31,16 @@ class Built(NamedTuple):
     uses_take: bool
 
 
-def build(case: Case, origins: Origins | None = None) -> tuple[Built, Texts]:
+def build(case: JobContext, origins: Origins | None = None) -> tuple[BuiltRequest, Texts]:
     """The request of one case, and the texts that rendered it. Problems go to the case.
 
     `origins` is filled with where each part was written; building again with it costs less than keeping it for all.
     """
-    recipe, form = case.recipe, form_of(case.recipe.operation)
+    recipe, form = case.recipe, layout_of(case.recipe.operation)
     body: dict[str, Any] = {}
-    lists = Lists(recipe.operation, body, origins)
+    lists = Numbering(recipe.operation, body, origins)
     values = Values(case, form, lists, origins)
-    sugar = Sugar(case, form, body, lists, values, origins)
+    sugar = Shorthand(case, form, body, lists, values, origins)
     _plain_fields(recipe, form, body, values, known=None if origins is None else {})
     sugar.media()
     sugar.references()
@@ -51,11 +51,11 @@ def build(case: Case, origins: Origins | None = None) -> tuple[Built, Texts]:
         sugar.shots(form.shots)
     sugar.drop()
     sugar.raw()
-    return Built(pruned(body), tuple(values.counted), values.texts.uses_take), values.texts
+    return BuiltRequest(pruned(body), tuple(values.counted), values.texts.uses_take), values.texts
 
 
 def _plain_fields(
-    recipe: Recipe, form: Form, body: dict[str, Any], values: Values, known: dict[str, Any] | None
+    recipe: Recipe, form: OperationLayout, body: dict[str, Any], values: Values, known: dict[str, Any] | None
 ) -> None:
     """Every API field but the prompts. What is the same in all cells is read once per recipe."""
     known = recipe.constants if known is None else known
@@ -76,4 +76,4 @@ def _is_constant(value: Any) -> bool:
         return all(map(_is_constant, value.values()))
     if isinstance(value, list):
         return all(map(_is_constant, value))
-    return not isinstance(value, Hole)
+    return not isinstance(value, Invalid)

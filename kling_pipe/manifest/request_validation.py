@@ -14,17 +14,17 @@ from kling_pipe.catalog.validation import Finding, check
 from kling_pipe.catalog.validation.fields import field_findings
 from kling_pipe.catalog.validation.verbs import renamed
 from kling_pipe.core.json_pointer import Pointer, walk
-from kling_pipe.manifest.check_cache import Likeness, likeness
+from kling_pipe.manifest.check_cache import RequestShape, request_shape
 from kling_pipe.manifest.job_builder import Draft, Drafter
-from kling_pipe.manifest.job_context import Case
+from kling_pipe.manifest.job_context import JobContext
 from kling_pipe.manifest.numbering import Origins
-from kling_pipe.manifest.operation_layout import form_of
-from kling_pipe.manifest.problems import Mark, Path_
+from kling_pipe.manifest.operation_layout import layout_of
+from kling_pipe.manifest.problems import Path_, ProblemKey
 from kling_pipe.model import FileRef, Json, OutputRef, PresetRef
 
 _TOKEN = re.compile(r"<<<[a-z]+_[0-9]+>>>")
 _LONGEST_QUOTE = 160
-_CLEAN: set[tuple[Operation, Likeness]] = set()
+_CLEAN: set[tuple[Operation, RequestShape]] = set()
 """What was found clean in this process, in whichever manifest: an editor has the same one checked at every key."""
 _MOST_CLEAN = 10_000
 
@@ -56,12 +56,12 @@ def stand_ins(value: Json) -> Json:
 
 @dataclass(slots=True)
 class Verifier:
-    """Checks drafts. Requests that differ in nothing a rule can see are checked once (see `likeness`)."""
+    """Checks drafts. Requests that differ in nothing a rule can see are checked once (see `request_shape`)."""
 
     found: Mapping[str, Draft]
     drafter: Drafter
     standard: str = FIRST
-    _known: dict[tuple[Any, Likeness], list[Mark]] = field(default_factory=dict)
+    _known: dict[tuple[Any, RequestShape], list[ProblemKey]] = field(default_factory=dict)
 
     def verify(self, draft: Draft) -> None:
         """Report all that the API would refuse, or that is probably a mistake, at the place where it is written."""
@@ -71,7 +71,7 @@ class Verifier:
             return
         if speaks(self.standard, operation.name, str(request.get(operation.kling["pool"]["model"] or "", ""))):
             self._verify_form(draft, kinds)
-        alike = likeness(form_of(operation), request, kinds)
+        alike = request_shape(layout_of(operation), request, kinds)
         known = self._marks(draft, alike)
         if known is not None:
             for mark in known:
@@ -122,7 +122,7 @@ class Verifier:
         )
         return True
 
-    def _marks(self, draft: Draft, alike: Likeness | None) -> list[Mark] | None:
+    def _marks(self, draft: Draft, alike: RequestShape | None) -> list[ProblemKey] | None:
         """What is known of a request from one like it: the marks of its problems, or None."""
         if alike is None or draft.recipe.misspelt:
             return None
@@ -131,7 +131,7 @@ class Verifier:
         found = self._known.get((draft.recipe.operation, alike))
         return found if found is not None else self._known.get((id(draft.recipe), alike))
 
-    def _report(self, draft: Draft, findings: list[Finding]) -> list[Mark]:
+    def _report(self, draft: Draft, findings: list[Finding]) -> list[ProblemKey]:
         case, origins = self.drafter.case(draft), self.drafter.origins(draft)
         return [_place(case, draft.built.request, origins, finding) for finding in findings]
 
@@ -163,7 +163,7 @@ class Verifier:
         ]
 
 
-def _place(case: Case, request: Mapping[str, Any], origins: Origins, finding: Finding) -> Mark:
+def _place(case: JobContext, request: Mapping[str, Any], origins: Origins, finding: Finding) -> ProblemKey:
     path, exact = origin(case, origins, finding.pointer)
     needle = finding.found if finding.found and finding.found in str(_written(case, path)) else ""
     is_sum = exact and _is_sum(case, finding, path)
@@ -184,7 +184,7 @@ def _place(case: Case, request: Mapping[str, Any], origins: Origins, finding: Fi
     )
 
 
-def _worded(case: Case, finding: Finding, path: Path_, exact: bool) -> Finding:
+def _worded(case: JobContext, finding: Finding, path: Path_, exact: bool) -> Finding:
     """The finding in the words of the manifest: `views` and `shots`, where those were written or would be."""
     field = finding.pointer[-1] if finding.pointer else ""
     if not isinstance(field, str):
@@ -195,7 +195,7 @@ def _worded(case: Case, finding: Finding, path: Path_, exact: bool) -> Finding:
     return _renamed(finding, field, words[0]) if words else finding
 
 
-def _is_sum(case: Case, finding: Finding, path: Path_) -> bool:
+def _is_sum(case: JobContext, finding: Finding, path: Path_) -> bool:
     """Whether one value of the request comes from a whole list of the manifest: a duration from `shots`."""
     field = finding.pointer[-1]
     items = at(case.recipe.operation.fields, (field, "items"))
@@ -208,7 +208,7 @@ def _added_up(finding: Finding, path: Path_) -> Finding:
     return finding._replace(message=f"{finding.message}; this is the sum of `{word}`", hint=hint)
 
 
-def _sweetened(case: Case, finding: Finding) -> Finding:
+def _sweetened(case: JobContext, finding: Finding) -> Finding:
     specs = case.recipe.operation.kling.get("sugar", {})
     places = {word: spec.get("field") or spec.get("list") for word, spec in specs.items() if isinstance(spec, Mapping)}
     for word, place in places.items():
@@ -222,7 +222,7 @@ def _renamed(finding: Finding, field: str, word: str) -> Finding:
     return finding._replace(message=finding.message.replace(old, new), hint=finding.hint.replace(old, new))
 
 
-def origin(case: Case, origins: Origins, pointer: Pointer) -> tuple[Path_, bool]:
+def origin(case: JobContext, origins: Origins, pointer: Pointer) -> tuple[Path_, bool]:
     """Where in the manifest a part of the request was written; its nearest part, or the recipe's name."""
     for length in range(len(pointer), 0, -1):
         if (path := origins.get(tuple(pointer[:length]))) is not None:
@@ -230,7 +230,7 @@ def origin(case: Case, origins: Origins, pointer: Pointer) -> tuple[Path_, bool]
     return case.recipe.path, False
 
 
-def _found(case: Case, request: Mapping[str, Any], finding: Finding, path: Path_) -> str:
+def _found(case: JobContext, request: Mapping[str, Any], finding: Finding, path: Path_) -> str:
     """What was found; for a text that a template made, the text itself, since the file does not show it."""
     value = at(request, finding.pointer)
     if not isinstance(value, str) or value == str(_written(case, path)).strip():
@@ -239,14 +239,14 @@ def _found(case: Case, request: Mapping[str, Any], finding: Finding, path: Path_
     return f"after rendering: {shown}" if len(value) > 12 else finding.found
 
 
-def _written(case: Case, path: Path_) -> Any:
+def _written(case: JobContext, path: Path_) -> Any:
     return at(case.recipe.scope.data, path)
 
 
-def note_tokens(case: Case) -> None:
+def note_tokens(case: JobContext) -> None:
     """Hand-written `<<<image_2>>>` is fine, and worth a note: names survive when a list changes."""
     recipe = case.recipe
-    for word in (*form_of(recipe.operation).prompt_fields, "shots"):
+    for word in (*layout_of(recipe.operation).prompt_fields, "shots"):
         if word in recipe.fields:
             for pattern in ("", "/*/prompt"):
                 for pointer, text in walk(recipe.fields[word], pattern):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kling_pipe.catalog.compatibility import Known, contracts
+from kling_pipe.catalog.compatibility import Known, incompatibilities
 from kling_pipe.manifest.job_builder import Draft, Drafter
-from kling_pipe.manifest.problems import Mark
+from kling_pipe.manifest.problems import ProblemKey
 from kling_pipe.manifest.request_validation import origin
 from kling_pipe.model import Job
 
 
 def check_contracts(made: Iterable[Job], found: Mapping[str, Draft], drafter: Drafter, known: Known) -> None:
     """Report every result that its user would refuse, where the user names it. Cells and takes share one problem."""
-    blamed: dict[tuple[object, ...], Mark] = {}
-    for misfit in contracts(made, known):
+    blamed: dict[tuple[object, ...], ProblemKey] = {}
+    for misfit in incompatibilities(made, known):
         draft = found[misfit.user.address]
         same = (
             draft.recipe.title,

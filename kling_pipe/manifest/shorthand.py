@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.core.invalid import Hole
+from kling_pipe.core.invalid import Invalid
 from kling_pipe.core.json_pointer import parts
 from kling_pipe.core.text import nearest
 from kling_pipe.manifest.field_values import ANY, Values
-from kling_pipe.manifest.job_context import Case
+from kling_pipe.manifest.job_context import JobContext
 from kling_pipe.manifest.keywords import SHOT
-from kling_pipe.manifest.numbering import Lists, Origins, filled, get, put, slot
-from kling_pipe.manifest.operation_layout import Form, Opener, Shots
+from kling_pipe.manifest.numbering import Numbering, Origins, filled, get, put, slot
+from kling_pipe.manifest.operation_layout import Opener, OperationLayout, Shots
 from kling_pipe.manifest.problems import Path_
 from kling_pipe.manifest.reference_lookup import NotFound
 from kling_pipe.manifest.template_refs import reference_in
@@ -20,13 +20,19 @@ from kling_pipe.manifest.template_refs import reference_in
 _BOTH_WAYS = "Use one way for all: the words of the tool, or the API's own field."
 
 
-class Sugar:
+class Shorthand:
     """Fills the request from the tool's words. `values` reads what they hold."""
 
     __slots__ = ("_body", "_case", "_form", "_lists", "_origins", "_values")
 
     def __init__(
-        self, case: Case, form: Form, body: dict[str, Any], lists: Lists, values: Values, origins: Origins | None
+        self,
+        case: JobContext,
+        form: OperationLayout,
+        body: dict[str, Any],
+        lists: Numbering,
+        values: Values,
+        origins: Origins | None,
     ) -> None:
         self._case, self._form, self._body = case, form, body
         self._lists, self._values, self._origins = lists, values, origins
@@ -77,7 +83,7 @@ class Sugar:
                 return
             value, path = value[kind], (*path, kind)
         pattern = (*place, "*", slot(spec["item"])) if "list" in spec else place
-        if isinstance(value, str | Hole):
+        if isinstance(value, str | Invalid):
             value = self._values.read(value, path, final=False)
         found = self._values.media(value, kind, path, self._form.medias.get(pattern, ANY))
         if found is None:
@@ -128,7 +134,7 @@ class Sugar:
             self._reference(item, path)
 
     def _reference(self, item: Any, path: Path_) -> None:
-        if isinstance(item, str | Hole):
+        if isinstance(item, str | Invalid):
             item = self._values.read(item, path, final=False)
         try:
             reference = self._values.reference(item)
@@ -172,7 +178,7 @@ class Sugar:
         if final:
             shots = self._values.texts.native(shots, path)
         if not isinstance(shots, list) or not all(isinstance(shot, Mapping) for shot in shots):
-            if not (final and shots is None) and not isinstance(shots, Hole):
+            if not (final and shots is None) and not isinstance(shots, Invalid):
                 self._case.refuse(
                     "KP102",
                     path,
@@ -227,7 +233,7 @@ class Sugar:
         """Fields that the tool does not know: as written, templates filled in, a lone reference resolved."""
         recipe = self._case.recipe
         raw = recipe.fields.get("raw")
-        if raw is None or isinstance(raw, Hole):
+        if raw is None or isinstance(raw, Invalid):
             return
         path = recipe.origins["raw"]
         if not isinstance(raw, Mapping):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kling_pipe.core.text import nearest
-from kling_pipe.manifest.problems import Trouble
+from kling_pipe.manifest.problems import ProblemCollector
 from kling_pipe.manifest.yaml import Opened
 from kling_pipe.manifest.yaml.document import parse
 from kling_pipe.model import Position, Problem
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 Refuse = Callable[..., None]
 
 
-def read_rows(file: Path, name: str, refuse: Refuse, trouble: Trouble, opened: Opened) -> list[Row]:
+def read_rows(file: Path, name: str, refuse: Refuse, trouble: ProblemCollector, opened: Opened) -> list[Row]:
     """The rows of a table; none after a problem. `refuse(message, **facts)` blames the manifest, not the table."""
     reader = {".csv": _csv, ".json": _json, ".yaml": _yaml, ".yml": _yaml}.get(file.suffix.lower())
     if reader is None:
@@ -69,7 +69,7 @@ def _text(file: Path, refuse: Refuse) -> str | None:
 
 
 def _complain(
-    trouble: Trouble, name: str, line: int, message: str, text: str = "", hint: str = "", column: int = 1
+    trouble: ProblemCollector, name: str, line: int, message: str, text: str = "", hint: str = "", column: int = 1
 ) -> list[Row]:
     lines = text.splitlines()
     excerpt = lines[line - 1] if 0 < line <= len(lines) else ""
@@ -77,7 +77,7 @@ def _complain(
     return []
 
 
-def _csv(text: str, name: str, trouble: Trouble) -> list[Row]:
+def _csv(text: str, name: str, trouble: ProblemCollector) -> list[Row]:
     """Cells are read with LF, however git checked the file out: a request, and its key, must not depend on that."""
     unified = text.replace("\r\n", "\n")
     rows = _csv_rows(unified, name, trouble)
@@ -97,7 +97,7 @@ def _with_former(row: Row, raw: Row) -> Row:
     return row._replace(former=(with_crlf, {name: found[name] for name in broken}))
 
 
-def _csv_rows(text: str, name: str, trouble: Trouble) -> list[Row]:
+def _csv_rows(text: str, name: str, trouble: ProblemCollector) -> list[Row]:
     import csv
 
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -142,7 +142,7 @@ def _csv_rows(text: str, name: str, trouble: Trouble) -> list[Row]:
     return rows or _complain(trouble, name, 1, f"`{name}` has no rows", text)
 
 
-def _json(text: str, name: str, trouble: Trouble) -> list[Row]:
+def _json(text: str, name: str, trouble: ProblemCollector) -> list[Row]:
     try:
         data = json.loads(text)
         json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
@@ -153,7 +153,7 @@ def _json(text: str, name: str, trouble: Trouble) -> list[Row]:
     return _listed(data, name, trouble, lambda index: f"{name}[{index}]")
 
 
-def _yaml(text: str, name: str, trouble: Trouble) -> list[Row]:
+def _yaml(text: str, name: str, trouble: ProblemCollector) -> list[Row]:
     document = parse(text, name)
     for problem in document.problems:
         trouble.put(problem)
@@ -162,7 +162,7 @@ def _yaml(text: str, name: str, trouble: Trouble) -> list[Row]:
     return _listed(document.data, name, trouble, lambda index: f"{name}:{document.locate((index,)).line}")
 
 
-def _listed(data: Any, name: str, trouble: Trouble, place: Callable[[int], str]) -> list[Row]:
+def _listed(data: Any, name: str, trouble: ProblemCollector, place: Callable[[int], str]) -> list[Row]:
     if not isinstance(data, list) or not all(isinstance(row, dict) and row for row in data):
         return _complain(trouble, name, 1, f"`{name}` wants a list of mappings, one a row")
     rows = [Row({str(column): value for column, value in row.items()}, place(index)) for index, row in enumerate(data)]

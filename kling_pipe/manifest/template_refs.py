@@ -11,7 +11,7 @@ from kling_pipe.manifest.templates import Lookup, TemplateProblem
 Write = Callable[[Reference], str]
 
 
-class Mention(Lookup):
+class TemplateRef(Lookup):
     """One reference inside a template. Writing it into a text gives its numbered token."""
 
     __slots__ = ("_reference", "_scope", "_write")
@@ -22,16 +22,16 @@ class Mention(Lookup):
     def __str__(self) -> str:
         return self._write(self._reference)
 
-    def __getitem__(self, value: object) -> Mention:
-        return Mention(self._reference.with_pick(value), self._write, self._scope)
+    def __getitem__(self, value: object) -> TemplateRef:
+        return TemplateRef(self._reference.with_pick(value), self._write, self._scope)
 
-    def __getattr__(self, name: str) -> Mention:
+    def __getattr__(self, name: str) -> TemplateRef:
         if name.startswith("_"):
             raise AttributeError(name)
         kind, path = self._reference.kind, self._reference.path
         if path[-1] not in self._scope.entries.get(kind, {}):
             # Perhaps an include that is not there: whoever looks it up will say so.
-            return Mention(Reference(kind, (*path, name)), self._write, self._scope)
+            return TemplateRef(Reference(kind, (*path, name)), self._write, self._scope)
         raise TemplateProblem(
             "KP301",
             f"`{self._reference}` has no `{name}`",
@@ -39,13 +39,13 @@ class Mention(Lookup):
             hint="After a name come a cell ['value'], .take(n) or .output(n).",
         )
 
-    def output(self, number: int) -> Mention:
+    def output(self, number: int) -> TemplateRef:
         """The same reference, its nth output, from 1."""
-        return Mention(self._reference._replace(output=_count(number, "output")), self._write, self._scope)
+        return TemplateRef(self._reference._replace(output=_count(number, "output")), self._write, self._scope)
 
-    def take(self, number: int) -> Mention:
+    def take(self, number: int) -> TemplateRef:
         """The same reference, its nth take, from 1."""
-        return Mention(self._reference._replace(take=_count(number, "take")), self._write, self._scope)
+        return TemplateRef(self._reference._replace(take=_count(number, "take")), self._write, self._scope)
 
 
 def _count(number: object, word: str) -> int:
@@ -56,7 +56,7 @@ def _count(number: object, word: str) -> int:
 
 def reference_in(value: object) -> Reference | None:
     """The reference that a template's native value is, or None when it is a plain value."""
-    return object.__getattribute__(value, "_reference") if isinstance(value, Mention) else None
+    return object.__getattribute__(value, "_reference") if isinstance(value, TemplateRef) else None
 
 
 class Names(Lookup):
@@ -67,14 +67,14 @@ class Names(Lookup):
     def __init__(self, kind: str, scope: Scope, write: Write, path: tuple[str, ...] = ()) -> None:
         self._kind, self._scope, self._write, self._path = kind, scope, write, path
 
-    def __getattr__(self, name: str) -> Mention | Names:
+    def __getattr__(self, name: str) -> TemplateRef | Names:
         if name.startswith("_"):
             raise AttributeError(name)
         if name in self._scope.includes and name not in self._scope.entries.get(self._kind, {}):
             return Names(self._kind, self._scope.includes[name], self._write, (*self._path, name))
-        return Mention(Reference(self._kind, (*self._path, name)), self._write, self._scope)
+        return TemplateRef(Reference(self._kind, (*self._path, name)), self._write, self._scope)
 
-    def __getitem__(self, name: str) -> Mention | Names:
+    def __getitem__(self, name: str) -> TemplateRef | Names:
         return getattr(self, str(name))  # type: ignore[no-any-return]
 
     def __str__(self) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from kling_pipe.manifest.job_context import Case
-from kling_pipe.manifest.numbering import Lists
+from kling_pipe.manifest.job_context import JobContext
+from kling_pipe.manifest.numbering import Numbering
 from kling_pipe.manifest.problems import Path_
 from kling_pipe.manifest.reference_lookup import NotFound, Value
 from kling_pipe.manifest.references import KINDS, Reference
@@ -21,7 +21,7 @@ class Words(Mapping[str, Any]):
 
     __slots__ = ("_case", "_write")
 
-    def __init__(self, case: Case, write: Callable[[Reference], str]) -> None:
+    def __init__(self, case: JobContext, write: Callable[[Reference], str]) -> None:
         self._case, self._write = case, write
 
     def __getitem__(self, name: str) -> Any:
@@ -56,7 +56,7 @@ class Texts:
 
     __slots__ = ("_case", "_place", "_words", "lists", "resolve", "uses_take")
 
-    def __init__(self, case: Case, lists: Lists, resolve: Resolve) -> None:
+    def __init__(self, case: JobContext, lists: Numbering, resolve: Resolve) -> None:
         self._case, self.lists, self.resolve = case, lists, resolve
         self._words = Words(case, self._write)
         self._place: Path_ | None = None

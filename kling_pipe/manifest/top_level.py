@@ -6,25 +6,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kling_pipe.catalog.operations import find, load, names, operations
+from kling_pipe.catalog.operations import find, load_operation, names, operations
 from kling_pipe.core.text import nearest
 from kling_pipe.manifest.keywords import BUDGET, DEFAULT_API, DEFAULTS, KINDS, PER_JOB
-from kling_pipe.manifest.operation_layout import form_of
-from kling_pipe.manifest.problems import Path_, Trouble
+from kling_pipe.manifest.operation_layout import layout_of
+from kling_pipe.manifest.problems import Path_, ProblemCollector
 from kling_pipe.manifest.scope import Scope
 
 _MOST_RETRIES = 20
 
 
-def check_surroundings(scope: Scope, profile: str, trouble: Trouble) -> None:
+def check_surroundings(scope: Scope, profile: str, trouble: ProblemCollector) -> None:
     """Report what is wrong beside the recipes, in this file alone. `profile` is asked for of the root file only."""
-    _Surroundings(scope, trouble).check("" if scope.prefix else profile)
+    _TopLevel(scope, trouble).check("" if scope.prefix else profile)
 
 
 @dataclass(slots=True)
-class _Surroundings:
+class _TopLevel:
     scope: Scope
-    trouble: Trouble
+    trouble: ProblemCollector
 
     def _add(self, id: str, path: Path_, message: str, **facts: Any) -> None:
         self.trouble.add(self.scope.document, id, path, message, **facts)
@@ -94,7 +94,7 @@ class _Surroundings:
                     allowed=", ".join(fitting),
                 )
             return
-        owned = form_of(operation).owned
+        owned = layout_of(operation).owned
         known = [*(word for word in operation.fields if word not in owned), *DEFAULTS]
         for word in layer:
             if word in owned:
@@ -166,7 +166,7 @@ class _Surroundings:
 
 def _packs() -> Iterator[str]:
     """The pack of one operation after the other: a known one is found before all of them are read."""
-    return (str(pack) for name in names() if (pack := load(name).kling["pool"].get("pack")))
+    return (str(pack) for name in names() if (pack := load_operation(name).kling["pool"].get("pack")))
 
 
 def _models(pack: str) -> list[str]:

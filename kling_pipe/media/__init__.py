@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from kling_pipe.media.av_facts import can_open_streams
     from kling_pipe.media.base64 import base64_length, base64_pieces
     from kling_pipe.media.facts import Facts
-    from kling_pipe.media.file_facts import Looks, looked
+    from kling_pipe.media.file_facts import FileFacts, look_at_file
     from kling_pipe.media.limits import MediaFinding, broken, broken_file, broken_length, plain, unlike
 
 __all__ = [
     "Facts",
-    "Looks",
+    "FileFacts",
     "MediaFinding",
     "base64_length",
     "base64_pieces",
@@ -23,7 +23,7 @@ __all__ = [
     "broken_file",
     "broken_length",
     "can_open_streams",
-    "looked",
+    "look_at_file",
     "plain",
     "unlike",
 ]
@@ -33,7 +33,7 @@ __getattr__ = on_demand(
         "facts": "Facts",
         "base64": "base64_length base64_pieces",
         "limits": "MediaFinding broken broken_file broken_length plain unlike",
-        "file_facts": "Looks looked",
+        "file_facts": "FileFacts look_at_file",
         "av_facts": "can_open_streams",
     },
 )

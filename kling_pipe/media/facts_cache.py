@@ -14,7 +14,7 @@ _VERSION = 1
 _MOST = 20_000
 
 
-class Kept(MutableMapping[str, Facts]):
+class FactsCache(MutableMapping[str, Facts]):
     """The facts in a folder's `media.json`, read when the first is asked for; `save` writes what is new."""
 
     def __init__(self, folder: Path, effects: Effects | None = None) -> None:

@@ -13,7 +13,7 @@ from kling_pipe.media.limits import plain
 from kling_pipe.media.mp4_header import film_facts
 
 
-def looked(path: Path, kind: str, *, streams: bool | None = None) -> Facts:
+def look_at_file(path: Path, kind: str, *, streams: bool | None = None) -> Facts:
     """What a local file is: `kind` is what it should be. Raises OSError.
 
     `streams` says whether films and sounds may be opened; unless given, they are where PyAV is installed. Without it a
@@ -52,11 +52,11 @@ def _as_shown(path: Path, facts: Facts) -> Facts:
     )
 
 
-class Looks:
+class FileFacts:
     """Facts by the hash of a file's bytes and the kind that it should be. `opened` counts the files looked into."""
 
     def __init__(
-        self, kept: MutableMapping[str, Facts] | None = None, look: Callable[[Path, str], Facts] = looked
+        self, kept: MutableMapping[str, Facts] | None = None, look: Callable[[Path, str], Facts] = look_at_file
     ) -> None:
         self._kept: MutableMapping[str, Facts] = {} if kept is None else kept
         self._here: dict[str, Facts] = {}

@@ -50,7 +50,7 @@ Get = Callable[[str, int, int], Awaitable[Part]]
 """Link, first byte, how many at most -> a part. Raises NoPartError."""
 
 
-class Remote(NamedTuple):
+class LinkReader(NamedTuple):
     """What is known of a link: `facts`; or `missing`, why Kling could not fetch it either; or `unknown`, why not."""
 
     facts: Facts | None = None
@@ -58,60 +58,60 @@ class Remote(NamedTuple):
     unknown: str = ""
 
 
-async def remote(url: str, kind: str, get: Get, *, streams: bool | None = None) -> Remote:
+async def remote(url: str, kind: str, get: Get, *, streams: bool | None = None) -> LinkReader:
     """Look at a link that should lead to a `kind`. Reads headers only, a part of at most 256 kB and one of 1 MB."""
     try:
         head = await get(url, 0, HEADER)
         if head.status in _REFUSALS:
-            return Remote(missing=f"answers {head.status}: {_REFUSALS[head.status]}")
+            return LinkReader(missing=f"answers {head.status}: {_REFUSALS[head.status]}")
         if head.status not in (200, 206):
-            return Remote(unknown=f"it answers {head.status}")
+            return LinkReader(unknown=f"it answers {head.status}")
         return await _read(url, kind, head, get, can_open_streams() if streams is None else streams)
     except RefusedLinkError as error:
-        return Remote(missing=str(error))
+        return LinkReader(missing=str(error))
     except NoPartError as error:
-        return Remote(unknown=str(error))
+        return LinkReader(unknown=str(error))
 
 
-async def _read(url: str, kind: str, head: Part, get: Get, streams: bool) -> Remote:
+async def _read(url: str, kind: str, head: Part, get: Get, streams: bool) -> LinkReader:
     if head.total == 0 or not head.content:
-        return Remote(Facts(kind, _suffix(url), 0, fault="the file is empty"))
+        return LinkReader(Facts(kind, _suffix(url), 0, fault="the file is empty"))
     if kind == "image":
         return _picture(url, head)
     if not container(head.content[:16]):
         return _no_media(url, kind, head)
     if not streams:
-        return Remote(Facts(kind, _suffix(url), head.total, is_seen=False))
+        return LinkReader(Facts(kind, _suffix(url), head.total, is_seen=False))
     return await _opened(url, kind, head, get)
 
 
-async def _opened(url: str, kind: str, head: Part, get: Get) -> Remote:
+async def _opened(url: str, kind: str, head: Part, get: Get) -> LinkReader:
     facts, missed = _streams(url, kind, [head])
     # The header of a film may stand at its end.
     if facts.fault and missed is not None and missed < (head.total or 0):
         rest = await get(url, missed, _REST) if head.status == 206 else head
         if rest.status != 206 or rest.start != missed:
-            return Remote(unknown="its header stands at its end, and the server gives no parts of files")
+            return LinkReader(unknown="its header stands at its end, and the server gives no parts of files")
         facts, missed = _streams(url, kind, [head, rest])
     if facts.fault and missed is not None:
-        return Remote(unknown="its header is neither in its first 256 kB nor where it should be")
-    return Remote(facts)
+        return LinkReader(unknown="its header is neither in its first 256 kB nor where it should be")
+    return LinkReader(facts)
 
 
-def _picture(url: str, head: Part) -> Remote:
+def _picture(url: str, head: Part) -> LinkReader:
     whole = head.total is not None and len(head.content) >= head.total
     if found := picture_facts(io.BytesIO(head.content), head.total):
-        return Remote(found)
+        return LinkReader(found)
     if container(head.content[:16]) or whole or _is_page(head):
         return _no_media(url, "image", head)
     if head.content[:3] == b"\xff\xd8\xff" or head.content[:4] == b"\x89PNG":
-        return Remote(unknown="its size does not stand in its first 256 kB")
+        return LinkReader(unknown="its size does not stand in its first 256 kB")
     return _no_media(url, "image", head)
 
 
-def _no_media(url: str, kind: str, head: Part) -> Remote:
+def _no_media(url: str, kind: str, head: Part) -> LinkReader:
     what = f" but {head.media_type}" if _is_page(head) else ""
-    return Remote(Facts(kind, _suffix(url), head.total, fault=f"the link leads to no {WORDS[kind]}{what}"))
+    return LinkReader(Facts(kind, _suffix(url), head.total, fault=f"the link leads to no {WORDS[kind]}{what}"))
 
 
 def _is_page(head: Part) -> bool:

@@ -24,7 +24,7 @@ _FRAMES = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Poster:
+class Thumbnail:
     """A small picture on the disk with its size in pixels."""
 
     path: Path
@@ -32,14 +32,14 @@ class Poster:
     height: int
 
 
-class Posters:
+class Thumbnails:
     """A folder of posters, one per checksum. What cannot be drawn has none: the page does without."""
 
     def __init__(self, folder: Path, effects: Effects | None = None) -> None:
         self._folder = folder
         self._effects = effects or Effects()
 
-    def of(self, files: Iterable[tuple[str, Path]]) -> Mapping[str, Poster]:
+    def of(self, files: Iterable[tuple[str, Path]]) -> Mapping[str, Thumbnail]:
         """The posters of files (checksum, path) by checksum. Decodes on all cores; skips what is there already."""
         must_stay(self._folder, self._folder.parent)
         sweep([self._folder])
@@ -52,14 +52,14 @@ class Posters:
             made = pool.map(self._one, wanted, wanted.values())
             return {sha256: poster for sha256, poster in zip(wanted, made, strict=True) if poster is not None}
 
-    def _one(self, sha256: str, source: Path) -> Poster | None:
+    def _one(self, sha256: str, source: Path) -> Thumbnail | None:
         from PIL import Image
 
         target = self._folder / f"{sha256}.webp"
         if not target.exists() and not self._draw(source, target):
             return None
         with Image.open(target) as picture:
-            return Poster(target, picture.width, picture.height)
+            return Thumbnail(target, picture.width, picture.height)
 
     def _draw(self, source: Path, target: Path) -> bool:
         picture = _still(source) or _frame(source)

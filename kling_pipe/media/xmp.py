@@ -44,7 +44,7 @@ def facts(record: Record, output: Output) -> dict[str, str]:
     return dict(zip(FIELDS, map(str, values), strict=True))
 
 
-class Stamp:
+class XmpStamp:
     """Passes a file on as it comes, and puts the words in at its end: `write` every piece, then `finish` once.
 
     What is neither PNG nor MP4, or ends as neither should, passes unchanged; so does the file whose own SHA-256 is

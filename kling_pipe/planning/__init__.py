@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from kling_pipe.core.lazy import on_demand
 
 if TYPE_CHECKING:
-    from kling_pipe.planning.account_ranking import Place, Places
+    from kling_pipe.planning.account_ranking import Account, Accounts
     from kling_pipe.planning.budget import Totals, check_budget, totals
     from kling_pipe.planning.field_diff import FieldChange, field_digests
-    from kling_pipe.planning.multi_account import Together
+    from kling_pipe.planning.multi_account import MultiAccount
     from kling_pipe.planning.planner import make_plan
     from kling_pipe.planning.snapshot import Snapshot
 
 __all__ = [
+    "Account",
+    "Accounts",
     "FieldChange",
-    "Place",
-    "Places",
+    "MultiAccount",
     "Snapshot",
-    "Together",
     "Totals",
     "check_budget",
     "field_digests",
@@ -31,9 +31,9 @@ __getattr__ = on_demand(
     {
         "budget": "Totals check_budget totals",
         "planner": "make_plan",
-        "account_ranking": "Place Places",
+        "account_ranking": "Account Accounts",
         "snapshot": "Snapshot",
-        "multi_account": "Together",
+        "multi_account": "MultiAccount",
         "field_diff": "FieldChange field_digests",
     },
 )

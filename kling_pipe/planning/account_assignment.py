@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.catalog.operations import quota
+from kling_pipe.catalog.operations import load_operation, quota
 from kling_pipe.core.graph import order
 from kling_pipe.core.keys import external_id
 from kling_pipe.core.text import nearest
 from kling_pipe.model import Job, Record
-from kling_pipe.planning.account_affinity import Bond, bonds, is_free, moved
-from kling_pipe.planning.account_ranking import FREE, Place
-from kling_pipe.planning.multi_account import Together
+from kling_pipe.planning.account_affinity import Affinity, bonds, is_free, moved
+from kling_pipe.planning.account_ranking import FREE, Account
+from kling_pipe.planning.multi_account import MultiAccount
 from kling_pipe.planning.snapshot import IN_FLIGHT
 
 MARK = "!"
@@ -28,7 +27,7 @@ MARK = "!"
 
 
 @dataclass(slots=True)
-class Allotment:
+class Assignment:
     """The jobs, with those that are made again; where each goes (an account's id), whom it follows, why it cannot go.
 
     `users` are the jobs that each copy is for.
@@ -41,7 +40,7 @@ class Allotment:
     users: dict[str, set[str]] = field(default_factory=dict)
 
 
-def allot(jobs: Sequence[Job], snapshot: Together, replaced: Iterable[tuple[str, str, int]] = ()) -> Allotment:
+def allot(jobs: Sequence[Job], snapshot: MultiAccount, replaced: Iterable[tuple[str, str, int]] = ()) -> Assignment:
     """A place for every job. `replaced` are the identities that get a new attempt on purpose."""
     allotter = _Allotter({job.address: job for job in jobs}, snapshot, frozenset(replaced))
     for address in order({job.address: job.needs for job in jobs}):
@@ -59,10 +58,10 @@ def original(address: str) -> str:
 @dataclass(slots=True)
 class _Allotter:
     jobs: dict[str, Job]
-    snapshot: Together
+    snapshot: MultiAccount
     replaced: frozenset[tuple[str, str, int]]
-    found: Allotment = field(default_factory=Allotment)
-    ties: dict[str, list[Bond]] = field(default_factory=dict)
+    found: Assignment = field(default_factory=Assignment)
+    ties: dict[str, list[Affinity]] = field(default_factory=dict)
     pins: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -91,7 +90,7 @@ class _Allotter:
                     self.found.refusals[job.address] = self._torn(bond, here)
         self.found.jobs[job.address] = moved(job, others)
 
-    def _far(self, job: Job, here: str) -> list[Bond]:
+    def _far(self, job: Job, here: str) -> list[Affinity]:
         """What a job uses, and what does not live where it goes."""
         ties = (bond for bond in self.ties[job.address] if bond.address and here)
         return [bond for bond in ties if self.found.where[bond.address] not in ("", here)]
@@ -147,7 +146,7 @@ class _Allotter:
         return ""
 
     def _home(self, job: Job) -> str:
-        pack, _ = quota(operation_named(job.operation), job.request)
+        pack, _ = quota(load_operation(job.operation), job.request)
         if pack and self.snapshot.places.spread == FREE:
             return ""
         return self.snapshot.places.home(external_id(job.project, job.key, job.take), pack or "").account
@@ -159,8 +158,8 @@ class _Allotter:
             return None
         return None if job.identity in self.replaced and self.snapshot.unfinished(job) is None else record
 
-    def _torn(self, bond: Bond, here: str) -> str:
-        places: Mapping[str, Place] = {place.account: place for place in self.snapshot.places.all}
+    def _torn(self, bond: Affinity, here: str) -> str:
+        places: Mapping[str, Account] = {place.account: place for place in self.snapshot.places.all}
         there = places.get(self.found.where[bond.address])
         wanted = places.get(here)
         return (

@@ -17,7 +17,7 @@ _USUAL_SLOTS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Account:
     """One account: its name in the settings, its id in ledger and lock, its slots per pack type where they are told."""
 
     name: str
@@ -30,18 +30,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Accounts:
     """All accounts of a campaign, in the order of the settings, and those that are left out this time."""
 
-    all: tuple[Place, ...] = ()
+    all: tuple[Account, ...] = ()
     spread: str = STEADY
-    left_out: tuple[Place, ...] = ()
+    left_out: tuple[Account, ...] = ()
 
-    def named(self, name: str) -> Place | None:
+    def named(self, name: str) -> Account | None:
         """The account of a name."""
         return next((place for place in self.all if place.name == name), None)
 
-    def of(self, account: str) -> Place | None:
+    def of(self, account: str) -> Account | None:
         """The account of an id."""
         return next((place for place in (*self.all, *self.left_out) if place.account == account), None)
 
@@ -49,12 +49,12 @@ class Places:
         """Whether something may be sent to an account, or fetched from it."""
         return any(place.account == account for place in self.all)
 
-    def home(self, name: str, pack: str) -> Place:
+    def home(self, name: str, pack: str) -> Account:
         """Where the task of this external id (of its first attempt) lives, on every machine."""
         return ranked(self.all, name, pack)[0]
 
 
-def ranked(places: Sequence[Place], name: str, pack: str) -> list[Place]:
+def ranked(places: Sequence[Account], name: str, pack: str) -> list[Account]:
     """The accounts in the order in which a job tries them: the same on every machine with the same limits."""
     told = [place.weight(pack) for place in places]
     # Slots that are told for some accounts say nothing of the others: those count as much as the smallest.

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.catalog.operations import table
+from kling_pipe.catalog.operations import load_operation, table
 from kling_pipe.core.json_pointer import Pointer, walk
 from kling_pipe.core.redact import shown
 from kling_pipe.model import Job, OutputRef, Problem, Record
@@ -24,7 +23,7 @@ _STAMP = re.compile(r"\d{8}T\d{6}Z")
 _EPOCH = re.compile(r"\d{10}(\d{3})?")
 
 
-class Source(NamedTuple):
+class ExpiringSource(NamedTuple):
     """A result or link that a job takes in, and until when (ms) Kling takes it. `days` is 0 for a link."""
 
     text: str
@@ -34,44 +33,44 @@ class Source(NamedTuple):
     record: Record | None = None
 
 
-def sources(job: Job, made: Callable[[str], Record | None], *, publishes: bool = False) -> Iterator[Source]:
+def sources(job: Job, made: Callable[[str], Record | None], *, publishes: bool = False) -> Iterator[ExpiringSource]:
     """What a job takes in that grows old.
 
     `made` gives the record of the result at an address, or with an id that Kling gave it, if it stands already.
 
     With `publishes` a saved film goes out by a link of our own, so that Kling's copy may be gone.
     """
-    for entry in operation_named(job.operation).kling["media"]:
+    for entry in load_operation(job.operation).kling["media"]:
         for pointer, value in walk(job.request, entry["at"]) if entry["kind"] not in _LIBRARY else ():
             if isinstance(value, OutputRef):
                 yield from _result(value.address, pointer, entry, made(value.address), publishes=publishes)
             elif isinstance(value, str) and "as" in entry:
                 yield from _result(value, pointer, entry, made(value), publishes=publishes)
             elif isinstance(value, str) and (until := expiry(value)):
-                yield Source(shown(value), _field(pointer), until)
+                yield ExpiringSource(shown(value), _field(pointer), until)
 
 
 def _result(
     name: str, pointer: Pointer, entry: Mapping[str, Any], record: Record | None, *, publishes: bool
-) -> Iterator[Source]:
+) -> Iterator[ExpiringSource]:
     if record is None or record.state != "succeed" or not record.created_at:
         return
     by_id = "as" in entry
     days = table("media")["limits"].get(entry.get("limits"), {}).get("max_days") if by_id else KEPT_DAYS
     if days and (by_id or not (entry.get("base64") or publishes)):
-        yield Source(name, _field(pointer), record.created_at + days * _DAY_MS, days, record)
+        yield ExpiringSource(name, _field(pointer), record.created_at + days * _DAY_MS, days, record)
 
 
 def _field(pointer: Pointer) -> str:
     return next(step for step in reversed(pointer) if isinstance(step, str))
 
 
-def expired(job: Job, found: Iterator[Source], jobs: Mapping[str, Job], now: int) -> str:
+def expired(job: Job, found: Iterator[ExpiringSource], jobs: Mapping[str, Job], now: int) -> str:
     """Why a job cannot be made with one of its sources; "" when all are young enough."""
     return next((_told(job, one, jobs, now) for one in found if now and one.until < now), "")
 
 
-def _told(job: Job, source: Source, jobs: Mapping[str, Job], now: int) -> str:
+def _told(job: Job, source: ExpiringSource, jobs: Mapping[str, Job], now: int) -> str:
     if source.record is None:
         where = f"`{source.field}`{_place(job)}"
         return f"the link in {where}, `{source.text}`, ran out on {_date(source.until)}: write a fresh one"
@@ -84,7 +83,7 @@ def _told(job: Job, source: Source, jobs: Mapping[str, Job], now: int) -> str:
     )
 
 
-def soon(job: Job, found: Iterator[Source], jobs: Mapping[str, Job], now: int) -> Iterator[Problem]:
+def soon(job: Job, found: Iterator[ExpiringSource], jobs: Mapping[str, Job], now: int) -> Iterator[Problem]:
     """A word about each source that Kling will soon not take any more."""
     for one in found:
         left = (one.until - now) / _DAY_MS

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from kling_pipe.errors import CredentialsError, KlingPipeError, Unreachable
 from kling_pipe.model import Job, Record
-from kling_pipe.planning.account_ranking import Places
+from kling_pipe.planning.account_ranking import Accounts
 from kling_pipe.planning.snapshot import IN_FLIGHT, Identity, Snapshot
 from kling_pipe.storage.lockfile import Block
 
@@ -16,18 +16,18 @@ Silent = Mapping[str, KlingPipeError]
 
 
 @dataclass(frozen=True)
-class Together(Snapshot):
+class MultiAccount(Snapshot):
     """The snapshots of all accounts. A job counts as made in whichever account it was made: its key names none.
 
     `silent` are the accounts that could not be asked, by id, and why.
     """
 
     parts: tuple[Snapshot, ...] = ()
-    places: Places = field(default_factory=Places)
+    places: Accounts = field(default_factory=Accounts)
     silent: Silent = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parts: Sequence[Snapshot], places: Places, silent: Silent | None = None) -> Together:
+    def of(cls, parts: Sequence[Snapshot], places: Accounts, silent: Silent | None = None) -> MultiAccount:
         """One of many. What the account is asked for counts as asked when all were."""
         first = parts[0]
         found: dict[Identity, tuple[Record, ...]] = {}
@@ -90,9 +90,9 @@ class Together(Snapshot):
         made = [record for part in self.parts if (record := part._made(job, attempts)) is not None]
         return min(made, key=lambda record: (-record.attempt, record.account), default=None)
 
-    def asked(self, parts: Sequence[Snapshot], silent: Silent) -> Together:
+    def asked(self, parts: Sequence[Snapshot], silent: Silent) -> MultiAccount:
         """With new answers of the accounts."""
-        return Together.of(parts, self.places, {**self.silent, **silent})
+        return MultiAccount.of(parts, self.places, {**self.silent, **silent})
 
 
 def unasked(name: str, error: KlingPipeError, others: Sequence[str]) -> KlingPipeError:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from kling_pipe.catalog.compatibility import NONE, Known, Makers, of_input
-from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.catalog.output_facts import Made, made
+from kling_pipe.catalog.compatibility import NONE, Known, ProducerLimits, of_input
+from kling_pipe.catalog.operations import load_operation
+from kling_pipe.catalog.output_facts import MediaFacts, made
 from kling_pipe.catalog.pricing import Prices, estimate
 from kling_pipe.core.graph import order
 from kling_pipe.core.keys import external_id
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import PAYING, Action, Cost, Job, OutputRef, Plan, Problem, Record, Step
-from kling_pipe.planning.account_assignment import Allotment, allot, original
-from kling_pipe.planning.expiry import Source, expired, soon, sources
+from kling_pipe.planning.account_assignment import Assignment, allot, original
+from kling_pipe.planning.expiry import ExpiringSource, expired, soon, sources
 from kling_pipe.planning.field_diff import why
 from kling_pipe.planning.former_tasks import as_made, noted
-from kling_pipe.planning.multi_account import Together, unasked
+from kling_pipe.planning.multi_account import MultiAccount, unasked
 from kling_pipe.planning.snapshot import IN_FLIGHT, Snapshot
 
 _FREE = Cost(0.0, None, 0.0)
@@ -48,8 +48,8 @@ def make_plan(
     by_address = {job.address: job for job in jobs}
     replaced = {by_address[address].identity for address in replace_addresses}
     chosen = set(by_address) if selection is None else set(selection)
-    allotment = Allotment(by_address)
-    if isinstance(snapshot, Together):
+    allotment = Assignment(by_address)
+    if isinstance(snapshot, MultiAccount):
         allotment = allot(jobs, snapshot, replaced)
         by_address = allotment.jobs
         chosen |= {copy for copy, users in allotment.users.items() if users & chosen}
@@ -61,7 +61,7 @@ def make_plan(
     project = jobs[0].project if jobs else ""
     silent: tuple[Exception, ...] = ()
     accounts: dict[str, str] = {}
-    if isinstance(snapshot, Together):
+    if isinstance(snapshot, MultiAccount):
         blocked = any(step.action == "blocked" for step in steps)
         silent = tuple(_silent(snapshot)) if blocked else ()
         places = snapshot.places
@@ -76,17 +76,17 @@ class _Planner:
     snapshot: Snapshot
     replaced: set[tuple[str, str, int]]
     retried: frozenset[str]
-    allotment: Allotment
+    allotment: Assignment
     known: Known
     prices: Prices | None
     new_account: bool = False
     warnings: list[Problem] = field(default_factory=list)
     steps: dict[str, Step] = field(default_factory=dict)
     makers: dict[tuple[tuple[str, str, int], str], str] = field(default_factory=dict)
-    facts: Makers = field(init=False)
+    facts: ProducerLimits = field(init=False)
 
     def __post_init__(self) -> None:
-        self.facts = Makers(self.jobs, self.known)
+        self.facts = ProducerLimits(self.jobs, self.known)
 
     def step(self, job: Job, *, selected: bool) -> None:
         """Decide on one job; those that it needs are decided already."""
@@ -118,11 +118,11 @@ class _Planner:
     def _seen(self, job: Job) -> Snapshot:
         """What is known: of a job that is made again in another account what is known there."""
         account = self._copied_to(job)
-        return self.snapshot.within(account) if account and isinstance(self.snapshot, Together) else self.snapshot
+        return self.snapshot.within(account) if account and isinstance(self.snapshot, MultiAccount) else self.snapshot
 
     def _unreachable(self, record: Record) -> str:
         """Why nothing can be fetched or waited for where a task is: an account that is left out."""
-        if not isinstance(self.snapshot, Together) or self.snapshot.places.takes(record.account):
+        if not isinstance(self.snapshot, MultiAccount) or self.snapshot.places.takes(record.account):
             return ""
         return f"it is in the account `{self.snapshot.account_name(record.account)}`, which this command leaves out"
 
@@ -263,7 +263,7 @@ class _Planner:
         looked_at = self.snapshot.looked_at if is_known else 0.0
         return replace(self._step(job, action, attempt, reasons, record), cost=self._cost(job), looked_at=looked_at)
 
-    def _sources(self, job: Job) -> Iterator[Source]:
+    def _sources(self, job: Job) -> Iterator[ExpiringSource]:
         return sources(job, self._standing, publishes=self.snapshot.publishes)
 
     def _standing(self, name: str) -> Record | None:
@@ -284,7 +284,7 @@ class _Planner:
 
     def _silenced(self, job: Job) -> str:
         """Why nobody can tell whether a job is made already: an account that may have it does not answer."""
-        if not isinstance(self.snapshot, Together) or job.address in self.allotment.refusals:
+        if not isinstance(self.snapshot, MultiAccount) or job.address in self.allotment.refusals:
             return ""
         if not self.snapshot.silent or job.identity in self.snapshot.looked_up or self._copied_to(job):
             return ""
@@ -293,7 +293,7 @@ class _Planner:
 
     def _unnamed(self, job: Job) -> str:
         """Why a job that asks for an account has none: the settings name no accounts."""
-        if not job.account or isinstance(self.snapshot, Together):
+        if not job.account or isinstance(self.snapshot, MultiAccount):
             return ""
         return f"it asks for the account `{job.account}`, and `kling-pipe.toml` names no accounts"
 
@@ -315,20 +315,20 @@ class _Planner:
             yield "it asks for something else than what was made"
         else:
             yield "it was not made yet"
-        if operation_named(job.operation).kling["lookup"] == "none":
+        if load_operation(job.operation).kling["lookup"] == "none":
             yield "Kling cannot be asked for it: only this folder's ledger and lock keep it from being made twice"
         elif job.identity not in self.snapshot.looked_up:
             yield "the account is asked before anything is sent"
 
     def _cost(self, job: Job) -> Cost:
         seconds = self._input_seconds(job)
-        return estimate(operation_named(job.operation), job.request, input_seconds=seconds, by=self.prices)
+        return estimate(load_operation(job.operation), job.request, input_seconds=seconds, by=self.prices)
 
     def _input_seconds(self, job: Job) -> float | None:
         """How long the film or sound that sets the price is: as it was made, else as its request has it."""
-        return made(operation_named(job.operation), job.request, self._given).seconds
+        return made(load_operation(job.operation), job.request, self._given).seconds
 
-    def _given(self, value: object) -> Made | None:
+    def _given(self, value: object) -> MediaFacts | None:
         if not isinstance(value, OutputRef):
             return of_input(value, self.known)
         if value.address not in self.jobs:
@@ -336,7 +336,7 @@ class _Planner:
         step = self.steps.get(value.address)
         for output in step.record.outputs if step and step.record else ():
             if output.index == value.output and output.duration:
-                return Made(seconds=float(output.duration))
+                return MediaFacts(seconds=float(output.duration))
         return self.facts.of(self.jobs[value.address])
 
     def _key_at(self, address: str) -> str:
@@ -357,7 +357,7 @@ class _Planner:
         )
 
 
-def _silent(snapshot: Together) -> Iterator[KlingPipeError]:
+def _silent(snapshot: MultiAccount) -> Iterator[KlingPipeError]:
     """Why accounts cannot be asked, each with its name and with what to do."""
     for account, error in snapshot.silent.items():
         others = [place.name for place in snapshot.places.all if place.account not in snapshot.silent]

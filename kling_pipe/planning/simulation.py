@@ -37,7 +37,7 @@ class Task(NamedTuple):
     account: int = _NOBODY
 
 
-class Course(NamedTuple):
+class Timeline(NamedTuple):
     """One run: its seconds; tasks made, by account and place in the pattern; slot seconds held, by account and pool.
 
     `failed` tasks had no try left, `blocked` ones needed one of those, `retried` counts further tries.
@@ -100,7 +100,7 @@ def course(
     copies: int = 1,
     failures: float = 0.0,
     random: Random | None = None,
-) -> Course:
+) -> Timeline:
     """Run the pattern `copies` times at once over the accounts whose slots are given by pool.
 
     A pool that an account does not name has room for all there. What is heavier than its whole pool goes alone. Each
@@ -185,14 +185,14 @@ class _Course:
         self.tries: dict[int, int] = {}
         self.now, self.failed, self.retried = 0.0, 0, 0
 
-    def run(self) -> Course:
+    def run(self) -> Timeline:
         for pool in self.queues:
             self._fill_all(pool)
         while self.running:
             self.now, number, account, fails = heapq.heappop(self.running)
             self._end(number, account, fails=fails)
         blocked = len(self.waiting) - sum(map(sum, self.made)) - self.failed
-        return Course(self.now, self.made, tuple(self.held), self.failed, blocked, self.retried)
+        return Timeline(self.now, self.made, tuple(self.held), self.failed, blocked, self.retried)
 
     def _queue(self, pool: str, copies: int) -> _Queue:
         roots = [place for place, task in enumerate(self.pattern) if task.pool == pool and not task.needs]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.model import Job, Output, Record
 from kling_pipe.storage.ledger import RecordIndex
-from kling_pipe.storage.ledger.record_merge import TwoTasksError, merged
+from kling_pipe.storage.ledger.record_merge import TwoTasksError, merge_records
 from kling_pipe.storage.lockfile import Block, Lock, failed_record, made_record
 from kling_pipe.storage.outputs import output_path
 
@@ -161,7 +161,7 @@ class Snapshot:
         """The files that a record should have at this job's place."""
         if not job.place:
             return []
-        extension = str(operation_named(job.operation).kling["result"].get("extension", ""))
+        extension = str(load_operation(job.operation).kling["result"].get("extension", ""))
         return [
             (output, f"{self.out}/{output_path(job.place, output, extension)}")
             for output in record.outputs
@@ -200,14 +200,14 @@ def stronger(told: Record, kept: Record | None) -> Record:
     if not _is_unsaved(kept):
         return kept
     try:
-        return merged(told, kept) if told.state == "succeed" else told
+        return merge_records(told, kept) if told.state == "succeed" else told
     except TwoTasksError:
         return told
 
 
 def _is_unsaved(record: Record) -> bool:
     """Whether files of a made result were never saved."""
-    files = "extension" in operation_named(record.operation).kling["result"]
+    files = "extension" in load_operation(record.operation).kling["result"]
     return record.state == "succeed" and files and not all(output.sha256 for output in record.outputs)
 
 

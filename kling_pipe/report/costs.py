@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kling_pipe.report.contact_sheet.sheet_model import Card, Sheet
-from kling_pipe.report.contact_sheet.totals import Sum
+from kling_pipe.report.contact_sheet.totals import Total
 
 FORMAT_VERSION = "1.0"
 _ACCOUNT = "account"
@@ -22,7 +22,7 @@ class Row:
 
     group: str
     pack: str
-    sum: Sum
+    sum: Total
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ def cuts(sheet: Sheet) -> list[str]:
 
 def rows(sheet: Sheet, by: str) -> list[Row]:
     """The groups of a cut, in the order of the campaign. A card with two tags counts in both."""
-    found: dict[tuple[str, str], Sum] = {}
+    found: dict[tuple[str, str], Total] = {}
     for card in sheet.cards:
         for group in _GROUPS[by](card) if by in _GROUPS else [card.cell.get(by, "")]:
             for take in card.takes:
                 name = take.account if by == _ACCOUNT else group
-                found.setdefault((name or "(none)", take.estimated.pack or ""), Sum()).add(take)
+                found.setdefault((name or "(none)", take.estimated.pack or ""), Total()).add(take)
     return [Row(group, pack, one) for (group, pack), one in found.items()]
 
 

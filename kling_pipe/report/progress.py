@@ -16,7 +16,7 @@ from kling_pipe.report.progress_lines import ended_line, status_line
 
 if TYPE_CHECKING:
     from kling_pipe.model import Plan
-    from kling_pipe.report.progress_state import Board, Expected, Happening
+    from kling_pipe.report.progress_state import Expected, Happening, ProgressState
 
 Kind = Literal["auto", "tty", "plain", "json", "quiet"]
 
@@ -59,9 +59,9 @@ def progress(
         return Quiet()
     if kind == "json":
         return Lines(stream)
-    from kling_pipe.report.progress_state import Board
+    from kling_pipe.report.progress_state import ProgressState
 
-    board = Board(plan, expected or (lambda _job: None))
+    board = ProgressState(plan, expected or (lambda _job: None))
     if kind == "plain":
         return Plain(stream, board, budget)
     from kling_pipe.report.progress_live import Live
@@ -91,14 +91,14 @@ class Lines(Quiet):
 
     def on_event(self, event: Happening) -> None:
         """One line, flushed: the reader may be waiting for it."""
-        self._stream.write(json.dumps(event.form(), ensure_ascii=False) + "\n")
+        self._stream.write(json.dumps(event.to_json(), ensure_ascii=False) + "\n")
         self._stream.flush()
 
 
 class Plain(Quiet):
     """A line for each job that ended, and one now and then that says where the run stands."""
 
-    def __init__(self, stream: IO[str], board: Board, budget: Mapping[str, Any]) -> None:
+    def __init__(self, stream: IO[str], board: ProgressState, budget: Mapping[str, Any]) -> None:
         self._stream, self._board, self._budget = stream, board, budget
         self._told_at = 0.0
         self._told = -1

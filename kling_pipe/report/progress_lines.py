@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kling_pipe.report.progress_state import Board, Ended
+    from kling_pipe.report.progress_state import Ended, ProgressState
 
 SIGNS = {"made": "+", "reused": "=", "failed": "!", "waiting": ">"}
 
@@ -26,14 +26,14 @@ def ended_text(one: Ended) -> str:
     return f"{one.ending}{took}{f', {one.units}' if one.units else ''}"
 
 
-def status_line(board: Board, budget: Mapping[str, Any]) -> str:
+def status_line(board: ProgressState, budget: Mapping[str, Any]) -> str:
     """`12 of 200 done (1 failed), 5 running, 40 video units, $5.60 of $20`."""
     failed = f" ({board.counts['failed']} failed)" if board.counts["failed"] else ""
     running = f", {len(board.running)} running" if board.running else ""
     return f"{board.done} of {board.total} done{failed}{running}, {spent_text(board, budget)}"
 
 
-def spent_text(board: Board, budget: Mapping[str, Any]) -> str:
+def spent_text(board: ProgressState, budget: Mapping[str, Any]) -> str:
     """Units so far by pack and their price, each against its budget where there is one."""
     parts = []
     for pack in ("video", "image"):

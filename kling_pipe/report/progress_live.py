@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kling_pipe.report.progress_lines import SIGNS, clock_text, ended_text, spent_text
-from kling_pipe.report.progress_state import Board, Ended, Happening, Running
+from kling_pipe.report.progress_state import Ended, Happening, ProgressState, Running
 
 _TICK = 0.2
 _SCROLLED = 8
@@ -26,7 +26,9 @@ _STYLES = {"made": "green", "reused": "dim", "failed": "bold red", "waiting": "c
 class Live:
     """Redrawn five times a second by a thread of its own, however many events there are."""
 
-    def __init__(self, stream: IO[str], board: Board, budget: Mapping[str, Any], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, stream: IO[str], board: ProgressState, budget: Mapping[str, Any], clock: Callable[[], float]
+    ) -> None:
         # Told by `--color` and NO_COLOR; rich by itself would heed the variable alone, and go on with bold and dim.
         context = click.get_current_context(silent=True)
         system: Literal["auto"] | None = None if context is not None and context.color is False else "auto"

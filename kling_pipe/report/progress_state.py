@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-from kling_pipe.catalog.operations import load, quota, table, weight
+from kling_pipe.catalog.operations import load_operation, quota, table, weight
 from kling_pipe.model import Job, Plan, Step
 
 Ending = Literal["made", "reused", "failed", "waiting"]
@@ -38,7 +38,7 @@ class Happening(Protocol):
     def data(self) -> Mapping[str, Any]:
         """Further facts."""
 
-    def form(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The event as JSON."""
 
 
@@ -64,7 +64,7 @@ class Ended(NamedTuple):
 
 
 @dataclass(slots=True)
-class Board:
+class ProgressState:
     """The state of one run. `ended` and `remarks` are drained by who shows them; `counts` are of all its jobs."""
 
     plan: Plan
@@ -159,7 +159,7 @@ class Board:
         row.slots = ("", 0)
 
     def _charge(self, step: Step, units: str) -> None:
-        pack = quota(load(step.job.operation), step.job.request)[0]
+        pack = quota(load_operation(step.job.operation), step.job.request)[0]
         try:
             amount = float(units)
         except ValueError:
@@ -184,7 +184,7 @@ def _since(step: Step, at: float) -> float:
 
 
 def _slots(step: Step) -> tuple[str, int]:
-    operation = load(step.job.operation)
+    operation = load_operation(step.job.operation)
     pack = quota(operation, step.job.request)[0]
     return (pack, weight(operation, step.job.request)) if pack else ("", 0)
 

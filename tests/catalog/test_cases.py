@@ -26,7 +26,7 @@ def kinds_of(case):
 
 
 def found_in(case):
-    operation, body, coercions = operations.load(case["operation"]), case["body"], []
+    operation, body, coercions = operations.load_operation(case["operation"]), case["body"], []
     if case.get("lenient"):
         body, coercions = coerce(operation, body)
     found = check(operation, body, element_kinds=kinds_of(case), strict=case.get("strict", False))
@@ -74,7 +74,7 @@ def test_a_rule_has_a_case_that_it_catches_and_one_that_it_accepts(name, rule):
 
 
 def seen(case):
-    return view_of(operations.load(case["operation"]), case["body"], kinds_of(case))
+    return view_of(operations.load_operation(case["operation"]), case["body"], kinds_of(case))
 
 
 def applies(rule, case):

@@ -6,8 +6,8 @@ import pytest
 from snippets import folder_with_assets, problems_of
 
 from kling_pipe.catalog import operations
-from kling_pipe.catalog.compatibility import contracts
-from kling_pipe.catalog.output_facts import Made, made, narrowed
+from kling_pipe.catalog.compatibility import incompatibilities
+from kling_pipe.catalog.output_facts import MediaFacts, made, narrowed
 
 TOP = """\
 project: contracts
@@ -150,7 +150,7 @@ def test_what_nobody_knows_is_not_guessed_at(tmp_path):
           after: { prompt: more, continues: video.elsewhere, aspect_ratio: 16:9 }
     """
     assert found(text, tmp_path) == []
-    operation = operations.load("tts")
+    operation = operations.load_operation("tts")
     assert made(operation, {"text": "Tea."}, lambda _: None).seconds is None
     assert made(
         operation, {"text": "Good morning, hills of tea."}, lambda _: None, guess=True
@@ -174,7 +174,7 @@ def test_cells_of_a_matrix_share_one_problem(tmp_path):
 
 
 def test_no_jobs_have_no_misfits():
-    assert contracts([]) == []
+    assert incompatibilities([]) == []
 
 
 def test_limits_are_those_of_the_model_and_the_case():
@@ -187,8 +187,8 @@ def test_limits_are_those_of_the_model_and_the_case():
 @pytest.mark.parametrize("name", operations.names())
 def test_facts_of_a_result_are_read_from_every_operation(name):
     """The example of each page gives facts of the right types, whatever goes in."""
-    operation = operations.load(name)
-    given = Made(seconds=7.0, short_side=720, ratio=1.0, fps=24, sound=True, model="kling-v1-6")
+    operation = operations.load_operation(name)
+    given = MediaFacts(seconds=7.0, short_side=720, ratio=1.0, fps=24, sound=True, model="kling-v1-6")
     facts = made(operation, operation.schema["examples"][0], lambda _: given, guess=True)
     if operation.kling["result"].get("media") in ("video", "audio") and "makes" in operation.kling:
         assert facts.seconds is not None
@@ -204,8 +204,10 @@ def test_an_expanded_picture_is_known_by_the_picture_that_goes_in() -> None:
         for side, share in zip(("up", "down", "left", "right"), (0.5, 0, 0.25, 0.25), strict=True)
     }
     facts = made(
-        operations.load("expand-image"), {"image": "a", **request}, lambda _: Made(short_side=300, ratio=4 / 3)
+        operations.load_operation("expand-image"),
+        {"image": "a", **request},
+        lambda _: MediaFacts(short_side=300, ratio=4 / 3),
     )
     assert facts.sides == pytest.approx((450, 600))
     assert facts.ratio == pytest.approx(4 / 3)
-    assert made(operations.load("expand-image"), {"image": "a", **request}, lambda _: None) == Made()
+    assert made(operations.load_operation("expand-image"), {"image": "a", **request}, lambda _: None) == MediaFacts()

@@ -14,7 +14,7 @@ VOICE = [{"voice_id": "1"}]
 
 
 def cost(name, **body):
-    return estimate(operations.load(name), body)
+    return estimate(operations.load_operation(name), body)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_unknown_price_is_none_and_says_why(name, body, pack, why):
 @pytest.mark.parametrize(("seconds", "units"), [(3.041, 2.7), (5.5, 5.4), (5.4, 4.5)])
 def test_an_edited_video_is_billed_by_its_rounded_length(seconds, units):
     body = {"model_name": "kling-v3-omni", "mode": "std", "video_list": BASE}
-    assert estimate(operations.load(OMNI), body, input_seconds=seconds).units == units
+    assert estimate(operations.load_operation(OMNI), body, input_seconds=seconds).units == units
 
 
 def test_old_and_odd_prices_carry_a_note():

@@ -38,7 +38,7 @@ def complaints(schema, data):
 
 @pytest.fixture(params=operations.names())
 def operation(request):
-    return operations.load(request.param)
+    return operations.load_operation(request.param)
 
 
 def test_every_operation_of_the_vendors_navigation_is_there():
@@ -144,7 +144,7 @@ def test_no_word_of_the_tool_is_a_field_of_the_api(operation):
 
 def test_the_capability_map_names_known_models_and_fields():
     for name, models in operations.table("capabilities")["operations"].items():
-        fields = operations.load(name).fields
+        fields = operations.load_operation(name).fields
         assert set(models) == set(fields["model_name"]["enum"])
         for able in models.values():
             assert set(able) <= set(fields)
@@ -165,10 +165,14 @@ def test_the_example_of_an_operation_passes_its_own_check(operation):
 
 
 def test_an_operation_is_found_by_name_and_by_path():
-    assert operations.find("omni-video") is operations.find("/v1/videos/omni-video/") is operations.load("omni-video")
+    assert (
+        operations.find("omni-video")
+        is operations.find("/v1/videos/omni-video/")
+        is operations.load_operation("omni-video")
+    )
     assert operations.find("omni-vidoe") is None
     with pytest.raises(KeyError):
-        operations.load("omni-vidoe")
+        operations.load_operation("omni-vidoe")
 
 
 def test_loading_one_operation_reads_no_other_file():
@@ -176,7 +180,7 @@ def test_loading_one_operation_reads_no_other_file():
         import sys
         from kling_pipe.catalog import operations as catalog
         sys.addaudithook(lambda event, about: event == "open" and str(about[0]).endswith(".json") and print(about[0]))
-        catalog.load("text2video")
+        catalog.load_operation("text2video")
     """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     opened = sorted(PurePath(line).name for line in done.stdout.splitlines())
@@ -201,7 +205,7 @@ def test_loading_one_operation_reads_no_other_file():
     ],
 )
 def test_outputs_slots_and_pool_follow_from_the_request(name, request_, outputs, slots, quota):
-    operation = operations.load(name)
+    operation = operations.load_operation(name)
     assert operations.output_count(operation, request_) == outputs
     assert operations.weight(operation, request_) == slots
     assert operations.quota(operation, request_) == quota

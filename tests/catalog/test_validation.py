@@ -22,7 +22,7 @@ from kling_pipe.catalog.validation.rules import rules
 from kling_pipe.catalog.validation.view import view_of
 from kling_pipe.core.json_pointer import fixed, touches, walk
 
-OMNI = operations.load("omni-video")
+OMNI = operations.load_operation("omni-video")
 GOOD = {"model_name": "kling-v3-omni", "aspect_ratio": "16:9", "prompt": "rain on a tin roof"}
 CASES = [
     json.loads(path.read_text(encoding="utf-8"))
@@ -102,14 +102,14 @@ def test_the_fast_answer_and_jsonschema_agree(data):
     """Whatever stands in a body, the compiled conditions say valid exactly when jsonschema does."""
     case = data.draw(st.sampled_from(CASES))
     body = written(mutated(data, case["body"]))
-    operation = operations.load(case["operation"])
+    operation = operations.load_operation(case["operation"])
     assert valid(operation)(body) == Draft202012Validator(operation.schema).is_valid(body)
 
 
 @given(st.data())
 def test_no_body_makes_the_check_fall_over(data):
     case = data.draw(st.sampled_from(CASES))
-    for finding in check(operations.load(case["operation"]), mutated(data, case["body"])):
+    for finding in check(operations.load_operation(case["operation"]), mutated(data, case["body"])):
         assert finding.level in ("error", "warn")
         assert finding.message
         assert finding.rule
@@ -280,7 +280,7 @@ def test_coercing_a_body_tells_of_each_change_and_leaves_the_rest():
 @given(st.data())
 def test_coercion_never_falls_over(data):
     case = data.draw(st.sampled_from(CASES))
-    coerce(operations.load(case["operation"]), mutated(data, case["body"]))
+    coerce(operations.load_operation(case["operation"]), mutated(data, case["body"]))
 
 
 # Rules as data.
@@ -373,7 +373,7 @@ def wishes(rule):
 
 @pytest.mark.parametrize("name", operations.names())
 def test_no_two_rules_contradict_each_other(name):
-    assert next(contradictions(operations.load(name)), None) is None
+    assert next(contradictions(operations.load_operation(name)), None) is None
 
 
 def test_a_contradiction_would_be_found():
@@ -387,7 +387,7 @@ def test_a_contradiction_would_be_found():
 
 def test_a_thousand_bodies_are_checked_with_all_rules_in_no_time():
     """The budget is 150 ms on a quiet machine; the test leaves room for a busy one."""
-    bodies = [(operations.load(case["operation"]), case["body"]) for case in CASES if not case["expect"]]
+    bodies = [(operations.load_operation(case["operation"]), case["body"]) for case in CASES if not case["expect"]]
     for one in bodies:
         check(*one)
     start = time.process_time()

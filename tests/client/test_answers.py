@@ -12,18 +12,18 @@ import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kling_pipe.catalog.operations import load
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.client import Client, Created, Found, InDoubt, Listed, NotFound, Prepared, Refused, TaskState
 from kling_pipe.client.credentials import AccessKey, ApiKey
 from kling_pipe.core.redact import printable
 from kling_pipe.engine.resource_packs import packs_at
-from kling_pipe.engine.task_records import check, forms, told, told_or_waited_for
+from kling_pipe.engine.task_records import check, forms, merge_found_task, merge_task
 from kling_pipe.errors import KlingPipeError
 from kling_pipe.model import Record
 from kling_pipe.storage.ledger.rows import decoded, encoded
 
 OPERATIONS = tuple(
-    map(load, ("omni-image", "omni-video", "element", "voice", "tts", "image-recognize", "video-to-audio"))
+    map(load_operation, ("omni-image", "omni-video", "element", "voice", "tts", "image-recognize", "video-to-audio"))
 )
 ANSWERS = (Created, Found, NotFound, Prepared, Listed, Refused, InDoubt)
 FIRST, SECOND = AccessKey("ak", "sk" * 20), ApiKey("api-key")
@@ -149,10 +149,10 @@ def assert_told(operation, task: TaskState) -> None:
     """It becomes a record that any ledger holds, or an error of the family; the task's id is never lost."""
     try:
         check(operation, task)
-        assert is_storable(told(blank(operation), operation, task, 1e9))
+        assert is_storable(merge_task(blank(operation), operation, task, 1e9))
     except KlingPipeError as error:
         assert error.message == printable(error.message)  # noqa: PT017  # either way is right
-    kept = told_or_waited_for(blank(operation, task_id="7"), operation, task, 1e9)
+    kept = merge_found_task(blank(operation, task_id="7"), operation, task, 1e9)
     assert kept.task_id == "7" or not task.odd
     assert is_storable(kept)
     forms(operation, task)
@@ -191,7 +191,7 @@ def test_any_answer_of_the_first_standard_is_an_answer(operation, one, many) -> 
 @given(odd(envelope(SECOND_TASK)), odd(envelope([SECOND_TASK])), odd(envelope({"result": [SECOND_TASK]})))
 def test_any_answer_of_the_second_standard_is_an_answer(created, found, page) -> None:
     """The same in the other form, with its own pages."""
-    operation, request = load("text2video"), {"model_name": "kling-v3"}
+    operation, request = load_operation("text2video"), {"model_name": "kling-v3"}
     second = {"key": SECOND, "standard": "v2"}
     calls = (
         (created, lambda client: client.create(operation, request, "kp1-a")),
@@ -261,7 +261,7 @@ def test_what_can_be_shown_stays_as_it_is() -> None:
 def test_an_older_word_does_not_undo_a_newer_one() -> None:
     """A task that succeeded is not under way again, whatever an answer says that was long on its way."""
     operation = OPERATIONS[0]
-    made = told(blank(operation), operation, TaskState.read(TASK), 1e9)
-    late = told(made, operation, TaskState.read({**TASK, "task_status": "processing", "task_result": {}}), 1e9)
+    made = merge_task(blank(operation), operation, TaskState.read(TASK), 1e9)
+    late = merge_task(made, operation, TaskState.read({**TASK, "task_status": "processing", "task_result": {}}), 1e9)
     assert late == made
     assert replace(made, units="inf").charged == 0.0

@@ -9,14 +9,14 @@ import httpx
 import httpx2
 import pytest
 
-from kling_pipe.catalog.operations import load
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.client import Client, Created, Downloaded, Found, Gone, InDoubt, Listed, NotFound, Refused
 from kling_pipe.client.body import body_of
 from kling_pipe.client.credentials import AccessKey
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef
 
-IMAGE = load("omni-image")
+IMAGE = load_operation("omni-image")
 KEY = AccessKey("ak", "sk" * 20)
 TASK = {"task_id": "880000000000000001", "task_status": "submitted", "created_at": 1, "updated_at": 2}
 

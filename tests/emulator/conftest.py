@@ -14,7 +14,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from kling_pipe.emulator import Options, Running
+from kling_pipe.emulator import Options, ServerInfo
 from kling_pipe.emulator.testing import running
 
 VIDEO, IMAGE, ELEMENT = "/v1/videos/omni-video", "/v1/images/omni-image", "/v1/general/advanced-custom-elements"
@@ -55,7 +55,7 @@ def element(name: str, **fields: Any) -> dict[str, Any]:
 class Kling:
     """An emulator with a client that is logged in."""
 
-    running: Running
+    running: ServerInfo
     http: httpx.Client
 
     def post(self, path: str, body: Any) -> httpx.Response:

@@ -94,7 +94,7 @@ def kind_of(content):
 @pytest.mark.parametrize("name", operations.names())
 def test_the_example_of_an_operation_is_made(studio, name):
     """Accepted after its first calls, done by the clock, and each result decodes as what the data says it is."""
-    operation = operations.load(name)
+    operation = operations.load_operation(name)
     task = made(studio, operation)
     assert task["task_status"] == operation.kling["states"]["success"][0]
     result = operation.kling["result"]
@@ -115,10 +115,13 @@ def test_a_film_is_as_long_as_what_it_is_made_from(studio):
     lengths = {}
     video = {"advanced-lip-sync": studio.ids["video"]}
     for name in ("advanced-lip-sync", "video-extend", "avatar"):
-        body = {**example(studio, operations.load(name), video.get(name)), "external_task_id": f"length-{name}"}
-        task_id = studio.post(operations.load(name).path, body).json()["data"]["task_id"]
+        body = {
+            **example(studio, operations.load_operation(name), video.get(name)),
+            "external_task_id": f"length-{name}",
+        }
+        task_id = studio.post(operations.load_operation(name).path, body).json()["data"]["task_id"]
         studio.advance(60)
-        task = studio.get(f"{operations.load(name).path}/{task_id}")
+        task = studio.get(f"{operations.load_operation(name).path}/{task_id}")
         lengths[name] = float(task["task_result"]["videos"][0]["duration"])
     assert lengths["advanced-lip-sync"] == 3.041
     assert lengths["video-extend"] == 8.041
@@ -146,13 +149,13 @@ def test_a_create_without_its_session_is_refused(studio):
 
 def test_voices_are_a_library(studio):
     """Made, listed, deleted; presets are nobody's to delete."""
-    voice = operations.load("voice")
+    voice = operations.load_operation("voice")
     task = studio.make(voice.path, {"voice_name": "Hana", "voice_url": "https://example.com/hana.mp3"})
     number = task["task_result"]["voices"][0]["voice_id"]
     assert isinstance(number, str)
     spoken = {"model_name": "kling-v2-6", "prompt": "<<<voice_1>>> speaks", "sound": "on", "mode": "pro"}
     body = {**spoken, "voice_list": [{"voice_id": number}]}
-    text = operations.load("text2video").path
+    text = operations.load_operation("text2video").path
     assert studio.post(text, body).json()["code"] == 0
     assert studio.post(voice.kling["delete"]["paths"][0], {"voice_id": number}).json()["code"] == 0
     assert studio.post(text, body).json()["message"] == f"Voice not found by id: {number}"
@@ -167,7 +170,7 @@ def test_sounds_may_come_as_base64(studio):
     """An MP3 inside the request is kept; what is no sound is refused."""
     url = studio.post("/v1/audio/tts", TTS).json()["data"]["task_result"]["audios"][0]["url"]
     sound = base64.b64encode(studio.http.get(url).content).decode()
-    avatar = operations.load("avatar").path
+    avatar = operations.load_operation("avatar").path
     body = {"image": "https://example.com/hana.png", "sound_file": sound}
     assert studio.post(avatar, body).json()["code"] == 0
     answer = studio.post(avatar, {**body, "sound_file": base64.b64encode(b"no sound").decode()})
@@ -192,7 +195,7 @@ def test_an_expanded_picture_is_larger_by_its_shares(studio, old, up, down, left
     """Real pixels: each share of the picture's own side is added to it; a second expansion goes on from there."""
     shares = {"up": up, "down": down, "left": left, "right": right}
     body = {f"{side}_expansion_ratio": share for side, share in shares.items()}
-    path = operations.load("expand-image").path
+    path = operations.load_operation("expand-image").path
     image = png(*old)
     for _ in range(2):
         answer = studio.post(path, {"image": image, **body})
@@ -206,7 +209,7 @@ def test_an_expanded_picture_is_larger_by_its_shares(studio, old, up, down, left
 @pytest.mark.parametrize("name", ["text-to-audio", "video-to-audio"])
 def test_a_sound_comes_as_mp3_and_as_wav(studio, name):
     """Both links lead to the same tune, equally long."""
-    operation = operations.load(name)
+    operation = operations.load_operation(name)
     body = {**example(studio, operation), "external_task_id": f"copies-{name}"}
     task_id = studio.post(operation.path, body).json()["data"]["task_id"]
     studio.advance(60)

@@ -18,7 +18,7 @@ from kling_pipe.catalog import operations
 from kling_pipe.emulator import Options, credentials, ensure
 from kling_pipe.emulator import options as options_module
 from kling_pipe.emulator.state import open_world
-from kling_pipe.emulator.state_db import VERSION, Storage
+from kling_pipe.emulator.state_db import VERSION, StateDb
 from kling_pipe.emulator.testing import build_app
 from kling_pipe.errors import LocalStateError
 from tests.emulator.conftest import VIDEO, clip, started
@@ -157,11 +157,11 @@ def test_a_taken_port_is_a_clear_error(tmp_path):
 
 def test_a_newer_folder_is_refused(tmp_path):
     """Never read as if it were empty, never written."""
-    storage = Storage(tmp_path)
+    storage = StateDb(tmp_path)
     storage._db.execute(f"PRAGMA user_version={VERSION + 1}")
     storage.close()
     with pytest.raises(LocalStateError, match="newer"):
-        Storage(tmp_path)
+        StateDb(tmp_path)
 
 
 def test_serve_prints_how_to_reach_it():

@@ -8,7 +8,7 @@ import urllib.request
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kling_pipe.engine import Seams, Settings
+from kling_pipe.engine import Dependencies, Settings
 from kling_pipe.engine.commands import refresh, run
 from kling_pipe.engine.workspace import open_workspace
 from kling_pipe.planning import make_plan
@@ -24,7 +24,7 @@ class Bench:
     root: Path
     settings: Settings = QUICK
     events: list = field(default_factory=list)
-    seams: Seams = field(default_factory=Seams)
+    seams: Dependencies = field(default_factory=Dependencies)
 
     @property
     def workspace(self):

@@ -14,11 +14,11 @@ from kling_pipe.engine.account_settings import account_specs, checked_spread
 from kling_pipe.engine.workspace import open_workspace
 from kling_pipe.errors import CredentialsError, UsageError
 from kling_pipe.model import Job, OutputRef, Record
-from kling_pipe.planning import Place, Places, Snapshot, Together, make_plan
+from kling_pipe.planning import Account, Accounts, MultiAccount, Snapshot, make_plan
 from kling_pipe.planning.account_ranking import FREE, ranked
 from kling_pipe.storage.lockfile import Lock
 
-A, B, C = Place("main", "aaaa"), Place("second", "bbbb"), Place("third", "cccc")
+A, B, C = Account("main", "aaaa"), Account("second", "bbbb"), Account("third", "cccc")
 SECRET = "sk9fXq-77verysecret77"
 
 
@@ -93,7 +93,7 @@ names = st.text("0123456789abcdef", min_size=4, max_size=20)
 
 
 @given(names, st.permutations([A, B, C]))
-def test_the_home_of_a_job_does_not_depend_on_the_order(name: str, places: list[Place]) -> None:
+def test_the_home_of_a_job_does_not_depend_on_the_order(name: str, places: list[Account]) -> None:
     """So two machines whose settings name the accounts in another order send it to the same one."""
     assert ranked(places, name, "video") == ranked([A, B, C], name, "video")
 
@@ -108,9 +108,9 @@ def test_without_its_home_a_job_goes_to_the_next_and_no_other_job_moves(name: st
 def test_jobs_are_dealt_in_proportion_to_slots() -> None:
     """Five slots and fifteen: a quarter, and three quarters; slots that are told for one alone count for both."""
     few, more = replace(A, limits={"video": 5}), replace(B, limits={"video": 15})
-    homes = [Places((few, more)).home(f"kp1-x-{number}", "video").name for number in range(2000)]
+    homes = [Accounts((few, more)).home(f"kp1-x-{number}", "video").name for number in range(2000)]
     assert homes.count("main") == pytest.approx(500, abs=80)
-    homes = [Places((few, B)).home(f"kp1-x-{number}", "video").name for number in range(2000)]
+    homes = [Accounts((few, B)).home(f"kp1-x-{number}", "video").name for number in range(2000)]
     assert homes.count("main") == pytest.approx(1000, abs=120)
 
 
@@ -164,13 +164,13 @@ def made(one: Job, account: str, *, state: str = "succeed") -> Record:
     )
 
 
-def known(*records: Record, silent=(), places: tuple[Place, ...] = (A, B), spread: str = "steady") -> Together:
+def known(*records: Record, silent=(), places: tuple[Account, ...] = (A, B), spread: str = "steady") -> MultiAccount:
     parts = []
     for place in places:
         own = {one.identity: (one,) for one in records if one.account == place.account}
         parts.append(Snapshot(account=place.account, account_records=own))
     errors = {account: CredentialsError("no") for account in silent}
-    return Together.of(parts, Places(places, spread), errors)
+    return MultiAccount.of(parts, Accounts(places, spread), errors)
 
 
 def where(plan) -> dict[str, tuple[str, str]]:

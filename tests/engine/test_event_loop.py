@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kling_pipe.engine.event_loop import carried_out
+from kling_pipe.engine.event_loop import run_async
 
 
 def interrupt():
@@ -25,12 +25,12 @@ async def work():
 
 def test_it_is_too_late_for_what_has_ended_and_its_result_is_told():
     """Else nobody would count what such a run made."""
-    assert carried_out(work(), to_the_end=True) == "done"
+    assert run_async(work(), to_the_end=True) == "done"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_it_stops_what_would_follow_once_the_loop_is_closed():
     """A plan was made, and nothing is sent any more; no thread is left to complain of a closed loop."""
     with pytest.raises(KeyboardInterrupt):
-        carried_out(work())
+        run_async(work())
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

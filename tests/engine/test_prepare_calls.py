@@ -14,8 +14,8 @@ from kling_pipe.engine.prepare_calls import prepared
 from kling_pipe.engine.resolve_refs import resolved
 from kling_pipe.model import Output, OutputRef, PresetRef, Record
 
-LIP = operations.load("advanced-lip-sync")
-ELEMENTS = operations.load("multi-elements")
+LIP = operations.load_operation("advanced-lip-sync")
+ELEMENTS = operations.load_operation("multi-elements")
 SOUND = {"audio_id": "7", "sound_start_time": 0, "sound_end_time": 2000, "sound_insert_time": 0}
 FACES = [
     {"face_id": "31", "start_time": 0, "end_time": 2000},
@@ -140,7 +140,7 @@ def sent(operation, request, known, now):
     async def preset(wanted):
         return f"id of {wanted.name}"
 
-    media = operations.load(operation).kling["media"]
+    media = operations.load_operation(operation).kling["media"]
     return asyncio.run(
         resolved(
             request,

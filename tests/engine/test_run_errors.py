@@ -4,7 +4,7 @@ import pytest
 
 from kling_pipe.client import InDoubt, Refused
 from kling_pipe.client.error_codes import code_row
-from kling_pipe.engine.run_errors import UNANSWERED, StoppedError, trouble
+from kling_pipe.engine.run_errors import UNANSWERED, StoppedError, error_of
 from kling_pipe.errors import CredentialsError, Unreachable
 
 
@@ -17,7 +17,7 @@ def refused(code: int) -> Refused:
 )
 def test_a_refusal_stops_as_much_as_its_row_says(code, expected):
     """Credentials and packs stop more than one question; anything else is a Kling that cannot be asked."""
-    error = trouble(refused(code), "to list presets")
+    error = error_of(refused(code), "to list presets")
 
     assert type(error) is expected
     assert "said Kling" in error.message
@@ -25,13 +25,13 @@ def test_a_refusal_stops_as_much_as_its_row_says(code, expected):
 
 
 def test_a_refused_question_is_named():
-    assert trouble(refused(1201), "to list presets").message == "Kling refuses to list presets: 1201 said Kling"
+    assert error_of(refused(1201), "to list presets").message == "Kling refuses to list presets: 1201 said Kling"
 
 
 def test_no_answer_is_said_with_its_reason_and_the_next_step():
     """Who asks first is sent to the network; who is in the midst of something may say how to go on."""
-    first = trouble(InDoubt("timed out"))
-    later = trouble(InDoubt("timed out"), silent=UNANSWERED, hint="run again to go on")
+    first = error_of(InDoubt("timed out"))
+    later = error_of(InDoubt("timed out"), silent=UNANSWERED, hint="run again to go on")
 
     assert (first.message, first.hint) == (
         "Kling cannot be reached: timed out",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kling_pipe.engine.commands import at_work, run
 from kling_pipe.engine.job_errors import NoRoomError
 from kling_pipe.engine.job_runner import run_job
-from kling_pipe.engine.slots import Pool, Slots, Want
+from kling_pipe.engine.slots import Pool, SlotRequest, Slots
 
 
 def inside(test):
@@ -40,9 +40,9 @@ def test_the_most_urgent_of_those_that_wait_goes_first():
         slots = Slots(lambda _: Pool(1, 1))
         order = []
         for name, priority in (("first", 0), ("dull", 1), ("hot", 9), ("dull too", 1)):
-            slots.ask(Want((("video", 1),), priority), lambda name=name: order.append(name))
+            slots.ask(SlotRequest((("video", 1),), priority), lambda name=name: order.append(name))
         for _ in range(3):
-            slots.release(Want((("video", 1),)))
+            slots.release(SlotRequest((("video", 1),)))
         assert order == ["first", "hot", "dull", "dull too"]
 
     inside(check)
@@ -53,7 +53,7 @@ def test_what_others_took_meanwhile_is_given_back_and_waited_for():
 
     def check():
         slots = Slots(lambda _: Pool(3, 3), others=lambda: {"video": 2}, clock=Clock())
-        want, granted = Want((("video", 1),)), []
+        want, granted = SlotRequest((("video", 1),)), []
         slots._looked = Clock.now
         for number in range(3):
             slots.ask(want, lambda number=number: granted.append(number))
@@ -77,12 +77,12 @@ def test_what_is_given_back_in_one_account_is_free_in_the_others(gave):
         everyone = [Slots(lambda _: Pool(1, 1), clock=Clock()) for _ in range(2)]
         for slots in everyone:
             slots.share("jobs", everyone)
-        want, granted = Want((("jobs", 1),)), []
+        want, granted = SlotRequest((("jobs", 1),)), []
         for number, slots in enumerate(everyone):
             slots.ask(want, lambda number=number: granted.append(number))
-        everyone[1].ask(Want((("video", 1), ("jobs", 1))), lambda: granted.append("other"))
+        everyone[1].ask(SlotRequest((("video", 1), ("jobs", 1))), lambda: granted.append("other"))
         assert granted == [0]
-        gave(everyone[0], Want((("video", 0), ("jobs", 1))))
+        gave(everyone[0], SlotRequest((("video", 0), ("jobs", 1))))
         assert granted == [0, 1]
 
     inside(check)
@@ -98,7 +98,7 @@ def test_what_waits_for_slots_again_gives_them_back_once(bench):
             cooling.set()
 
     async def work():
-        want = Want((("image", 1), ("image/kling-v3-omni", 1), ("jobs", 1)))
+        want = SlotRequest((("image", 1), ("image/kling-v3-omni", 1), ("jobs", 1)))
         async with at_work(bench.workspace, settings=bench.settings, on_event=tell) as desks:
             slots = desks.first.context.slots
             await slots.take(want)
@@ -126,9 +126,9 @@ def test_jobs_of_other_processes_do_not_count_for_j():
     def check():
         slots = Slots(lambda _: Pool(1, 1), others=lambda: {"jobs": 5}, clock=Clock())
         granted = []
-        slots.ask(Want((("jobs", 1),)), lambda: granted.append(1))
+        slots.ask(SlotRequest((("jobs", 1),)), lambda: granted.append(1))
         assert granted == [1]
-        assert not slots.crowded(Want((("jobs", 1),)))
+        assert not slots.crowded(SlotRequest((("jobs", 1),)))
 
     inside(check)
 
@@ -152,7 +152,7 @@ def test_never_more_than_the_limit_unless_one_is_heavier_than_it(steps, limit):
         slots = Slots(lambda _: Pool(limit, limit))
         held = []
         for weight, end_one in steps:
-            want = Want((("image", weight),))
+            want = SlotRequest((("image", weight),))
             slots.ask(want, lambda want=want: held.append(want))
             if end_one and held:
                 slots.release(held.pop(0))
@@ -169,7 +169,7 @@ def test_a_refusal_narrows_and_cools_and_an_end_makes_room_at_once():
     def check():
         clock = Clock()
         slots = Slots(lambda _: Pool(8, 8), clock=clock)
-        want = Want((("video", 1),))
+        want = SlotRequest((("video", 1),))
         taken = []
         for n in range(10):
             slots.ask(want, lambda n=n: taken.append(n))
@@ -191,7 +191,7 @@ def test_the_limit_grows_again_up_to_what_was_told():
     def check():
         clock = Clock()
         slots = Slots(lambda _: Pool(3, 3), clock=clock)
-        want = Want((("video", 1),))
+        want = SlotRequest((("video", 1),))
         slots.force(want)
         slots.force(want)
         slots.refused(want)
@@ -212,7 +212,7 @@ def test_slots_of_other_processes_count():
         slots.pool("video")
         taken = []
         for n in range(3):
-            slots.ask(Want((("video", 1),)), lambda n=n: taken.append(n))
+            slots.ask(SlotRequest((("video", 1),)), lambda n=n: taken.append(n))
         assert taken == [0]
         held.clear()
         clock.now += 1
@@ -228,7 +228,7 @@ def test_a_refusal_that_others_brought_about_does_not_narrow_the_account():
     def check():
         held = {"video": 0}
         slots = Slots(lambda _: Pool(8, 8), others=lambda: held, clock=Clock())
-        want = Want((("video", 1),))
+        want = SlotRequest((("video", 1),))
         for _ in range(8):
             slots.ask(want, lambda: None)
         held["video"] = 5  # since the last look
@@ -321,7 +321,7 @@ def test_nothing_is_granted_after_a_stop():
     def check():
         slots = Slots(lambda _: Pool(1, 1))
         slots.stop()
-        slots.ask(Want((("video", 1),)), lambda: 1 / 0)
+        slots.ask(SlotRequest((("video", 1),)), lambda: 1 / 0)
 
     inside(check)
 
@@ -331,7 +331,7 @@ def test_a_cancelled_wait_gives_back_what_it_got():
 
     async def work():
         slots = Slots(lambda _: Pool(1, 1))
-        want = Want((("video", 1),))
+        want = SlotRequest((("video", 1),))
         slots.force(want)
         waiting = asyncio.create_task(slots.take(want))
         await asyncio.sleep(0)
@@ -348,7 +348,7 @@ def test_a_stop_tells_those_that_try_again():
 
     async def work():
         slots = Slots(lambda _: Pool(1, 1))
-        want = Want((("video", 1),))
+        want = SlotRequest((("video", 1),))
         slots.force(want)
         waiting = asyncio.create_task(slots.take(want))
         await asyncio.sleep(0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kling_pipe.engine.slots import Pool, Slots, Want
+from kling_pipe.engine.slots import Pool, SlotRequest, Slots
 
 
 class Clock:
@@ -27,7 +27,7 @@ class Job:
 
     @property
     def want(self):
-        return Want((("image", self.weight),))
+        return SlotRequest((("image", self.weight),))
 
     def ask(self):
         self.state = "waiting"

@@ -17,12 +17,12 @@ from s3server import bucket_server
 
 from kling_pipe import api
 from kling_pipe.emulator.testing import running
-from kling_pipe.engine import Seams, Settings
+from kling_pipe.engine import Dependencies, Settings
 from kling_pipe.errors import LocalStateError, ManifestInvalid, UsageError
 from kling_pipe.media.mp4_header import film_facts
 from kling_pipe.model import FileRef
 from kling_pipe.storage.effects import Effects
-from kling_pipe.storage.outputs import BucketShelf, Publish, shelf_name
+from kling_pipe.storage.outputs import BucketLinkStore, Publish, link_store_name
 from kling_pipe.storage.outputs.bucket import opened
 from tests.media.test_mp4_header import film
 
@@ -75,7 +75,7 @@ def workspace(root: Path, kling, place: Publish | None = PLACE):
     return found.publishing(place) if place else found
 
 
-def run(root: Path, kling, place: Publish | None = PLACE, seams: Seams | None = None):
+def run(root: Path, kling, place: Publish | None = PLACE, seams: Dependencies | None = None):
     where = workspace(root, kling, place)
     manifest = api.load(root / "kling-pipe.yaml", workspace=where)
     return api.run(api.plan(manifest, where, seams=seams), where, seams=seams, settings=Settings(settle=0.1))
@@ -122,7 +122,7 @@ class Observed(Effects):
 def test_a_local_film_is_uploaded_and_kling_gets_a_link_that_works(root, kling, clip) -> None:
     """Under its checksum, before the create; the link leads to the very bytes, and stands in no file of ours."""
     effects = Observed()
-    result = run(root, kling, seams=Seams(effects=effects))
+    result = run(root, kling, seams=Dependencies(effects=effects))
 
     assert (result.made, result.failed) == (1, 0)
     assert keys() == [f"{digest(clip)}.mp4"]
@@ -157,10 +157,10 @@ def test_a_changed_file_has_a_new_name_and_is_a_new_job(root, kling, clip) -> No
     """What was uploaded before stays as it was, and what did not change is not uploaded again."""
     run(root, kling)
     effects = Observed()
-    assert run(root, kling, seams=Seams(effects=effects)).made == 0
+    assert run(root, kling, seams=Dependencies(effects=effects)).made == 0
     changed = clip + b"\0\0\0\x08free"
     (root / "clip.mp4").write_bytes(changed)
-    assert run(root, kling, seams=Seams(effects=effects)).made == 1
+    assert run(root, kling, seams=Dependencies(effects=effects)).made == 1
 
     assert effects.seen.count("upload before") == 1
     assert keys() == sorted([f"{digest(clip)}.mp4", f"{digest(changed)}.mp4"])
@@ -171,7 +171,7 @@ def test_a_hundred_jobs_upload_their_film_once(root, kling) -> None:
     films = "".join(f"  e{n}: {{ continues: video.clip, prompt: ending {n} }}\n" for n in range(100))
     (root / "kling-pipe.yaml").write_text(MANIFEST + films, encoding="utf-8")
     effects = Observed()
-    result = run(root, kling, seams=Seams(effects=effects))
+    result = run(root, kling, seams=Dependencies(effects=effects))
 
     assert (result.made, result.failed) == (101, 0)
     assert effects.seen.count("upload before") == 1
@@ -181,12 +181,12 @@ def test_a_hundred_jobs_upload_their_film_once(root, kling) -> None:
 def test_a_run_that_is_killed_between_upload_and_create_goes_on_without_either_twice(root, kling) -> None:
     """The file is there, the intent is not: the next run sends the create, and uploads nothing."""
     with pytest.raises(RuntimeError):
-        run(root, kling, seams=Seams(effects=Observed("upload after")))
+        run(root, kling, seams=Dependencies(effects=Observed("upload after")))
     assert len(keys()) == 1
     assert asked(kling, "GET", "/_emulator/ledger")["creates"] == {}
 
     effects = Observed()
-    assert run(root, kling, seams=Seams(effects=effects)).made == 1
+    assert run(root, kling, seams=Dependencies(effects=effects)).made == 1
     assert "upload before" not in effects.seen
     assert list(asked(kling, "GET", "/_emulator/ledger")["creates"].values()) == [1]
 
@@ -194,7 +194,7 @@ def test_a_run_that_is_killed_between_upload_and_create_goes_on_without_either_t
 def test_an_upload_that_fails_costs_nothing_and_is_told_with_the_next_step(root, kling) -> None:
     """No create was sent, and nothing is left to be looked up."""
     broken = Observed("upload before", OSError("the network is gone"))
-    result = run(root, kling, seams=Seams(effects=broken))
+    result = run(root, kling, seams=Dependencies(effects=broken))
 
     assert isinstance(result.error, LocalStateError)
     assert "s3://inputs/kling" in result.error.message
@@ -225,7 +225,7 @@ def test_pictures_over_the_threshold_go_by_link_and_smaller_ones_inside(root, kl
 @pytest.mark.parametrize("size", [100, 9_000_000])
 def test_a_file_that_changes_while_it_is_uploaded_never_gets_the_name(root, size) -> None:
     """Small ones and those that go in parts: what a name promises are the bytes behind it."""
-    shelf = BucketShelf(PLACE, Effects())
+    shelf = BucketLinkStore(PLACE, Effects())
     path = root / "other.mp4"
     path.write_bytes(b"x" * size)
     name = f"{digest(b'y' * size)}.mp4"
@@ -254,7 +254,7 @@ def test_a_file_that_changes_while_it_is_uploaded_never_gets_the_name(root, size
 def test_a_name_tells_what_sort_of_file_it_is(tmp_path, name, kind, content, suffix) -> None:
     """Objects have no suffix of their own; Kling looks at it."""
     (tmp_path / name).write_bytes(content)
-    assert shelf_name(FileRef(str(tmp_path / name), "0" * 64, 1, kind)) == "0" * 64 + suffix
+    assert link_store_name(FileRef(str(tmp_path / name), "0" * 64, 1, kind)) == "0" * 64 + suffix
 
 
 def test_without_a_place_a_local_film_is_refused_with_the_ways_on(root, kling) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kling_pipe.engine.write_batch import Turn
+from kling_pipe.engine.write_batch import WriteBatch
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import Record
 from kling_pipe.storage.effects import Effects
@@ -48,7 +48,7 @@ def test_a_hundred_intents_of_one_turn_are_one_commit(store, effects):
         assert store.get(f"kp1-p-{number}") is not None
 
     async def work():
-        turn = Turn(store)
+        turn = WriteBatch(store)
         await asyncio.gather(*(job(turn, number) for number in range(100)))
 
     asyncio.run(work())
@@ -60,7 +60,7 @@ def test_a_later_turn_is_a_later_commit(store, effects):
     """Nothing waits for company."""
 
     async def work():
-        turn = Turn(store)
+        turn = WriteBatch(store)
         await turn.put(record(1))
         await turn.put(record(2))
 
@@ -72,7 +72,7 @@ def test_a_job_that_is_cancelled_meanwhile_costs_nobody_a_record(store):
     """Its own record is written as well: the POST may follow from another process's reading."""
 
     async def work():
-        turn = Turn(store)
+        turn = WriteBatch(store)
         first, second = (asyncio.ensure_future(turn.put(record(number))) for number in (1, 2))
         await asyncio.sleep(0)
         first.cancel()
@@ -87,7 +87,7 @@ def test_what_is_stopped_while_its_last_words_are_written_still_hears_of_them(st
     """It is in the ledger as made and saved: were it not counted by this run, then by none."""
 
     async def work():
-        turn = Turn(store)
+        turn = WriteBatch(store)
         job = asyncio.ensure_future(turn.put_last(record(1)))
         await asyncio.sleep(0)
         job.cancel()
@@ -103,7 +103,7 @@ def test_claims_of_one_turn_are_answered_one_by_one(store, tmp_path):
     other.claim("b", {})
 
     async def work():
-        turn = Turn(store)
+        turn = WriteBatch(store)
         return await asyncio.gather(*(turn.claim(name, {}) for name in "abc"))
 
     assert asyncio.run(work()) == [True, False, True]
@@ -115,7 +115,7 @@ def test_everybody_learns_that_nothing_could_be_written(store, tmp_path):
     store.close()
 
     async def work():
-        turn = Turn(store)
+        turn = WriteBatch(store)
         jobs = [asyncio.ensure_future(turn.put(record(number))) for number in range(3)]
         await asyncio.sleep(0)
         jobs[0].cancel()
@@ -144,7 +144,7 @@ def test_nobody_waits_for_ever_whatever_ends_a_transaction(tmp_path):
     effects.is_on = True
 
     async def work():
-        turn = Turn(store)
+        turn = WriteBatch(store)
         await asyncio.wait_for(turn.put(RECORD), 10)
 
     with pytest.raises(Cut):

@@ -14,7 +14,7 @@ from pathlib import Path
 from forks import shared
 
 from kling_pipe import api
-from kling_pipe.engine import Seams, Settings
+from kling_pipe.engine import Dependencies, Settings
 from kling_pipe.storage.outputs.local import file_sha256
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ class Stage:
     running: object
     root: Path
     settings: Settings = field(default_factory=lambda: Settings(settle=0.2, patience=20.0))
-    seams: Seams = field(default_factory=lambda: Seams(sleep=hasty))
+    seams: Dependencies = field(default_factory=lambda: Dependencies(sleep=hasty))
     events: list = field(default_factory=list)
     started: list = field(default_factory=list)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from scenario import CHAIN, tally
 
-from kling_pipe.engine import Seams
+from kling_pipe.engine import Dependencies
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
 POST = {"match": {"method": "POST"}, "times": 1}
@@ -148,7 +148,7 @@ def test_retry_after_is_heeded(picture):
         waits.append(seconds)
         await asyncio.sleep(0)
 
-    picture.seams = Seams(sleep=noted)
+    picture.seams = Dependencies(sleep=noted)
     picture.faults({"fault": "rate_limited", "retry_after": 7, **POST})
     assert tally(picture.run()) == (1, 0, 0, 0)
     assert waits == [7.0]

@@ -13,8 +13,8 @@ from kling_pipe.catalog.operations import operations
 from kling_pipe.catalog.validation import check
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import compile_manifest
-from kling_pipe.manifest.check_cache import likeness
-from kling_pipe.manifest.operation_layout import form_of
+from kling_pipe.manifest.check_cache import request_shape
+from kling_pipe.manifest.operation_layout import layout_of
 from kling_pipe.model import FileRef, OutputRef
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80)
@@ -29,7 +29,7 @@ def prompt(words: list[str], tokens: list[str]) -> str:
 
 def bodies(name: str, one: str, other: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two requests of an operation that differ in every prompt alone."""
-    form = form_of(operations()[name])
+    form = layout_of(operations()[name])
     made: list[dict[str, Any]] = []
     for text in (one, other):
         body: dict[str, Any] = {"image_list": [{"image_url": "https://example.com/a.png"}], "mode": "std"}
@@ -51,27 +51,27 @@ def test_the_words_of_a_prompt_tell_the_rules_nothing(
     """Same tokens, other words: if they are alike, the findings are the same."""
     operation = operations()[name]
     first, second = bodies(name, prompt(one, tokens), prompt(other, tokens))
-    alike = likeness(form_of(operation), first, {})
-    if alike is not None and alike == likeness(form_of(operation), second, {}):
+    alike = request_shape(layout_of(operation), first, {})
+    if alike is not None and alike == request_shape(layout_of(operation), second, {}):
         assert check(operation, first) == check(operation, second)
 
 
 @pytest.mark.parametrize("name", [name for name, one in operations().items() if one.kling["prompts"]])
 def test_no_limit_on_a_prompt_is_below_the_short_cut(name: str) -> None:
     """Prompts that the short cut takes are within every limit on their length."""
-    form = form_of(operations()[name])
+    form = layout_of(operations()[name])
     assert form.shortest_prompt > 0
     for pattern in form.prompts:
         schema: Any = operations()[name].schema
         for step in pattern:
             schema = schema["items"] if step == "*" else schema["properties"][step]
         long = "x" * (schema.get("maxLength", 10_000) + 1)
-        assert likeness(form, bodies(name, long, long)[0], {}) is None
+        assert request_shape(form, bodies(name, long, long)[0], {}) is None
 
 
 def seen(body: dict[str, Any], kinds: dict[int, str] | None = None) -> Any:
     """The likeness of an omni-video."""
-    return likeness(form_of(operations()["omni-video"]), body, kinds or {})
+    return request_shape(layout_of(operations()["omni-video"]), body, kinds or {})
 
 
 @pytest.mark.parametrize(

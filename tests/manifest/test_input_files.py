@@ -15,9 +15,9 @@ from program import call
 from kling_pipe.api import load, open_workspace, plan
 from kling_pipe.errors import ManifestInvalid
 from kling_pipe.manifest import Manifest, compile_manifest
-from kling_pipe.manifest.file_inspection import read_links, sight
-from kling_pipe.media import Facts, looked
-from kling_pipe.media.facts_cache import Kept
+from kling_pipe.manifest.file_inspection import inspector, read_links
+from kling_pipe.media import Facts, look_at_file
+from kling_pipe.media.facts_cache import FactsCache
 from kling_pipe.model import Problem
 
 FILM = header_first(film(6, (1280, 720)))
@@ -134,10 +134,10 @@ def test_a_thousand_jobs_with_one_file_look_at_it_once(folder: Path) -> None:
 
     def look(file: Path, kind: str) -> Facts:
         opened.append(file.name)
-        return looked(file, kind)
+        return look_at_file(file, kind)
 
     for _ in range(2):
-        with sight(folder, look) as seen:
+        with inspector(folder, look) as seen:
             problems: list[Problem] = []
             with pytest.raises(ManifestInvalid) as refused:
                 compile_manifest(path, probe=seen.probe, eyes=seen.eyes())
@@ -146,7 +146,7 @@ def test_a_thousand_jobs_with_one_file_look_at_it_once(folder: Path) -> None:
         assert "(and so in 999 more)" in problem.message
     assert opened.count("line.wav") == 1
     (folder / "line.wav").write_bytes(sound(2.5))
-    with sight(folder, look) as seen:
+    with inspector(folder, look) as seen:
         compile_manifest(path, probe=seen.probe, eyes=seen.eyes())
     assert opened.count("line.wav") == 2
 
@@ -164,9 +164,9 @@ def test_without_pyav_it_is_said_once_what_was_not_looked_at(folder: Path) -> No
     )
 
     def look(file: Path, kind: str) -> Facts:
-        return looked(file, kind, streams=False)
+        return look_at_file(file, kind, streams=False)
 
-    with sight(folder, look) as seen:
+    with inspector(folder, look) as seen:
         manifest = compile_manifest(path, probe=seen.probe, eyes=seen.eyes())
     (note,) = manifest.problems
     assert (note.id, note.level) == ("KP333", "note")
@@ -181,21 +181,21 @@ def test_without_pyav_it_is_said_once_what_was_not_looked_at(folder: Path) -> No
 def test_a_broken_cache_is_an_empty_one(tmp_path: Path, text: str) -> None:
     """Whatever somebody did to it."""
     (tmp_path / "media.json").write_text(text, encoding="utf-8")
-    kept = Kept(tmp_path)
+    kept = FactsCache(tmp_path)
     assert dict(kept) == {}
     kept["a audio"] = Facts("audio", "wav", 3, seconds=1.0)
     kept.save()
-    assert dict(Kept(tmp_path)) == {"a audio": Facts("audio", "wav", 3, seconds=1.0)}
+    assert dict(FactsCache(tmp_path)) == {"a audio": Facts("audio", "wav", 3, seconds=1.0)}
     assert (tmp_path / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 
 def test_a_cache_that_cannot_be_written_is_no_problem(tmp_path: Path) -> None:
     """The next run looks again."""
     (tmp_path / "cache").write_text("a file where a folder should be", encoding="utf-8")
-    kept = Kept(tmp_path / "cache")
+    kept = FactsCache(tmp_path / "cache")
     kept["a audio"] = Facts("audio", "wav")
     kept.save()
-    assert dict(Kept(tmp_path / "cache")) == {}
+    assert dict(FactsCache(tmp_path / "cache")) == {}
 
 
 def after(url: str, model: str = "kling-v3-omni") -> str:
@@ -361,9 +361,9 @@ def test_a_film_on_this_machine_is_held_against_its_field(
     assert [(one.id, one.found) for one in problems_of(path)] == [("KP330", one) for one in told]
 
     def look(file: Path, kind: str) -> Facts:
-        return looked(file, kind, streams=False)
+        return look_at_file(file, kind, streams=False)
 
-    with sight(folder / "elsewhere", look) as seen:
+    with inspector(folder / "elsewhere", look) as seen:
         problems: tuple[Problem, ...] = ()
         try:
             compile_manifest(path, probe=seen.probe, eyes=seen.eyes(), publishes=True)

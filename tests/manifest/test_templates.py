@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.core.invalid import Hole
+from kling_pipe.core.invalid import Invalid
 from kling_pipe.manifest.templates import Lookup, TemplateProblem, compile_text
 from kling_pipe.manifest.templates.compiled import Compiled
 from kling_pipe.manifest.templates.fast_path import NOT_DIRECT, filled, lookups
@@ -26,7 +26,7 @@ NAMES: dict[str, Any] = {
         "line": {"jp": "春", "us": "Spring"},
         "items": "own",
         "a b": "spaced",
-        "hole": Hole(),
+        "hole": Invalid(),
         "template": "{{ vars.look }}",
         "text": "<b> & {x}",
     },

@@ -11,7 +11,7 @@ from media_files import film, header_first, sound
 from PIL import Image
 
 from kling_pipe.catalog.operations import table
-from kling_pipe.media import broken, looked
+from kling_pipe.media import broken, look_at_file
 from kling_pipe.media.facts import as_json, from_json
 
 
@@ -46,12 +46,12 @@ def test_a_damaged_file_has_facts_or_a_fault(tmp_path: Path, name: str) -> None:
     """And whatever is known of it can be held against any limits, and kept."""
     kind, path = name.partition(".")[0], tmp_path / name
     path.write_bytes(WHOLE[name])
-    assert looked(path, kind).fault == ""
+    assert look_at_file(path, kind).fault == ""
     chance = random.Random(name)
     for _ in range(60):
         path.write_bytes(damaged(WHOLE[name], chance))
         for streams in (True, False):
-            facts = looked(path, kind, streams=streams)
+            facts = look_at_file(path, kind, streams=streams)
             assert from_json(as_json(facts)) == facts
             for limits in table("media")["limits"].values():
                 broken(facts, limits)

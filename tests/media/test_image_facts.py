@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kling_pipe.catalog.operations import table
-from kling_pipe.media import base64_length, base64_pieces, broken, looked
+from kling_pipe.media import base64_length, base64_pieces, broken, look_at_file
 
 LIMITS = table("media")["limits"]["image"]
 
@@ -31,7 +31,7 @@ def picture(path, width, height, **more):
 )
 def test_limits_are_those_of_the_data(tmp_path, name, width, height, expected):
     """Format, pixels, ratio."""
-    found = broken(looked(picture(tmp_path / name, width, height), "image"), LIMITS)
+    found = broken(look_at_file(picture(tmp_path / name, width, height), "image"), LIMITS)
     assert len(found) == len(expected)
     for finding, words in zip(found, expected, strict=True):
         assert words in finding.message
@@ -43,13 +43,13 @@ def test_a_large_file_is_found(tmp_path):
     path = picture(tmp_path / "large.png", 300, 300)
     with path.open("ab") as file:
         file.write(b"\0" * 10_000_000)
-    assert [one.found for one in broken(looked(path, "image"), LIMITS)] == ["10.0 MB"]
+    assert [one.found for one in broken(look_at_file(path, "image"), LIMITS)] == ["10.0 MB"]
 
 
 def test_what_is_no_picture_is_said_to_be_none(tmp_path):
     """A text with the suffix of a picture."""
     (tmp_path / "a.png").write_text("hello")
-    assert "not a picture" in broken(looked(tmp_path / "a.png", "image"), LIMITS)[0].message
+    assert "not a picture" in broken(look_at_file(tmp_path / "a.png", "image"), LIMITS)[0].message
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 196_607, 196_608, 196_609, 500_000])

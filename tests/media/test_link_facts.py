@@ -11,7 +11,7 @@ from media_files import Files, film, header_first, padded, serving, sound
 from PIL import Image
 
 from kling_pipe.client.range_reader import AT_ONCE, remotes
-from kling_pipe.media.link_facts import Remote
+from kling_pipe.media.link_facts import LinkReader
 
 FILM = film(4, (640, 360), sound=True)
 EARLY = header_first(FILM)
@@ -30,7 +30,7 @@ def files(server: Files) -> Files:
     return server
 
 
-def look(url: str, kind: str = "video", *, seconds: float = 5, streams: bool | None = None) -> Remote:
+def look(url: str, kind: str = "video", *, seconds: float = 5, streams: bool | None = None) -> LinkReader:
     return asyncio.run(remotes([(url, kind)], seconds=seconds, streams=streams))[0]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kling_pipe.emulator.media import tiny
-from kling_pipe.media.xmp import Stamp, facts, read
+from kling_pipe.media.xmp import XmpStamp, facts, read
 from kling_pipe.model import Output, Record
 
 RECORD = Record("kp1-tea-00", "tea", "k" * 64, 2, 1, "omni-video", "account", "succeed", task_id="88")
@@ -39,7 +39,7 @@ def film() -> bytes:
 
 def stamped(data: bytes, cuts: list[int] = [], words=WORDS) -> bytes:  # noqa: B006 - never changed
     out = bytearray()
-    stamp = Stamp(out.extend, words)
+    stamp = XmpStamp(out.extend, words)
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     for begin, end in pairwise(places):
         stamp.write(data[begin:end])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kling_pipe.media.thumbnails import Posters
+from kling_pipe.media.thumbnails import Thumbnails
 from kling_pipe.report.contact_sheet import Sheet, compared, written
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -31,7 +31,7 @@ def address(campaign, tmp_path_factory) -> str:
     now = campaign.sheet
     shots = (replace(now.cards[1].shots[0], text="another text"), *now.cards[1].shots[1:])
     before = Sheet(now.project, (replace(now.cards[1], key="then", shots=shots), *now.cards[2:]))
-    posters = Posters(campaign.workspace.state / "posters")
+    posters = Thumbnails(campaign.workspace.state / "posters")
     target = tmp_path_factory.mktemp("browser")
     return written(now, target, posters, comparison=compared(before, now, "HEAD~1")).as_uri()
 
@@ -138,7 +138,7 @@ def test_a_thousand_jobs_stay_smooth(browser, campaign, tmp_path, said):
     now = campaign.sheet
     film = next(card for card in now.cards if card.state == "made")
     many = [replace(film, address=f"video.teaser@{n}", cell={"n": str(n), "half": str(n % 2)}) for n in range(1000)]
-    posters = Posters(campaign.workspace.state / "posters")
+    posters = Thumbnails(campaign.workspace.state / "posters")
     address = written(replace(now, cards=tuple(many)), tmp_path, posters).as_uri()
 
     for page in opened(browser, address, said):

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from kling_pipe.media.thumbnails import Posters
+from kling_pipe.media.thumbnails import Thumbnails
 from kling_pipe.model import Cost
 from kling_pipe.report.contact_sheet import Card, Picture, Reference, Sheet, Shot, Take, compared, written
-from kling_pipe.report.contact_sheet.asset_urls import FolderShelf
+from kling_pipe.report.contact_sheet.asset_urls import FolderAssets
 from kling_pipe.report.contact_sheet.compare import difference
 from kling_pipe.report.contact_sheet.page import environment, page
 from kling_pipe.report.contact_sheet.timeline import sessions
@@ -49,7 +49,7 @@ class Reader(HTMLParser):
 def folder(campaign, tmp_path_factory):
     """The sheet as a folder."""
     target = tmp_path_factory.mktemp("sheet")
-    written(campaign.sheet, target, Posters(campaign.workspace.state / "posters"))
+    written(campaign.sheet, target, Thumbnails(campaign.workspace.state / "posters"))
     return target
 
 
@@ -117,7 +117,7 @@ def test_units_are_charged_units_and_packs_stay_apart(campaign, folder):
 def test_one_file_holds_everything(campaign, tmp_path):
     """The single file refers to nothing beside it."""
     target = tmp_path / "sheet.html"
-    written(campaign.sheet, target, Posters(campaign.workspace.state / "posters"), single=True)
+    written(campaign.sheet, target, Thumbnails(campaign.workspace.state / "posters"), single=True)
     reader = Reader(target.read_text(encoding="utf-8"))
 
     assert [link[:30] for link in reader.links if not link.startswith(("#", "data:"))] == []
@@ -126,7 +126,7 @@ def test_one_file_holds_everything(campaign, tmp_path):
 
 def test_a_sheet_is_written_again_over_itself(campaign, tmp_path):
     """A second report into the same folder changes nothing but the page."""
-    posters = Posters(campaign.workspace.state / "posters")
+    posters = Thumbnails(campaign.workspace.state / "posters")
     written(campaign.sheet, tmp_path, posters)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.name != "index.html"}
     written(campaign.sheet, tmp_path, posters)
@@ -179,7 +179,7 @@ def saying(words: str) -> str:
                     tags=(), needs=(film.address,))  # fmt: skip
     then = replace(film, shots=(Shot(f"once {words}"),), facts=(("model_name", f"old {words}"),), key="then")
     now = Sheet(words, (film, still), words, True, 1.0, words, price_date=words)
-    return page(now, FolderShelf({}), compared(Sheet(words, (then,)), now, words))
+    return page(now, FolderAssets({}), compared(Sheet(words, (then,)), now, words))
 
 
 PLAIN = Reader(saying("a plain z"))
@@ -231,4 +231,4 @@ def test_a_file_that_is_no_picture_has_no_poster(tmp_path):
     """The page does without, rather than not be made."""
     (tmp_path / "film.mp4").write_bytes(b"not a film")
 
-    assert Posters(tmp_path / "posters").of([("00", tmp_path / "film.mp4"), ("11", tmp_path / "gone.png")]) == {}
+    assert Thumbnails(tmp_path / "posters").of([("00", tmp_path / "film.mp4"), ("11", tmp_path / "gone.png")]) == {}

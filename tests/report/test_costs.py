@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from kling_pipe.catalog.operations import load
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.catalog.pricing import estimate, prices
 from kling_pipe.model import Cost
 from kling_pipe.report.costs import costs_json, costs_text, cuts, rows, surprises
@@ -69,8 +69,8 @@ def test_a_price_file_corrects_the_table():
     picture = {"model_name": "kling-v3-omni", "prompt": "a kite"}
     film = {"model_name": "kling-v3-omni", "prompt": "a kite", "mode": "std", "duration": "5"}
 
-    assert estimate(load("omni-image"), picture, by=by) == Cost(7, "image", 0.07)
-    assert estimate(load("omni-video"), film, by=by) == estimate(load("omni-video"), film)
+    assert estimate(load_operation("omni-image"), picture, by=by) == Cost(7, "image", 0.07)
+    assert estimate(load_operation("omni-video"), film, by=by) == estimate(load_operation("omni-video"), film)
     assert by.date == "2026-11-01"
 
 

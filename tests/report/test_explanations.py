@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 from snippets import ROOT, data_of, folder_with_assets, problems_of, whole
 
-from kling_pipe.catalog.operations import load as load_operation
-from kling_pipe.catalog.operations import operations, table
+from kling_pipe.catalog.operations import load_operation, operations, table
 from kling_pipe.catalog.output_facts import narrowed
 from kling_pipe.catalog.validation import check, coerce
 from kling_pipe.catalog.validation.finding import Finding
@@ -329,9 +328,7 @@ def test_a_rule_without_an_explanation_is_told_from_its_data(tmp_path: Path) -> 
         assert parts[-1] == explain_text(id).split("\n\n")[-1]
         assert "Right:" not in told[id]
     refused = json.dumps(laid(EXPLAINED["rules"]["OV-09"], "refused"))
-    program = (
-        "from kling_pipe.catalog.validation import check; from kling_pipe.catalog.operations import load; import json;"
-    )
+    program = "from kling_pipe.catalog.validation import check; from kling_pipe.catalog.operations import load_operation; import json;"
     program += f"print([one.rule for one in check(load('omni-video'), json.loads({refused!r}))])"
     checked = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "OV-09" in checked.stdout

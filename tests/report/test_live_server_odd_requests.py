@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kling_pipe.errors import UsageError
-from kling_pipe.media.thumbnails import Posters
+from kling_pipe.media.thumbnails import Thumbnails
 from kling_pipe.report.contact_sheet import Sheet
 from kling_pipe.report.contact_sheet.live_server import Live, application
 
@@ -28,7 +28,13 @@ def picked(address: str, take: int) -> str:
 
 def live(folder: Path) -> Live:
     return Live(
-        lambda: Sheet("p", ()), picked, (), Posters(folder), token=TOKEN, text="page", files={"media/a": folder / "a"}
+        lambda: Sheet("p", ()),
+        picked,
+        (),
+        Thumbnails(folder),
+        token=TOKEN,
+        text="page",
+        files={"media/a": folder / "a"},
     )
 
 

@@ -14,7 +14,7 @@ from kling_pipe.engine.events import Event
 from kling_pipe.model import Cost, Job, Plan, Step
 from kling_pipe.report.progress import progress
 from kling_pipe.report.progress_lines import clock_text, status_line
-from kling_pipe.report.progress_state import Board
+from kling_pipe.report.progress_state import ProgressState
 
 CLIP = {"model_name": "kling-v3-omni", "mode": "std", "sound": "off", "duration": "5", "prompt": "tea"}
 
@@ -36,7 +36,7 @@ def story(name: str, at: float, *, fails: bool = False) -> list[Event]:
 
 def test_the_board_counts_what_runs_and_what_it_cost():
     """Slots are held from the submit to the end of the task, units are those that Kling reported."""
-    board = Board(plan(3))
+    board = ProgressState(plan(3))
     for event in story("video.v0", 100)[:-1]:
         board.take(event)
     board.take(Event("submitted", "video.v1", 109))
@@ -50,7 +50,7 @@ def test_the_board_counts_what_runs_and_what_it_cost():
 
 def test_an_attempt_that_is_tried_again_is_no_failure():
     """A transient failure followed by another attempt leaves the job running."""
-    board = Board(plan(1))
+    board = ProgressState(plan(1))
     for event in [
         *story("video.v0", 0, fails=True),
         Event("retrying", "video.v0", 10, {"reason": "busy"}),
@@ -63,7 +63,9 @@ def test_an_attempt_that_is_tried_again_is_no_failure():
 
 def test_a_file_that_was_only_fetched_is_reused():
     """Downloading what was paid for earlier makes nothing."""
-    board = Board(Plan("tea", (step("video.v0", action="download"), replace(step("video.v1"), shared_with="video.v0"))))
+    board = ProgressState(
+        Plan("tea", (step("video.v0", action="download"), replace(step("video.v1"), shared_with="video.v0")))
+    )
     board.take(Event("saved", "video.v0", 1))
     board.take(Event("saved", "video.v1", 1))
 
@@ -116,7 +118,7 @@ def test_machines_get_every_event_as_a_line():
 
 def test_a_status_says_what_is_against_the_budget():
     """Packs are never added up."""
-    board = Board(plan(2))
+    board = ProgressState(plan(2))
     for event in story("video.v0", 0):
         board.take(event)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kling_pipe.media.thumbnails import Posters
+from kling_pipe.media.thumbnails import Thumbnails
 from kling_pipe.model import Cost, Job, Output, Plan, Record, Step
 from kling_pipe.report.contact_sheet import Sheet, Sources, collected, written
 
@@ -49,7 +49,7 @@ def test_a_sound_is_told_by_its_name_and_not_by_what_its_operation_makes(sheet):
 
 def test_a_sound_has_its_controls_its_length_and_its_file(sheet, tmp_path):
     """And nobody tries to make a poster of it."""
-    page = written(sheet, tmp_path / "sheet", Posters(tmp_path / "posters")).read_text(encoding="utf-8")
+    page = written(sheet, tmp_path / "sheet", Thumbnails(tmp_path / "posters")).read_text(encoding="utf-8")
 
     assert page.count("<audio ") == 2
     assert "made, not on this machine" not in page
@@ -60,7 +60,7 @@ def test_a_sound_has_its_controls_its_length_and_its_file(sheet, tmp_path):
 
 def test_a_single_file_carries_sounds_as_what_they_are(sheet, tmp_path):
     """A browser plays data only under its own type."""
-    page = written(sheet, tmp_path / "sheet.html", Posters(tmp_path / "posters"), single=True)
+    page = written(sheet, tmp_path / "sheet.html", Thumbnails(tmp_path / "posters"), single=True)
 
     text = page.read_text(encoding="utf-8")
     assert "data:audio/mpeg;base64," in text

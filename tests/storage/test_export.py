@@ -18,7 +18,7 @@ from kling_pipe.model import Output, Record
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger import Learned, PostgresStore, SqliteStore
 from kling_pipe.storage.ledger.export import give_out, take_in
-from kling_pipe.storage.ledger.record_merge import TwoTasksError, merged
+from kling_pipe.storage.ledger.record_merge import TwoTasksError, merge_records
 from kling_pipe.storage.ledger.rows import encoded
 from kling_pipe.storage.ledger.tables import TABLES
 
@@ -55,18 +55,18 @@ RECORD = Record("kp1-p-1", "p", "c" * 64, 1, 1, "omni-image", "me", "submitted",
 def test_merging_is_a_matter_of_what_is_known_and_of_nothing_else(one, other, third) -> None:
     """Order, grouping and repetition change nothing; a task that one knows is known afterwards."""
     a, b, c = (replace(each, external_task_id="x", account="me") for each in (one, other, third))
-    assert merged(a, b) == merged(b, a)
-    assert merged(merged(a, b), c) == merged(a, merged(b, c))
-    assert merged(a, a) == a
-    assert merged(merged(a, b), b) == merged(a, b)
-    assert merged(a, b).task_id == (a.task_id or b.task_id) or "succeed" in (a.state, b.state)
+    assert merge_records(a, b) == merge_records(b, a)
+    assert merge_records(merge_records(a, b), c) == merge_records(a, merge_records(b, c))
+    assert merge_records(a, a) == a
+    assert merge_records(merge_records(a, b), b) == merge_records(a, b)
+    assert merge_records(a, b).task_id == (a.task_id or b.task_id) or "succeed" in (a.state, b.state)
     saved = {output.index for each in (a, b) for output in each.outputs if output.sha256}
-    assert {output.index for output in merged(a, b).outputs if output.sha256} == saved
+    assert {output.index for output in merge_records(a, b).outputs if output.sha256} == saved
 
 
 def test_two_tasks_under_one_id_are_not_merged() -> None:
     with pytest.raises(TwoTasksError):
-        merged(RECORD, replace(RECORD, task_id="8"))
+        merge_records(RECORD, replace(RECORD, task_id="8"))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])

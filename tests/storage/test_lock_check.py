@@ -20,10 +20,10 @@ from kling_pipe.storage.lockfile import (
     failed_record,
     made_block,
     made_record,
-    merged,
+    merge_locks,
     parse,
+    render_lock,
     split_name,
-    written,
 )
 from kling_pipe.storage.outputs import LocalOutputs
 
@@ -54,11 +54,11 @@ BLOCK = {
     "fields": {"prompt": "12345678"},
     "failed": FAILED,
 }
-LINES = [line.strip().partition(":")[0] for line in written(Lock({"video.a": BLOCK})).splitlines()]
+LINES = [line.strip().partition(":")[0] for line in render_lock(Lock({"video.a": BLOCK})).splitlines()]
 
 
 def lock_with(**changes: object) -> str:
-    return written(Lock({"video.a": {**BLOCK, **changes}}))
+    return render_lock(Lock({"video.a": {**BLOCK, **changes}}))
 
 
 def output_with(**changes: object) -> str:
@@ -180,7 +180,7 @@ def test_what_kling_says_never_makes_a_lock_that_cannot_be_read():
     failed = Record(
         *("kp1-p-1", "p", "c" * 64, 1, 1, "omni-video", "me", "failed"), failure="moderation", message="no\ud800"
     )
-    text = written(Lock({"video.a": made_block(record, {}), "video.b": failed_block(failed, None)}))
+    text = render_lock(Lock({"video.a": made_block(record, {}), "video.b": failed_block(failed, None)}))
 
     found = parse(text, "lock").blocks
     assert found["video.a"]["outputs"] == [{"path": "out/a.mp4", "sha256": DIGEST, "size": 3}]
@@ -254,8 +254,8 @@ def test_whatever_a_lock_says_nothing_outside_changes(changes, linked):
         assert lock is not None or told.startswith("lock:")
         if lock is None:
             return
-        assert parse(written(lock), "lock").blocks == lock.blocks
-        assert parse(written(merged([lock, lock])), "lock") == merged([lock])
+        assert parse(render_lock(lock), "lock").blocks == lock.blocks
+        assert parse(render_lock(merge_locks([lock, lock])), "lock") == merge_locks([lock])
         assert lock.find("video.a", "", str(lock.blocks["video.a"]["account"])) is not None
         for title, block in lock.blocks.items():
             failed_record(block, split_name(title)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_pipe.storage.lockfile import Lock, merged, parse, split_name, written
+from kling_pipe.storage.lockfile import Lock, merge_locks, parse, render_lock, split_name
 
 FAILED = st.fixed_dictionaries(
     {
@@ -48,17 +48,21 @@ def locks(draw) -> Lock:
 @given(locks(), locks(), locks())
 def test_order_grouping_and_repetition_change_nothing(a: Lock, b: Lock, c: Lock) -> None:
     """Compared as files, byte by byte: so git sees no difference either."""
-    whole = written(merged([a, b, c]))
+    whole = render_lock(merge_locks([a, b, c]))
 
-    assert written(merged([c, b, a])) == whole
-    assert written(merged([merged([a, b]), c])) == written(merged([a, merged([b, c])])) == whole
-    assert written(merged([parse(whole, ""), a])) == whole
+    assert render_lock(merge_locks([c, b, a])) == whole
+    assert (
+        render_lock(merge_locks([merge_locks([a, b]), c]))
+        == render_lock(merge_locks([a, merge_locks([b, c])]))
+        == whole
+    )
+    assert render_lock(merge_locks([parse(whole, ""), a])) == whole
 
 
 @given(locks(), locks())
 def test_nobody_is_dropped(a: Lock, b: Lock) -> None:
     """Each account keeps its block of each job, made where it was made anywhere, the latest of them."""
-    both = merged([a, b])
+    both = merge_locks([a, b])
     for name, block in (*a.blocks.items(), *b.blocks.items()):
         address, profile, _ = split_name(name)
         found = both.find(address, profile, block["account"])

@@ -18,7 +18,7 @@ from kling_pipe.storage.lockfile import (
     made_block,
     made_record,
     parse,
-    written,
+    render_lock,
 )
 
 RECORD = Record(
@@ -51,15 +51,15 @@ def test_what_is_written_is_read_again(found):
         name: {**BLOCK, "failed": {**failed, "failure": "moderation", "message": one}, "of_a_newer_tool": two}
         for name, (one, two) in found.items()
     }
-    text = written(Lock(blocks))
+    text = render_lock(Lock(blocks))
     assert parse(text, "lock").blocks == blocks
-    assert written(parse(text, "lock")) == text
+    assert render_lock(parse(text, "lock")) == text
 
 
 def test_a_lock_is_yaml_with_sorted_blocks():
     """So that every tool can read it, and two branches merge."""
     lock = Lock().with_blocks([("video.b@16x9#2", "draft", BLOCK), ("image.a", "", BLOCK)])
-    read = yaml.safe_load(written(lock))
+    read = yaml.safe_load(render_lock(lock))
     assert list(read) == ["version", "image.a", "video.b@16x9#2%draft"]
     assert read["image.a"]["outputs"] == [
         {"path": "out/video/a.mp4", "sha256": "ab" * 32, "size": 3, "duration": "5.041", "id": "9"}
@@ -90,7 +90,7 @@ def test_two_accounts_live_side_by_side():
     assert lock.find("video.a", "", "you") == other
     assert lock.find("video.a", "", "nobody") is None
     assert set(lock.made("you")) == {RECORD.identity}
-    assert parse(written(lock), "lock") == lock
+    assert parse(render_lock(lock), "lock") == lock
 
 
 def test_the_last_attempt_counts():
@@ -102,13 +102,13 @@ def test_the_last_attempt_counts():
 
 def test_fields_of_a_newer_tool_are_kept():
     """Also when the block is written anew."""
-    text = written(Lock({"video.a": {**BLOCK, "colour": "blue"}}))
+    text = render_lock(Lock({"video.a": {**BLOCK, "colour": "blue"}}))
     lock = parse(text, "lock").with_blocks([("video.a", "", {**BLOCK, "units": "2"})])
     assert lock.blocks["video.a"]["colour"] == "blue"
     assert lock.blocks["video.a"]["units"] == "2"
 
 
-GOOD = written(Lock({"image.a": BLOCK, "image.b": BLOCK}))
+GOOD = render_lock(Lock({"image.a": BLOCK, "image.b": BLOCK}))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_newer_lock_is_refused():
 def test_ten_thousand_blocks_are_read():
     """As they were written, in their order."""
     lock = Lock({f"video.a@{n:05}": BLOCK for n in range(10_000)})
-    assert parse(written(lock), "lock") == lock
+    assert parse(render_lock(lock), "lock") == lock
 
 
 class Alone:

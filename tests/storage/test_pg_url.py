@@ -4,7 +4,7 @@ import pytest
 
 from kling_pipe.errors import LocalStateError
 from kling_pipe.storage.effects import Effects
-from kling_pipe.storage.ledger.pg_connection import Session
+from kling_pipe.storage.ledger.pg_connection import PgConnection
 from kling_pipe.storage.ledger.pg_url import is_whole, without_password
 
 WHOLE = [
@@ -38,7 +38,7 @@ def test_an_address_that_means_what_it_says_is_taken(url):
 def test_a_password_that_is_not_encoded_is_refused_unseen(url):
     """Its rest would count as host, port or database, and stand in the error."""
     with pytest.raises(LocalStateError, match="the store's URL is none") as refused:
-        Session(url, Effects())
+        PgConnection(url, Effects())
     assert "cret" not in f"{refused.value.message} {refused.value.hint}"
     assert "%2F" in refused.value.hint
 

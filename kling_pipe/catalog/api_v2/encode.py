@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kling_pipe.catalog.api_v2.prompt_syntax import END, Names, names, reads_as_shot, shot
+from kling_pipe.catalog.api_v2.prompt_syntax import END, PromptNames, names, reads_as_shot, shot
 from kling_pipe.catalog.api_v2.table import Endpoint, endpoint, form, speaks, table_of
 from kling_pipe.catalog.conditions import compiled
 from kling_pipe.catalog.defaults import written
@@ -177,7 +177,7 @@ class _Encoder:
     def _texts(self) -> list[str]:
         return [text for _, text in self._spoken()]
 
-    def _text(self, ids: Names) -> str:
+    def _text(self, ids: PromptNames) -> str:
         spoken = self._spoken()
         for place, text in spoken:
             for token in dict.fromkeys(ids.strangers(text)):
@@ -194,7 +194,7 @@ class _Encoder:
             self._refuse(place, message, f"Shorten it; {self.back}")
         return text
 
-    def _shots(self, ids: Names) -> str:
+    def _shots(self, ids: PromptNames) -> str:
         shots, lines = table_of()["shots"], []
         for number, (place, item) in enumerate(walk(self.own, f"{shots['from']}/*"), start=1):
             text = ids.rewritten(str(item.get(shots["words"], "")))

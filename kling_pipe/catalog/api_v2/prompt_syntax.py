@@ -20,7 +20,7 @@ Named = tuple[str, int]
 """An input as tokens name it: `("image", 1)`."""
 
 
-class Names(NamedTuple):
+class PromptNames(NamedTuple):
     """The ids by which a prompt names inputs, without the @."""
 
     ids: Mapping[Named, str]
@@ -47,7 +47,7 @@ def _joins(letter: str) -> bool:
     return letter.isalnum() or letter == "_"
 
 
-def names(counts: Mapping[str, int], texts: Iterable[str]) -> Names:
+def names(counts: Mapping[str, int], texts: Iterable[str]) -> PromptNames:
     """Ids for so many inputs of each kind: none is a part of another, and none stands in a text with an @ already."""
     said = "\n".join(texts).casefold()
     ids = {}
@@ -56,7 +56,7 @@ def names(counts: Mapping[str, int], texts: Iterable[str]) -> Names:
         while f"@{stem}_" in said:
             stem += "x"
         ids.update({(kind, number): f"{stem}_{number:0{width}}" for number in range(1, count + 1)})
-    return Names(ids)
+    return PromptNames(ids)
 
 
 def shot(index: int, seconds: str, text: str) -> str:

@@ -10,7 +10,7 @@ from kling_pipe.core.json_pointer import Pointer
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SchemaError:
     """Where a value breaks its schema, by which keyword, and what stands there."""
 
     pointer: Pointer
@@ -19,7 +19,7 @@ class Fault:
     message: str
 
 
-class Shape:
+class SchemaShape:
     """A schema, ready to be held against values."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -27,11 +27,11 @@ class Shape:
 
         self._validator = Draft202012Validator(schema)
 
-    def fault(self, value: Any) -> Fault | None:
+    def fault(self, value: Any) -> SchemaError | None:
         """The fault that tells most, or None for a valid value."""
         from jsonschema.exceptions import best_match
 
         error = best_match(self._validator.iter_errors(value))
         if error is None:
             return None
-        return Fault(tuple(error.absolute_path), str(error.validator), error.instance, error.message)
+        return SchemaError(tuple(error.absolute_path), str(error.validator), error.instance, error.message)

@@ -6,21 +6,21 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.editor.lsp.cursor import Place, place_at
-from kling_pipe.editor.lsp.documents import Desk
+from kling_pipe.editor.lsp.cursor import CursorContext, place_at
+from kling_pipe.editor.lsp.documents import Documents
 from kling_pipe.editor.lsp.partial_yaml import rows
 from kling_pipe.editor.lsp.results import Choice
 from kling_pipe.editor.lsp.schema_lookup import about, fields_at, operation_at, values_at
 from kling_pipe.editor.lsp.symbols import recipe_of
 from kling_pipe.editor.lsp.templates import in_template, references
 from kling_pipe.manifest.keywords import KINDS
-from kling_pipe.manifest.operation_layout import form_of
+from kling_pipe.manifest.operation_layout import layout_of
 from kling_pipe.manifest.scope import Broken, Scope
 
 Path_ = tuple[str | int, ...]
 
 
-def complete(desk: Desk, file: Path, offset: int) -> list[Choice]:
+def complete(desk: Documents, file: Path, offset: int) -> list[Choice]:
     """The choices at a character of a file, however much of it is still missing."""
     text = desk.text(file)
     place = place_at(text, offset)
@@ -67,7 +67,7 @@ def _put(data: Mapping[str, Any], path: Path_, value: str) -> dict[str, Any]:
     return {**data, str(head): below}
 
 
-def _keys(text: str, data: Mapping[str, Any], place: Place, offset: int) -> list[Choice]:
+def _keys(text: str, data: Mapping[str, Any], place: CursorContext, offset: int) -> list[Choice]:
     """Fields of the mapping that are not written yet."""
     here = {
         str(row.path[-1]) for row in rows(text) if row.path[:-1] == place.path and not row.start <= offset <= row.end
@@ -81,7 +81,7 @@ def _keys(text: str, data: Mapping[str, Any], place: Place, offset: int) -> list
     return found
 
 
-def _values(scope: Scope, data: Mapping[str, Any], place: Place) -> list[Choice]:
+def _values(scope: Scope, data: Mapping[str, Any], place: CursorContext) -> list[Choice]:
     if "\n" in place.prefix:
         return []
     found = [
@@ -105,7 +105,7 @@ def _kinds(data: Mapping[str, Any], path: Path_) -> Iterable[str]:
     operation = operation_at(data, path)
     if operation is None or not field:
         return ()
-    form = form_of(operation)
+    form = layout_of(operation)
     if field[0] == "needs":
         return KINDS.values()
     if field[0] == "references":

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kling_pipe.editor.lsp.partial_flow import flow_place
-from kling_pipe.editor.lsp.partial_yaml import KEY, Path_, Sketch, lines_of
+from kling_pipe.editor.lsp.partial_yaml import KEY, PartialYaml, Path_, lines_of
 
 _CLOSED = {"{{": "}}", "{%": "%}"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CursorContext:
     """Where the cursor stands.
 
     `path` leads to the mapping whose key is typed (`is_key`), or to the value. `may_be_value`: a word that may turn out
@@ -27,9 +27,9 @@ class Place:
     keys: tuple[str, ...] = ()
 
 
-def place_at(text: str, offset: int) -> Place | None:
+def place_at(text: str, offset: int) -> CursorContext | None:
     """The place at a character; None in a comment."""
-    sketch = Sketch()
+    sketch = PartialYaml()
     for start, line in lines_of(text):
         if start + len(line) > offset or (start + len(line) == offset and not line.endswith("\n")):
             return _within(sketch, text, start, offset)
@@ -37,7 +37,7 @@ def place_at(text: str, offset: int) -> Place | None:
     return _within(sketch, text, offset, offset)
 
 
-def _within(sketch: Sketch, text: str, start: int, offset: int) -> Place | None:
+def _within(sketch: PartialYaml, text: str, start: int, offset: int) -> CursorContext | None:
     before = text[start:offset]
     column = len(before) - len(before.lstrip(" "))
     sketch.recover(before, column)
@@ -63,7 +63,7 @@ def _within(sketch: Sketch, text: str, start: int, offset: int) -> Place | None:
     )
 
 
-def _open_word(sketch: Sketch, text: str, start: int, offset: int, column: int) -> Place:
+def _open_word(sketch: PartialYaml, text: str, start: int, offset: int, column: int) -> CursorContext:
     """A line without a colon: a key that is being typed, an item of a list, or a value on its own line."""
     if text[start:offset][:1] in ("{", "["):
         return _in_flow(sketch.path, text, start, offset)
@@ -71,29 +71,29 @@ def _open_word(sketch: Sketch, text: str, start: int, offset: int, column: int) 
     if not is_item:
         sketch.close(column)
     if (expression := _expression(text, start, offset)) is not None:
-        return Place(sketch.path, False, offset, "", expression=expression)
+        return CursorContext(sketch.path, False, offset, "", expression=expression)
     begins = start + (1 if text[start : start + 1] in ("'", '"') and start < offset else 0)
-    return Place(sketch.path, True, begins, text[begins:offset], may_be_value=True)
+    return CursorContext(sketch.path, True, begins, text[begins:offset], may_be_value=True)
 
 
-def _value(path: Path_, text: str, start: int, offset: int) -> Place | None:
+def _value(path: Path_, text: str, start: int, offset: int) -> CursorContext | None:
     if (expression := _expression(text, start, offset)) is not None:
-        return Place(path, False, offset, "", expression=expression)
+        return CursorContext(path, False, offset, "", expression=expression)
     begins = min(start, offset)
     if text[begins:offset][:1] not in ("'", '"') and " #" in text[begins:offset]:
         return None
     if text[begins:offset][:1] in ("'", '"'):
         begins += 1
-    return Place(path, False, begins, text[begins:offset])
+    return CursorContext(path, False, begins, text[begins:offset])
 
 
-def _in_flow(path: Path_, text: str, start: int, offset: int) -> Place:
+def _in_flow(path: Path_, text: str, start: int, offset: int) -> CursorContext:
     found = flow_place(text[start:offset])
     below = (*path, *found.path)
     begins = start + found.start
     if (expression := _expression(text, start, offset)) is not None:
-        return Place(below, False, offset, "", expression=expression)
-    return Place(below, found.is_key, begins, text[begins:offset], keys=found.keys)
+        return CursorContext(below, False, offset, "", expression=expression)
+    return CursorContext(below, found.is_key, begins, text[begins:offset], keys=found.keys)
 
 
 def _expression(text: str, start: int, offset: int) -> str | None:

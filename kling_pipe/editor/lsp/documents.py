@@ -74,7 +74,7 @@ class Analysis:
             yield place(Path(at.file)), problem
 
 
-class Pictures(Files):
+class PictureCache(Files):
     """Local files that were hashed before, as long as size and time are the same."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Pictures(Files):
 
 
 @dataclass
-class Desk:
+class Documents:
     """What is open, by file, and the analyses of it. Plain and synchronous: one caller at a time.
 
     `levels` says which problems count for a manifest, `publishes` whether its films may be local files, `standard` in
@@ -109,7 +109,7 @@ class Desk:
     _latest: dict[Path, Analysis] = field(default_factory=dict)
     _good: dict[Path, Analysis] = field(default_factory=dict)
     _stale: set[Path] = field(default_factory=set)
-    _files: Pictures = field(default_factory=Pictures)
+    _files: PictureCache = field(default_factory=PictureCache)
 
     # -- what is open --------------------------------------------------------------------------------------------
 

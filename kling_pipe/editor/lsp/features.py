@@ -13,7 +13,7 @@ from pygls.exceptions import JsonRpcException
 from kling_pipe.catalog.api_v2 import FIRST
 from kling_pipe.editor.lsp import protocol
 from kling_pipe.editor.lsp.complete import complete
-from kling_pipe.editor.lsp.documents import Desk, LevelsFor
+from kling_pipe.editor.lsp.documents import Documents, LevelsFor
 from kling_pipe.editor.lsp.hover import hover
 from kling_pipe.editor.lsp.language_server import Server
 from kling_pipe.editor.lsp.navigate import CannotRename, definition, may_rename, rename_edits, symbol_word, uses
@@ -53,7 +53,7 @@ def build(levels: LevelsFor, version: str, delay: float) -> Server:
     return server
 
 
-async def _asked(server: Server, uri: str, answer: Callable[[Desk, Path], T]) -> T | None:
+async def _asked(server: Server, uri: str, answer: Callable[[Documents, Path], T]) -> T | None:
     """The answer about a manifest; None about any other file, and when the answer is a bug of ours."""
     path = protocol.path_of(uri)
 
@@ -98,7 +98,7 @@ def _documents(server: Server) -> None:
 def _questions(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=_OPENERS))
     async def completion(ls: Server, params: types.CompletionParams) -> list[types.CompletionItem] | None:
-        def answer(desk: Desk, file: Path) -> list[types.CompletionItem]:
+        def answer(desk: Documents, file: Path) -> list[types.CompletionItem]:
             lines = desk.lines(file)
             offset = protocol.index_of(lines, params.position)
             return protocol.items(lines, offset, complete(desk, file, offset))
@@ -107,7 +107,7 @@ def _questions(server: Server) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     async def hovered(ls: Server, params: types.HoverParams) -> types.Hover | None:
-        def answer(desk: Desk, file: Path) -> types.Hover | None:
+        def answer(desk: Documents, file: Path) -> types.Hover | None:
             lines = desk.lines(file)
             told = hover(desk, file, protocol.index_of(lines, params.position))
             return protocol.hover(lines, told) if told else None
@@ -116,7 +116,7 @@ def _questions(server: Server) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     async def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.DocumentSymbol] | None:
-        def answer(desk: Desk, file: Path) -> list[types.DocumentSymbol]:
+        def answer(desk: Documents, file: Path) -> list[types.DocumentSymbol]:
             scope = desk.good(file).reading.scopes[0]
             return [protocol.symbol(desk.lines(file), one) for one in outline(desk.text(file), scope)]
 
@@ -126,7 +126,7 @@ def _questions(server: Server) -> None:
         types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
     )
     async def actions(ls: Server, params: types.CodeActionParams) -> list[types.CodeAction] | None:
-        def answer(desk: Desk, file: Path) -> list[types.CodeAction]:
+        def answer(desk: Documents, file: Path) -> list[types.CodeAction]:
             return protocol.corrections(desk.lines(file), params.text_document.uri, params.context.diagnostics)
 
         return await _asked(ls, params.text_document.uri, answer)
@@ -135,7 +135,7 @@ def _questions(server: Server) -> None:
 def _names(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     async def defined(ls: Server, params: types.DefinitionParams) -> types.Location | None:
-        def answer(desk: Desk, file: Path) -> types.Location | None:
+        def answer(desk: Documents, file: Path) -> types.Location | None:
             spot = definition(desk, file, protocol.index_of(desk.lines(file), params.position))
             return protocol.location(desk, ls.uris, spot) if spot else None
 
@@ -143,7 +143,7 @@ def _names(server: Server) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_REFERENCES)
     async def used(ls: Server, params: types.ReferenceParams) -> list[types.Location] | None:
-        def answer(desk: Desk, file: Path) -> list[types.Location]:
+        def answer(desk: Documents, file: Path) -> list[types.Location]:
             word = symbol_word(desk, file, protocol.index_of(desk.lines(file), params.position))
             return [protocol.location(desk, ls.uris, spot) for spot in uses(desk, word.symbol)] if word else []
 
@@ -151,7 +151,7 @@ def _names(server: Server) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
     async def renamable(ls: Server, params: types.PrepareRenameParams) -> types.Range | None:
-        def answer(desk: Desk, file: Path) -> types.Range:
+        def answer(desk: Documents, file: Path) -> types.Range:
             lines = desk.lines(file)
             word = may_rename(desk, file, protocol.index_of(lines, params.position))
             return protocol.range_of(lines, word.start, word.end)
@@ -160,7 +160,7 @@ def _names(server: Server) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
     async def renamed(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit | None:
-        def answer(desk: Desk, file: Path) -> types.WorkspaceEdit:
+        def answer(desk: Documents, file: Path) -> types.WorkspaceEdit:
             index = protocol.index_of(desk.lines(file), params.position)
             return protocol.workspace_edit(desk, ls.uris, rename_edits(desk, file, index, params.new_name))
 

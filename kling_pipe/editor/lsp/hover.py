@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kling_pipe.editor.lsp.documents import Analysis, Desk
+from kling_pipe.editor.lsp.documents import Analysis, Documents
 from kling_pipe.editor.lsp.job_markdown import prompt_text, summary, what
 from kling_pipe.editor.lsp.navigate import symbol_word
-from kling_pipe.editor.lsp.results import Told
+from kling_pipe.editor.lsp.results import HoverText
 from kling_pipe.editor.lsp.schema_lookup import about, fields_at
-from kling_pipe.editor.lsp.symbols import Symbol, Word, leaves
+from kling_pipe.editor.lsp.symbols import Symbol, SymbolName, leaves
 from kling_pipe.manifest.keywords import KINDS
 from kling_pipe.manifest.scope import Existing, Recipe
-from kling_pipe.manifest.yaml.scalar_index import Leaf
+from kling_pipe.manifest.yaml.scalar_index import Scalar
 from kling_pipe.model import Problem
 from kling_pipe.report.explanations import explain_text
 
 _LINE = "\n\n---\n\n"
 
 
-def hover(desk: Desk, file: Path, index: int) -> Told | None:
+def hover(desk: Documents, file: Path, index: int) -> HoverText | None:
     """What is known of the place at a character; None when there is nothing to say."""
     text = desk.text(file)
     analysis = desk.analysis(file) if leaves(text) is not None else desk.good(file)
@@ -35,13 +35,13 @@ def hover(desk: Desk, file: Path, index: int) -> Told | None:
     if not shown:
         return None
     at = word or leaf
-    return Told(shown, at.start if at else index, at.end if at else index)
+    return HoverText(shown, at.start if at else index, at.end if at else index)
 
 
 # -- problems ------------------------------------------------------------------------------------------------------
 
 
-def _problems(desk: Desk, file: Path, index: int) -> Iterator[str]:
+def _problems(desk: Documents, file: Path, index: int) -> Iterator[str]:
     """Why the problems here are problems: the rule's words and its source."""
     lines = desk.lines(file)
     for problem in desk.problems().get(file, ()):
@@ -65,7 +65,7 @@ def explained(problem: Problem) -> str:
 # -- names and fields ----------------------------------------------------------------------------------------------
 
 
-def _symbol(analysis: Analysis, word: Word) -> str:
+def _symbol(analysis: Analysis, word: SymbolName) -> str:
     symbol = word.symbol
     scope = analysis.scopes.get(symbol.file)
     if scope is None:
@@ -102,7 +102,7 @@ def _axis(recipe: Recipe, symbol: Symbol) -> str:
     return f"**matrix.{symbol.name}** of {recipe.title}: {listed}" if listed else ""
 
 
-def _leaf(analysis: Analysis, file: Path, leaf: Leaf, *, named: bool) -> Iterable[str]:
+def _leaf(analysis: Analysis, file: Path, leaf: Scalar, *, named: bool) -> Iterable[str]:
     """A prompt's compiled text; at a key, what the field means and what the job costs."""
     scope = analysis.scopes.get(file)
     if scope is None:

@@ -11,7 +11,7 @@ from kling_pipe.editor.lsp.symbols import recipe_of
 from kling_pipe.manifest import Reading
 from kling_pipe.manifest.job_builder import Draft
 from kling_pipe.manifest.numbering import Origins, get, slot
-from kling_pipe.manifest.operation_layout import form_of
+from kling_pipe.manifest.operation_layout import layout_of
 from kling_pipe.manifest.scope import Recipe, Scope
 from kling_pipe.manifest.templates import has_template
 from kling_pipe.model import Cost, FileRef, OutputRef
@@ -57,7 +57,7 @@ def _is_template(data: Any, path: Path_) -> bool:
 
 def _compiled(draft: Draft, origins: Origins, path: Path_) -> tuple[str, bool] | None:
     """The part of a request that was written at a path, when it is a text, and whether it is a prompt."""
-    prompts = form_of(draft.recipe.operation).prompts
+    prompts = layout_of(draft.recipe.operation).prompts
     for pointer, origin in origins.items():
         if origin == path:
             value: Any = draft.built.request

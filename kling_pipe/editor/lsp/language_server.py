@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from kling_pipe.editor.lsp.documents import Desk, LevelsFor
+from kling_pipe.editor.lsp.documents import Documents, LevelsFor
 from kling_pipe.editor.lsp.protocol import Uris, diagnostic, path_of
 
 P = ParamSpec("P")
@@ -30,7 +30,7 @@ class Server(LanguageServer):
 
     def __init__(self, levels: LevelsFor, version: str, delay: float) -> None:
         super().__init__("kling-pipe", version, text_document_sync_kind=types.TextDocumentSyncKind.Full)
-        self.desk = Desk(levels)
+        self.desk = Documents(levels)
         self.uris = Uris()
         self._delay = delay
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="desk")

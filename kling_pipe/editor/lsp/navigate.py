@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kling_pipe.editor.lsp.cursor import place_at
-from kling_pipe.editor.lsp.documents import Analysis, Desk
+from kling_pipe.editor.lsp.documents import Analysis, Documents
 from kling_pipe.editor.lsp.partial_yaml import rows
-from kling_pipe.editor.lsp.results import Edit, Spot
-from kling_pipe.editor.lsp.symbols import Symbol, Word, file_of, leaves, word_at, words, words_of_line
+from kling_pipe.editor.lsp.results import Edit, Location
+from kling_pipe.editor.lsp.symbols import Symbol, SymbolName, file_of, leaves, word_at, words, words_of_line
 from kling_pipe.manifest.files import Files
 from kling_pipe.manifest.loader import Loader
 from kling_pipe.manifest.media_values import MediaReader
-from kling_pipe.manifest.problems import Trouble
+from kling_pipe.manifest.problems import ProblemCollector
 from kling_pipe.manifest.references import NAME
 from kling_pipe.manifest.scope import Scope
 
@@ -24,7 +24,7 @@ class CannotRename(Exception):
     """Why a name stays as it is, in one sentence."""
 
 
-def symbol_word(desk: Desk, file: Path, index: int) -> Word | None:
+def symbol_word(desk: Documents, file: Path, index: int) -> SymbolName | None:
     """The name at a character of a file."""
     text = desk.text(file)
     is_yaml = leaves(text) is not None
@@ -36,7 +36,7 @@ def symbol_word(desk: Desk, file: Path, index: int) -> Word | None:
     return word_at(found, index)
 
 
-def definition(desk: Desk, file: Path, index: int) -> Spot | None:
+def definition(desk: Documents, file: Path, index: int) -> Location | None:
     """Where the name, variable or include at a character is defined."""
     word = symbol_word(desk, file, index)
     if word is None:
@@ -46,12 +46,12 @@ def definition(desk: Desk, file: Path, index: int) -> Spot | None:
     return _definition(desk, word.symbol)
 
 
-def _definition(desk: Desk, symbol: Symbol) -> Spot | None:
-    found = (Spot(symbol.file, start, end) for path, start, end in _keys(desk, symbol.file) if path == symbol.path)
+def _definition(desk: Documents, symbol: Symbol) -> Location | None:
+    found = (Location(symbol.file, start, end) for path, start, end in _keys(desk, symbol.file) if path == symbol.path)
     return next(found, None)
 
 
-def _keys(desk: Desk, file: Path) -> Iterator[tuple[tuple[str | int, ...], int, int]]:
+def _keys(desk: Documents, file: Path) -> Iterator[tuple[tuple[str | int, ...], int, int]]:
     """The keys of a file; while it is no YAML, those of its lines, and what has not moved since it was."""
     text = desk.text(file)
     read = leaves(text)
@@ -63,7 +63,7 @@ def _keys(desk: Desk, file: Path) -> Iterator[tuple[tuple[str | int, ...], int, 
     yield from ((leaf.path, leaf.start, leaf.end) for leaf in read if leaf.is_key)
 
 
-def _included_file(desk: Desk, file: Path, index: int) -> Spot | None:
+def _included_file(desk: Documents, file: Path, index: int) -> Location | None:
     """The manifest whose path stands here."""
     for leaf in leaves(desk.text(file)) or ():
         if (
@@ -76,27 +76,27 @@ def _included_file(desk: Desk, file: Path, index: int) -> Spot | None:
     return None
 
 
-def _target(analysis: Analysis, symbol: Symbol) -> Spot | None:
+def _target(analysis: Analysis, symbol: Symbol) -> Location | None:
     scope = analysis.scopes.get(symbol.file)
     inner = scope.includes.get(symbol.name) if scope else None
-    return Spot(file_of(inner.document.name), 0, 0) if inner is not None and inner.data else None
+    return Location(file_of(inner.document.name), 0, 0) if inner is not None and inner.data else None
 
 
 # -- all places of a name ------------------------------------------------------------------------------------------
 
 
-def uses(desk: Desk, symbol: Symbol) -> list[Spot]:
+def uses(desk: Documents, symbol: Symbol) -> list[Location]:
     """Every place where a symbol's name stands, in all manifests that know it. Raises `CannotRename`."""
-    found: dict[Spot, None] = {}
+    found: dict[Location, None] = {}
     for scope in _scopes(desk, symbol):
         file = file_of(scope.document.name)
         if leaves(scope.document.text) is None:
             raise CannotRename(f"`{file.name}` is no YAML at the moment: mend it first")
-        found |= {Spot(file, word.start, word.end): None for word in words(scope) if word.symbol == symbol}
+        found |= {Location(file, word.start, word.end): None for word in words(scope) if word.symbol == symbol}
     return list(found)
 
 
-def _scopes(desk: Desk, symbol: Symbol) -> Iterator[Scope]:
+def _scopes(desk: Documents, symbol: Symbol) -> Iterator[Scope]:
     """The files of every manifest that includes the symbol's file, or is it."""
     for root in dict.fromkeys([symbol.file, *desk.manifests()]):
         scopes = list(_tree(_loaded(desk, root)))
@@ -104,10 +104,10 @@ def _scopes(desk: Desk, symbol: Symbol) -> Iterator[Scope]:
             yield from (scope for scope in scopes if scope.document.text)
 
 
-def _loaded(desk: Desk, root: Path) -> Scope:
+def _loaded(desk: Documents, root: Path) -> Scope:
     """Names and includes of a manifest, without its jobs."""
     media = MediaReader(Files(), lambda _file, _limits: ())
-    return Loader(Trouble(), media, "", desk.opened).scope(root, str(root), {})
+    return Loader(ProblemCollector(), media, "", desk.opened).scope(root, str(root), {})
 
 
 def _tree(scope: Scope) -> Iterator[Scope]:
@@ -116,7 +116,7 @@ def _tree(scope: Scope) -> Iterator[Scope]:
         yield from _tree(inner)
 
 
-def may_rename(desk: Desk, file: Path, index: int) -> Word:
+def may_rename(desk: Documents, file: Path, index: int) -> SymbolName:
     """The name at a character, if it is one that can be changed. Raises `CannotRename`."""
     word = symbol_word(desk, file, index)
     if word is None:
@@ -128,7 +128,7 @@ def may_rename(desk: Desk, file: Path, index: int) -> Word:
     return word
 
 
-def rename_edits(desk: Desk, file: Path, index: int, name: str) -> list[Edit]:
+def rename_edits(desk: Documents, file: Path, index: int, name: str) -> list[Edit]:
     """The edits that give the symbol at a character a new name everywhere. Raises `CannotRename`."""
     symbol = may_rename(desk, file, index).symbol
     if not (NAME.match(name) if symbol.kind != "var" else name.isidentifier()):

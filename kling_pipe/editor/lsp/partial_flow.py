@@ -23,7 +23,7 @@ class _Open:
 
 
 @dataclass(frozen=True, slots=True)
-class FlowPlace:
+class FlowPosition:
     """`path` below the value; `is_key` where a key may stand; `start` where the word under the cursor begins."""
 
     path: tuple[str | int, ...]
@@ -33,7 +33,7 @@ class FlowPlace:
     depth: int
 
 
-def flow_place(text: str) -> FlowPlace:
+def flow_place(text: str) -> FlowPosition:
     """Where the end of `text` stands, in the flow collection that `text` begins."""
     stack: list[_Open] = []
     word, start = "", len(text)
@@ -53,7 +53,7 @@ def flow_place(text: str) -> FlowPlace:
     inside = stack[-1] if stack else None
     is_key = inside is not None and not inside.is_list and inside.key is None
     begins = start + (1 if word[:1] in ("'", '"') else 0) if word and start < len(text) else len(text)
-    return FlowPlace(path, is_key, begins, tuple(inside.keys) if inside else (), len(stack))
+    return FlowPosition(path, is_key, begins, tuple(inside.keys) if inside else (), len(stack))
 
 
 def _structure(stack: list[_Open], kind: str, found: str, word: str) -> None:

@@ -31,7 +31,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class Sketch:
+class PartialYaml:
     """Lines, read one after the other. `stack` holds columns and keys (or indices) of what is open."""
 
     stack: list[tuple[int, str | int]] = field(default_factory=list)
@@ -125,5 +125,5 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
 @lru_cache(maxsize=16)
 def rows(text: str) -> tuple[Row, ...]:
     """The keys of a text, as far as they stand in lines of their own."""
-    sketch = Sketch()
+    sketch = PartialYaml()
     return tuple(row for start, line in lines_of(text) if (row := sketch.feed(line, start)) is not None)

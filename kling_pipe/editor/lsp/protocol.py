@@ -10,9 +10,9 @@ from lsprotocol import types
 from pygls.uris import from_fs_path, to_fs_path
 
 from kling_pipe.core.text import nearest
-from kling_pipe.editor.lsp.documents import Desk, place
+from kling_pipe.editor.lsp.documents import Documents, place
 from kling_pipe.editor.lsp.positions import Lines
-from kling_pipe.editor.lsp.results import Choice, Edit, Heading, Spot, Told
+from kling_pipe.editor.lsp.results import Choice, Edit, Heading, HoverText, Location
 from kling_pipe.model import Problem
 from kling_pipe.report.problem_details import facts
 
@@ -110,18 +110,18 @@ def _item(lines: Lines, offset: int, number: int, choice: Choice) -> types.Compl
     )
 
 
-def hover(lines: Lines, told: Told) -> types.Hover:
+def hover(lines: Lines, told: HoverText) -> types.Hover:
     """Markdown over a stretch of the text."""
     content = types.MarkupContent(types.MarkupKind.Markdown, told.text)
     return types.Hover(content, range_of(lines, told.start, told.end))
 
 
-def location(desk: Desk, uris: Uris, spot: Spot) -> types.Location:
+def location(desk: Documents, uris: Uris, spot: Location) -> types.Location:
     """A stretch of a file."""
     return types.Location(uris.of(spot.file), range_of(desk.lines(spot.file), spot.start, spot.end))
 
 
-def workspace_edit(desk: Desk, uris: Uris, edits: Iterable[Edit]) -> types.WorkspaceEdit:
+def workspace_edit(desk: Documents, uris: Uris, edits: Iterable[Edit]) -> types.WorkspaceEdit:
     """Edits by file."""
     changes: dict[str, Sequence[types.TextEdit]] = {}
     for edit in edits:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class Location:
     """A stretch of a file."""
 
     file: Path
@@ -19,7 +19,7 @@ class Spot:
 class Edit:
     """A stretch of a file and the text that takes its place."""
 
-    spot: Spot
+    spot: Location
     text: str
 
 
@@ -39,7 +39,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HoverText:
     """Markdown about a stretch of a file."""
 
     text: str

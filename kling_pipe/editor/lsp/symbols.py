@@ -14,7 +14,7 @@ from kling_pipe.manifest.keywords import KINDS as SECTIONS
 from kling_pipe.manifest.keywords import MATRIX, PLURALS
 from kling_pipe.manifest.references import KINDS, looks_like_reference, parse_reference
 from kling_pipe.manifest.scope import Recipe, Scope
-from kling_pipe.manifest.yaml.scalar_index import Leaf
+from kling_pipe.manifest.yaml.scalar_index import Scalar
 from kling_pipe.manifest.yaml.scalar_index import leaves as read_leaves
 
 Path_ = tuple[str | int, ...]
@@ -41,7 +41,7 @@ class Symbol:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class SymbolName:
     """A place in a file where a symbol's name stands."""
 
     symbol: Symbol
@@ -51,7 +51,7 @@ class Word:
 
 
 @lru_cache(maxsize=16)
-def leaves(text: str) -> list[Leaf] | None:
+def leaves(text: str) -> list[Scalar] | None:
     """The scalars of a text, found once for all questions about it; None when it is no YAML."""
     return read_leaves(text)
 
@@ -62,31 +62,31 @@ def file_of(name: str) -> Path:
     return place(Path(name))
 
 
-def words(scope: Scope) -> list[Word]:
+def words(scope: Scope) -> list[SymbolName]:
     """Every name in a file that means something, in the order of the text; none when the file is no YAML."""
     file, text = file_of(scope.document.name), scope.document.text
-    found: list[Word] = []
+    found: list[SymbolName] = []
     for leaf in leaves(text) or ():
         if leaf.is_key:
             symbol = _defined(file, leaf.path)
             if symbol is not None:
                 start = text.index(leaf.value, leaf.start) if leaf.value in text[leaf.start : leaf.end] else leaf.start
-                found.append(Word(symbol, start, start + len(leaf.value), is_definition=True))
+                found.append(SymbolName(symbol, start, start + len(leaf.value), is_definition=True))
         else:
             found += _used(scope, leaf)
     return found
 
 
-def words_of_line(scope: Scope, text: str, index: int, path: Path_) -> list[Word]:
+def words_of_line(scope: Scope, text: str, index: int, path: Path_) -> list[SymbolName]:
     """The names in one line of a text that is no YAML at the moment, by a scope that was read before."""
     start, stop = text.rfind("\n", 0, index) + 1, text.find("\n", index)
-    found: list[Word] = []
+    found: list[SymbolName] = []
     for chain in _CHAIN.finditer(text, start, stop if stop >= 0 else len(text)):
         found += _resolved(scope, path, chain[1], _steps(_STEP, chain[2], chain.start(2)))
     return found
 
 
-def word_at(found: list[Word], index: int) -> Word | None:
+def word_at(found: list[SymbolName], index: int) -> SymbolName | None:
     """The word at a character, or right before it."""
     return next((word for word in found if word.start <= index <= word.end), None)
 
@@ -104,7 +104,7 @@ def _defined(file: Path, path: Path_) -> Symbol | None:
     return None
 
 
-def _used(scope: Scope, leaf: Leaf) -> Iterator[Word]:
+def _used(scope: Scope, leaf: Scalar) -> Iterator[SymbolName]:
     text = scope.document.text
     raw = text[leaf.start : leaf.end]
     if "{{" in raw or "{%" in raw:
@@ -126,7 +126,7 @@ def _steps(pattern: re.Pattern[str], text: str, start: int) -> list[tuple[str, i
     return found
 
 
-def _resolved(scope: Scope, path: Path_, root: str, steps: list[tuple[str, int, int]]) -> Iterator[Word]:
+def _resolved(scope: Scope, path: Path_, root: str, steps: list[tuple[str, int, int]]) -> Iterator[SymbolName]:
     if root == "vars":
         yield from _vars(scope, steps)
     elif root == "matrix":
@@ -135,35 +135,35 @@ def _resolved(scope: Scope, path: Path_, root: str, steps: list[tuple[str, int, 
         yield from _names(scope, root, steps)
 
 
-def _names(scope: Scope, kind: str, steps: list[tuple[str, int, int]]) -> Iterator[Word]:
+def _names(scope: Scope, kind: str, steps: list[tuple[str, int, int]]) -> Iterator[SymbolName]:
     for name, start, end in steps:
         file = file_of(scope.document.name)
         if name in scope.entries.get(kind, {}):
-            yield Word(Symbol(kind, file, (PLURALS[kind], name)), start, end)
+            yield SymbolName(Symbol(kind, file, (PLURALS[kind], name)), start, end)
             return
         if name not in scope.includes:
             return
-        yield Word(Symbol("include", file, ("include", name)), start, end)
+        yield SymbolName(Symbol("include", file, ("include", name)), start, end)
         scope = scope.includes[name]
 
 
-def _vars(scope: Scope, steps: list[tuple[str, int, int]]) -> Iterator[Word]:
+def _vars(scope: Scope, steps: list[tuple[str, int, int]]) -> Iterator[SymbolName]:
     value: Any = scope.vars
     path: Path_ = ("vars",)
     for name, start, end in steps:
         if not isinstance(value, Mapping) or name not in value:
             return
         path, value = (*path, name), value[name]
-        yield Word(Symbol("var", file_of(scope.document.name), path), start, end)
+        yield SymbolName(Symbol("var", file_of(scope.document.name), path), start, end)
 
 
-def _axis(scope: Scope, path: Path_, step: tuple[str, int, int]) -> Iterator[Word]:
+def _axis(scope: Scope, path: Path_, step: tuple[str, int, int]) -> Iterator[SymbolName]:
     name, start, end = step
     spec = _written(scope.data, (*path[:2], "matrix"))
     if isinstance(spec, Mapping) and path and path[0] in SECTIONS:
         axis = name if name in spec and name not in MATRIX else "from" if "from" in spec else ""
         if axis:
-            yield Word(Symbol("axis", file_of(scope.document.name), (*path[:2], "matrix", axis)), start, end)
+            yield SymbolName(Symbol("axis", file_of(scope.document.name), (*path[:2], "matrix", axis)), start, end)
 
 
 def _written(data: Any, path: Path_) -> Any:

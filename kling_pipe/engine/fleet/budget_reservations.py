@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.engine.retry_budget import Spending
+from kling_pipe.engine.run_budget import RunBudget
 from kling_pipe.model import Cost, Step
 from kling_pipe.planning.budget import Totals
-from kling_pipe.storage.ledger.pg_connection import Session
+from kling_pipe.storage.ledger.pg_connection import PgConnection
 
 
 def purse_form(budget: Mapping[str, Any], *, allow_unknown: bool) -> dict[str, Any]:
@@ -22,10 +22,10 @@ def cost_form(step: Step) -> dict[str, Any]:
     return {"units": cost.units, "pack": cost.pack, "usd": cost.usd}
 
 
-def spending_of(session: Session, campaign: str, address: str, form: Mapping[str, Any], purse: Any) -> Spending:
+def spending_of(session: PgConnection, campaign: str, address: str, form: Mapping[str, Any], purse: Any) -> RunBudget:
     """What a step may send, by its form and its campaign's purse: together with all that overlaps with the campaign."""
     cost = Cost(**form["cost"]) if form.get("cost") else Cost(None, None, None)
-    return Spending(
+    return RunBudget(
         campaign,
         purse["budget"] if purse else {},
         bool(purse and purse["allow_unknown"]),
@@ -34,7 +34,7 @@ def spending_of(session: Session, campaign: str, address: str, form: Mapping[str
     )
 
 
-def _ahead(session: Session, campaign: str) -> Totals:
+def _ahead(session: PgConnection, campaign: str) -> Totals:
     """What a campaign has planned and not reserved yet."""
     query = (
         "SELECT s.form -> 'cost' FROM steps s WHERE s.campaign = %s AND s.state IN ('queued', 'waiting')"

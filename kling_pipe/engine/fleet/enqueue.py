@@ -15,7 +15,7 @@ from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import UsageError
 from kling_pipe.model import Plan
 from kling_pipe.storage.effects import Effects
-from kling_pipe.storage.ledger.pg_connection import Session
+from kling_pipe.storage.ledger.pg_connection import PgConnection
 
 
 def enqueue(
@@ -40,7 +40,7 @@ def enqueue(
         )
     workspace.must_be_whole()
     store = workspace.store()
-    session = Session(workspace.database, Effects())
+    session = PgConnection(workspace.database, Effects())
     try:
         made = [step.record for step in (*plan.steps, *plan.others) if step.record and step.record.state == "succeed"]
         known = {record.external_task_id for record in store.records().all()} if made else set()
@@ -67,7 +67,7 @@ def enqueue(
 
 def take_back(addresses: Iterable[str] | None, project: str, workspace: Workspace) -> list[str]:
     """Cancel queued steps that are not sent yet, with all that needs them. Returns their addresses."""
-    session = Session(workspace.database, Effects())
+    session = PgConnection(workspace.database, Effects())
     try:
         return queue_store.cancelled(session, workspace.queue, project, addresses)
     finally:

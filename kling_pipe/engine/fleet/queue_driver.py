@@ -15,7 +15,7 @@ from pgqueuer import PsycopgDriver
 from kling_pipe.storage.ledger.pg_connection import SCHEMA
 
 
-class TwoLines(PsycopgDriver):
+class QueueDriver(PsycopgDriver):
     """A driver whose listening is done by another. `lost` is set once the database cannot be reached over it."""
 
     def __init__(self, connection: psycopg.AsyncConnection, ear: PsycopgDriver) -> None:
@@ -52,10 +52,10 @@ class TwoLines(PsycopgDriver):
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str) -> AsyncIterator[TwoLines]:
+async def connected(url: str) -> AsyncIterator[QueueDriver]:
     """Both lines, as long as the block lasts."""
     async with _line(url) as mouth, _line(url) as ear, PsycopgDriver(ear) as listening:
-        yield TwoLines(mouth, listening)
+        yield QueueDriver(mouth, listening)
 
 
 @contextlib.asynccontextmanager

@@ -18,7 +18,7 @@ from kling_pipe.engine.fleet.serialization import files_of, job_form
 from kling_pipe.engine.fleet.upload_signing import is_published
 from kling_pipe.model import Plan, Step
 from kling_pipe.storage.ledger.liveness import reservations
-from kling_pipe.storage.ledger.pg_connection import Session
+from kling_pipe.storage.ledger.pg_connection import PgConnection
 
 _AT_ONCE = 5000
 """Steps that go into the queue with one statement."""
@@ -31,7 +31,7 @@ def entrypoint(account: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueueAddress:
     """A step as a worker gets it, with its campaign's form and what it needs: external ids by address."""
 
     state: str
@@ -40,12 +40,12 @@ class Place:
     needs: Mapping[str, str]
 
 
-def install(session: Session) -> None:
+def install(session: PgConnection) -> None:
     """The queue's own tables, if they are not there."""
     session.step(_install)
 
 
-def post(session: Session, name: str, plan: Plan, account: str, form: Mapping[str, Any]) -> int:
+def post(session: PgConnection, name: str, plan: Plan, account: str, form: Mapping[str, Any]) -> int:
     """Put a plan on the board, its first steps into the queue. Returns how many steps are to be done."""
     rows, edges = _rows(plan)
     working = [step for step in plan.steps if step.action in WORKING]
@@ -76,7 +76,7 @@ def post(session: Session, name: str, plan: Plan, account: str, form: Mapping[st
     return session.step(action, durable=True)
 
 
-def place(session: Session, campaign: str, address: str) -> Place | None:
+def place(session: PgConnection, campaign: str, address: str) -> QueueAddress | None:
     """A step and what it needs; None when the board does not have it."""
     query = (
         "SELECT s.state, s.form, c.form, (SELECT jsonb_object_agg(n.address, n.external_task_id) FROM edges e"
@@ -85,16 +85,16 @@ def place(session: Session, campaign: str, address: str) -> Place | None:
         " FROM steps s JOIN campaigns c ON c.id = s.campaign WHERE s.campaign = %s AND s.address = %s"
     )
     rows = session.rows(query, (campaign, address))
-    return Place(rows[0][0], rows[0][1], rows[0][2], rows[0][3] or {}) if rows else None
+    return QueueAddress(rows[0][0], rows[0][1], rows[0][2], rows[0][3] or {}) if rows else None
 
 
-def is_queued(session: Session, campaign: str, address: str) -> bool:
+def is_queued(session: PgConnection, campaign: str, address: str) -> bool:
     """Whether a step is still to be done."""
     query = "SELECT 1 FROM steps WHERE campaign = %s AND address = %s AND state = 'queued'"
     return bool(session.rows(query, (campaign, address)))
 
 
-def left(session: Session, account: str, project: str, addresses: Iterable[str] | None = None) -> int:
+def left(session: PgConnection, account: str, project: str, addresses: Iterable[str] | None = None) -> int:
     """How many steps of a project are still to be done: these addresses, or all."""
     query = (
         "SELECT count(*) FROM steps s JOIN campaigns c ON c.id = s.campaign"
@@ -105,13 +105,13 @@ def left(session: Session, account: str, project: str, addresses: Iterable[str] 
     return int(session.rows(query, (account, project, names, names))[0][0])
 
 
-def blob(session: Session, sha256: str) -> bytes | None:
+def blob(session: PgConnection, sha256: str) -> bytes | None:
     """The bytes of a local file of the machine that planned."""
     rows = session.rows("SELECT data FROM blobs WHERE sha256 = %s", (sha256,))
     return bytes(rows[0][0]) if rows else None
 
 
-def done(session: Session, account: str, campaign: str, address: str, external_task_id: str) -> None:
+def done(session: PgConnection, account: str, campaign: str, address: str, external_task_id: str) -> None:
     """A step has its files. Those that waited for it alone go into the queue, in the same transaction."""
 
     def action(cursor: Any) -> None:
@@ -139,7 +139,7 @@ def done(session: Session, account: str, campaign: str, address: str, external_t
     session.step(action)
 
 
-def failed(session: Session, campaign: str, address: str, message: str) -> None:
+def failed(session: PgConnection, campaign: str, address: str, message: str) -> None:
     """A step cannot be done, nor can what needs it."""
 
     def action(cursor: Any) -> None:
@@ -152,7 +152,7 @@ def failed(session: Session, campaign: str, address: str, message: str) -> None:
     session.step(action, durable=True)
 
 
-def cancelled(session: Session, account: str, project: str, addresses: Iterable[str] | None = None) -> list[str]:
+def cancelled(session: PgConnection, account: str, project: str, addresses: Iterable[str] | None = None) -> list[str]:
     """Take back what is not sent yet: these addresses, or all of a project, with all below them. Returns addresses.
 
     A step counts as sent from its intent on: Kling may know it, and knows no way to cancel.

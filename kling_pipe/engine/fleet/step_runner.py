@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.catalog.operations import quota
+from kling_pipe.catalog.operations import load_operation, quota
 from kling_pipe.core.json_tree import map_leaves
 from kling_pipe.core.keys import external_id
-from kling_pipe.engine.account_pool import Desk, Desks
+from kling_pipe.engine.account_pool import AccountPool, AccountRuntime
 from kling_pipe.engine.context import Again, Context
 from kling_pipe.engine.events import Event
 from kling_pipe.engine.fleet import queue_store
@@ -22,14 +21,14 @@ from kling_pipe.engine.fleet.serialization import files_of, job_of
 from kling_pipe.engine.fleet.upload_signing import is_published, publisher_of
 from kling_pipe.engine.job_errors import JobError, NoRoomError, SilentError, UnfetchedError
 from kling_pipe.engine.result import Ending
-from kling_pipe.engine.retry_budget import Spending
-from kling_pipe.engine.slots import Want, slots_of
+from kling_pipe.engine.run_budget import RunBudget
+from kling_pipe.engine.slots import SlotRequest, slots_of
 from kling_pipe.engine.uploads import Publisher
 from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.model import Cost, FileRef, Job, Json, Record, Step
 from kling_pipe.storage.effects import Effects
-from kling_pipe.storage.ledger.pg_connection import Session
+from kling_pipe.storage.ledger.pg_connection import PgConnection
 from kling_pipe.storage.outputs import LocalOutputs, OutputStore
 
 _STOPPED_SECONDS = 60.0
@@ -37,15 +36,15 @@ _STOPPED_SECONDS = 60.0
 
 
 @dataclass
-class Bench:
+class WorkerState:
     """What the steps of one worker share. `running` keeps two hands of one worker off one step.
 
     `limits` are the campaigns' slots: a pool is as wide as the first campaign that uses it says.
     """
 
     workspace: Workspace
-    desks: Desks
-    session: Session
+    desks: AccountPool
+    session: PgConnection
     limits: dict[str, int]
     outputs: dict[str, OutputStore] = field(default_factory=dict)
     publishers: dict[str, Publisher | None] = field(default_factory=dict)
@@ -110,7 +109,13 @@ class Bench:
             queue_store.failed(self.session, campaign, address, failed)
 
     async def _run(
-        self, step: Step, desk: Desk, want: Want, desks: Desks, form: Mapping[str, Any], again: Again
+        self,
+        step: Step,
+        desk: AccountRuntime,
+        want: SlotRequest,
+        desks: AccountPool,
+        form: Mapping[str, Any],
+        again: Again,
     ) -> Record:
         """At the desk that has the slots; what it surely did not take goes to another one of several."""
         last, refused_at = form["last"], form.get("refused_at", 0)
@@ -124,7 +129,7 @@ class Bench:
             except CredentialsError as error:
                 if len(desks.all) == 1:
                     raise
-                pack, model = quota(operation_named(step.job.operation), step.job.request)
+                pack, model = quota(load_operation(step.job.operation), step.job.request)
                 desk.context.stops.add(error, pack or "", model)
                 # Somebody may buy units, or mend a key: a worker lives longer than that.
                 asyncio.get_running_loop().call_later(_STOPPED_SECONDS, desk.context.stops.clear)
@@ -141,11 +146,11 @@ class Bench:
 
     def _desks(
         self,
-        place: queue_store.Place,
+        place: queue_store.QueueAddress,
         records: dict[str, Record | None],
-        spending: Spending,
+        spending: RunBudget,
         withdrawn: Callable[[], bool],
-    ) -> Desks:
+    ) -> AccountPool:
         """The desks as this step's campaign has them."""
         contexts = [self._context(desk.context, place, records) for desk in self.desks.all]
         mine = [
@@ -154,7 +159,7 @@ class Bench:
         ]
         return replace(self.desks, all=mine, upstream=records.get)
 
-    def _context(self, context: Context, place: queue_store.Place, records: dict[str, Record | None]) -> Context:
+    def _context(self, context: Context, place: queue_store.QueueAddress, records: dict[str, Record | None]) -> Context:
         bucket, out = str(place.campaign["bucket"]), str(place.campaign["out"])
         if bucket not in self.outputs:
             self.outputs[bucket] = replace(self.workspace, bucket=bucket).outputs()
@@ -200,7 +205,7 @@ def _step(job: Job, form: Mapping[str, Any]) -> Step:
     )
 
 
-def _ending(record: Record | None, failed: str, desks: Desks) -> Ending:
+def _ending(record: Record | None, failed: str, desks: AccountPool) -> Ending:
     """How a step ended. What another step or another process made is theirs to count."""
     if failed or record is None or record.state != "succeed":
         return "failed" if failed else "waiting"

@@ -10,13 +10,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.engine.settings import Settings
 from kling_pipe.engine.uploads import Publisher, goes_by_link, with_files
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import FileRef, Plan, Step
 from kling_pipe.storage.effects import Effects
-from kling_pipe.storage.outputs import BucketShelf, Publish, shelf_name
+from kling_pipe.storage.outputs import BucketLinkStore, Publish, link_store_name
 from kling_pipe.storage.outputs.file_names import suffix_of
 
 _SCHEME = "published:/"
@@ -34,14 +34,14 @@ def published(plan: Plan, place: Publish | None, effects: Effects) -> Plan:
     """
     if place is None:
         return plan
-    shelf, known = BucketShelf(place, effects), set[str]()
+    shelf, known = BucketLinkStore(place, effects), set[str]()
     over = _images_over(place)
 
     def moved(file: FileRef, entry: Mapping[str, Any]) -> FileRef:
         if not goes_by_link(file, entry, over):
             return file
         try:
-            name = shelf_name(file)
+            name = link_store_name(file)
             if name not in known and not shelf.stands(name):
                 shelf.put(name, Path(file.path), file.sha256)
         except OSError as error:
@@ -53,7 +53,7 @@ def published(plan: Plan, place: Publish | None, effects: Effects) -> Plan:
     def step(one: Step) -> Step:
         if one.action not in ("create", "retry", "resume"):
             return one
-        media = operation_named(one.job.operation).kling["media"]
+        media = load_operation(one.job.operation).kling["media"]
         return replace(one, job=replace(one.job, request=with_files(one.job.request, media, moved)))
 
     return replace(plan, steps=tuple(map(step, plan.steps)))
@@ -69,7 +69,7 @@ def publisher_of(form: Mapping[str, Any], effects: Effects) -> Publisher | None:
     if not form:
         return None
     place = Publish(**form)
-    return Publisher(BucketShelf(place, effects), _images_over(place))
+    return Publisher(BucketLinkStore(place, effects), _images_over(place))
 
 
 def _images_over(place: Publish) -> int:

@@ -9,12 +9,12 @@ from kling_pipe.engine.fleet import queue_store
 from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import StillRunning
 from kling_pipe.storage.effects import Effects
-from kling_pipe.storage.ledger.pg_connection import Session
+from kling_pipe.storage.ledger.pg_connection import PgConnection
 
 _EVERY = 1.0
 
 
-def worked_off(
+def wait_until_done(
     workspace: Workspace,
     project: str,
     addresses: Collection[str] | None = None,
@@ -28,7 +28,7 @@ def worked_off(
 
     `told` is called with the number of steps whenever it is another one. Raises StillRunning after `timeout` seconds.
     """
-    session = Session(workspace.database, Effects())
+    session = PgConnection(workspace.database, Effects())
     began, last = clock(), 0
     try:
         while left := queue_store.left(session, workspace.queue, project, addresses):

@@ -10,18 +10,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
-from kling_pipe.engine import Seams, Settings
-from kling_pipe.engine.account_pool import Desks
+from kling_pipe.engine import Dependencies, Settings
+from kling_pipe.engine.account_pool import AccountPool
 from kling_pipe.engine.cleanup import sweep_leftovers
 from kling_pipe.engine.commands import at_work
 from kling_pipe.engine.events import OnEvent, ignore
 from kling_pipe.engine.fleet import queue_store
-from kling_pipe.engine.fleet.step_runner import Bench
+from kling_pipe.engine.fleet.step_runner import WorkerState
 from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import CredentialsError, KlingPipeError
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger.claims import BEAT
-from kling_pipe.storage.ledger.pg_connection import Session
+from kling_pipe.storage.ledger.pg_connection import PgConnection
 
 _AGAIN = timedelta(seconds=2)
 _AGAIN_REFUSED = timedelta(seconds=60)
@@ -36,7 +36,7 @@ async def work(
     concurrency: int = 50,
     heartbeat: float = 30.0,
     drain: bool = False,
-    seams: Seams | None = None,
+    seams: Dependencies | None = None,
     on_event: OnEvent = ignore,
 ) -> None:
     """Work until `stop` is set, and then end what is in hand; with `drain` until the queue is empty.
@@ -46,13 +46,13 @@ async def work(
     """
     logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)  # what it tells is told here, without tracebacks
     await asyncio.to_thread(sweep_leftovers, workspace)
-    session = Session(workspace.database, Effects())
+    session = PgConnection(workspace.database, Effects())
     try:
         queue_store.install(session)
         limits: dict[str, int] = {}
         settings = Settings(limits=limits)
         async with at_work(workspace, settings=settings, seams=seams, on_event=on_event) as desks:
-            bench = Bench(workspace, desks, session, limits)
+            bench = WorkerState(workspace, desks, session, limits)
             async with _beating(desks), _ended_with(stop, desks.end_waits):
                 while await _shift(bench, stop, concurrency, heartbeat, drain=drain):
                     with contextlib.suppress(TimeoutError):
@@ -62,7 +62,7 @@ async def work(
         session.close()
 
 
-async def _shift(bench: Bench, stop: asyncio.Event, concurrency: int, heartbeat: float, *, drain: bool) -> bool:
+async def _shift(bench: WorkerState, stop: asyncio.Event, concurrency: int, heartbeat: float, *, drain: bool) -> bool:
     """As long as one connection holds. Returns whether another one is needed: the queue ends with its connection."""
     import psycopg
     from pgqueuer.domain.types import QueueExecutionMode
@@ -93,7 +93,7 @@ async def _shift(bench: Bench, stop: asyncio.Event, concurrency: int, heartbeat:
 
 
 @contextlib.asynccontextmanager
-async def _queue(bench: Bench, stop: asyncio.Event) -> AsyncIterator[Any]:
+async def _queue(bench: WorkerState, stop: asyncio.Event) -> AsyncIterator[Any]:
     """A queue on connections of its own, with the one entry that this worker serves; and what tells of their end.
 
     A queue waits for its handlers, and they would wait for films: when its connections are lost they let go at once.
@@ -167,7 +167,7 @@ async def _ended_with(stop: asyncio.Event, end: Callable[[], None]) -> AsyncIter
 
 
 @contextlib.asynccontextmanager
-async def _beating(desks: Desks) -> AsyncIterator[None]:
+async def _beating(desks: AccountPool) -> AsyncIterator[None]:
     """Signs of life for the claims, and what was learned, as long as the block lasts."""
 
     async def beat() -> None:

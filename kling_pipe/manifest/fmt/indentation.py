@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kling_pipe.manifest.yaml.tokens import Atom
+from kling_pipe.manifest.yaml.tokens import Token
 
 STEP = 2
 
@@ -29,7 +29,7 @@ class Levels:
         self.blocks: list[Level] = []
         self.brackets = 0
 
-    def take(self, atom: Atom) -> None:
+    def take(self, atom: Token) -> None:
         """Account for a token, before it is written."""
         if atom.kind in ("FlowMappingStart", "FlowSequenceStart"):
             self.brackets += 1
@@ -38,7 +38,7 @@ class Levels:
         elif self.brackets == 0:
             self._block(atom)
 
-    def _block(self, atom: Atom) -> None:
+    def _block(self, atom: Token) -> None:
         top = self.blocks[-1] if self.blocks else None
         if atom.kind in ("BlockMappingStart", "BlockSequenceStart"):
             self.blocks.append(Level(atom.column, self.inside, sequence=atom.kind == "BlockSequenceStart"))

@@ -12,7 +12,7 @@ from kling_pipe.errors import KlingPipeError
 from kling_pipe.manifest.fmt.indentation import STEP, Level, Levels
 from kling_pipe.manifest.fmt.spacing import between
 from kling_pipe.manifest.yaml.nodes import Construction, compose
-from kling_pipe.manifest.yaml.tokens import Atom, atoms
+from kling_pipe.manifest.yaml.tokens import Token, atoms
 
 _COMMENT_GAP = 2
 
@@ -33,8 +33,8 @@ def formatted(text: str) -> str:
     return result
 
 
-def _same(source: str, found: Sequence[Atom], result: str) -> bool:
-    def said(listed: Sequence[Atom]) -> list[str]:
+def _same(source: str, found: Sequence[Token], result: str) -> bool:
+    def said(listed: Sequence[Token]) -> list[str]:
         remarks = [
             atom.head()[1] if atom.is_block else atom.text for atom in listed if atom.is_block or atom.kind == "Comment"
         ]
@@ -58,12 +58,12 @@ class _Writer:
         self._levels = Levels()
         self._lines: list[str] = []
         self._line = ""
-        self._last: Atom | None = None
+        self._last: Token | None = None
         self._at_key = False
-        self._waiting: list[tuple[Atom, tuple[Level, ...]]] = []
+        self._waiting: list[tuple[Token, tuple[Level, ...]]] = []
         self._remarked = (-1, -1)
 
-    def write(self, found: Sequence[Atom]) -> str:
+    def write(self, found: Sequence[Token]) -> str:
         for atom in found:
             if atom.kind == "Comment":
                 # The blocks that are open now may end before the next token is written.
@@ -77,11 +77,11 @@ class _Writer:
         self._break()
         return "\n".join(self._lines) + "\n" if self._lines else ""
 
-    def _structure(self, atom: Atom) -> None:
+    def _structure(self, atom: Token) -> None:
         self._levels.take(atom)
         self._at_key = self._at_key or (atom.kind == "Key" and not self._levels.brackets)
 
-    def _token(self, atom: Atom) -> None:
+    def _token(self, atom: Token) -> None:
         closing = atom.kind in ("FlowMappingEnd", "FlowSequenceEnd")
         opening = atom.kind in ("FlowMappingStart", "FlowSequenceStart")
         if not opening:
@@ -101,7 +101,7 @@ class _Writer:
         self._at_key = atom.kind in ("Anchor", "Tag") and self._at_key
         assert self._levels.brackets >= 0 or closing
 
-    def _column(self, atom: Atom) -> int:
+    def _column(self, atom: Token) -> int:
         """The canonical column of a token that starts its line."""
         levels = self._levels
         if levels.brackets or atom.kind in ("FlowMappingEnd", "FlowSequenceEnd"):
@@ -112,12 +112,12 @@ class _Writer:
             return levels.here
         return levels.inside
 
-    def _starts_line(self, atom: Atom) -> bool:
+    def _starts_line(self, atom: Token) -> bool:
         if self._last is None or self._last.is_block:
             return True
         return "\n" in self._source[self._last.end : atom.start]
 
-    def _text(self, atom: Atom) -> None:
+    def _text(self, atom: Token) -> None:
         if atom.is_block:
             self._block_scalar(atom)
         else:
@@ -130,7 +130,7 @@ class _Writer:
                 kept = line.lstrip(" \t")
                 self._line = inside + kept if kept else ""
 
-    def _block_scalar(self, atom: Atom) -> None:
+    def _block_scalar(self, atom: Token) -> None:
         indicator, remark, body = atom.head()
         self._line += indicator
         if remark:
@@ -186,7 +186,7 @@ class _Writer:
         places = [place for place in [*open_above, below] if place[0] <= column]
         return max(places)[1] if places else below[1]
 
-    def _blank_lines(self, atom: Atom) -> None:
+    def _blank_lines(self, atom: Token) -> None:
         if self._last is None:
             return
         end = self._last.start + len(self._last.text.rstrip(" \t\n")) if self._last.is_block else self._last.end

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from kling_pipe.manifest.yaml.tokens import Atom
+from kling_pipe.manifest.yaml.tokens import Token
 
 _OPENING = {"FlowMappingStart": " ", "FlowSequenceStart": ""}
 _CLOSING = {"FlowMappingEnd": " ", "FlowSequenceEnd": ""}
 _EMPTY = {("FlowMappingStart", "FlowMappingEnd"), ("FlowSequenceStart", "FlowSequenceEnd")}
 
 
-def between(left: Atom, right: Atom) -> str:
+def between(left: Token, right: Token) -> str:
     """What canonical form puts between two neighbours: `{ a: 1, b: [x, y] }`."""
     if (left.kind, right.kind) in _EMPTY or right.kind == "FlowEntry":
         return ""

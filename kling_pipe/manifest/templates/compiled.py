@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import TemplateError, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError
 
-from kling_pipe.manifest.templates.environment import Sandbox, Told, single_expression
+from kling_pipe.manifest.templates.environment import Sandbox, TemplateMessage, single_expression
 from kling_pipe.manifest.templates.language import restrict
 from kling_pipe.manifest.templates.rendered import LONGEST, TemplateProblem, too_long
 
@@ -113,7 +113,7 @@ def _run(compiled: Any, names: Mapping[str, Any]) -> list[str]:
 
 
 def _unknown(message: str) -> TemplateProblem:
-    told = message if isinstance(message, Told) else Told(message, "", "")
+    told = message if isinstance(message, TemplateMessage) else TemplateMessage(message, "", "")
     near, allowed = told.near, told.allowed
     hint = "" if near else told.hint or "Correct the name, or add it where the others stand."
     return TemplateProblem("KP201", str(message), needle=_named(message), near=near, allowed=allowed, hint=hint)

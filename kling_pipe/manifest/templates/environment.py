@@ -16,14 +16,14 @@ MOST_TURNS = 100_000
 _MOST_SHOWN = 8
 
 
-class Told(str):
+class TemplateMessage(str):
     """A message that also carries near match, what there is and the next step: Jinja hands on nothing but the text."""
 
     near: str
     allowed: str
     hint: str
 
-    def __new__(cls, text: str, near: str, allowed: str, hint: str = "") -> Told:
+    def __new__(cls, text: str, near: str, allowed: str, hint: str = "") -> TemplateMessage:
         """The text with its facts."""
         told = super().__new__(cls, text)
         told.near, told.allowed, told.hint = near, allowed, hint
@@ -42,11 +42,13 @@ class Unknown(StrictUndefined):
             listed = ", ".join(known[:_MOST_SHOWN]) + (", ..." if len(known) > _MOST_SHOWN else "")
             if isinstance(owner, Axes):
                 if not owner:
-                    return Told(
+                    return TemplateMessage(
                         f"`{name}` is no axis: this job has no `matrix:`", "", "", f"Add `matrix: {{ {name}: [...] }}`."
                     )
-                return Told(f"`{name}` is no axis of this job's matrix", near, listed, "Add it to the matrix first.")
-            return Told(f"`{name}` is not defined there", near, listed)
+                return TemplateMessage(
+                    f"`{name}` is no axis of this job's matrix", near, listed, "Add it to the matrix first."
+                )
+            return TemplateMessage(f"`{name}` is not defined there", near, listed)
         if isinstance(owner, str | int | float | list | tuple):
             return f"`{name}` is not defined there: `{str(owner)[:40]}` is one value, not a mapping"
         if self._undefined_hint:

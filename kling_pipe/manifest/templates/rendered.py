@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.core.invalid import Hole
+from kling_pipe.core.invalid import Invalid
 
 LONGEST = 100_000
 
@@ -57,7 +57,7 @@ def written(value: Any) -> Any:
 
 
 def _no_text(value: Any) -> TemplateProblem:
-    if isinstance(value, Hole):
+    if isinstance(value, Invalid):
         return TemplateProblem("", "")
     what = "mapping" if isinstance(value, Mapping) else "list" if isinstance(value, list | tuple | range) else "thing"
     return TemplateProblem("KP205", f"a {what} cannot be written into a text", hint="Pick one of its values.")

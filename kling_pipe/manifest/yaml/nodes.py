@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from kling_pipe.core.invalid import Hole
+from kling_pipe.core.invalid import Invalid
 from kling_pipe.manifest.yaml.scalars import plain
 
 try:
@@ -165,7 +165,7 @@ class Construction:
                 node,
                 "Remove the tag; a manifest is plain YAML.",
             )
-            return Hole()
+            return Invalid()
         if isinstance(node, yaml.ScalarNode):
             return plain(node.value) if name == "plain" else _tagged(node, name)
         if id(node) not in self._values:
@@ -176,10 +176,10 @@ class Construction:
     def _sequence(self, node: yaml.Node) -> list[Any]:
         return [self._value(item) for item in node.value]
 
-    def _mapping(self, node: yaml.Node) -> dict[Any, Any] | Hole:
+    def _mapping(self, node: yaml.Node) -> dict[Any, Any] | Invalid:
         if len(node.value) == 1 and isinstance(node.value[0][0], yaml.MappingNode):
             self._refuse_key(node.value[0][0])
-            return Hole()
+            return Invalid()
         merged: dict[Any, Any] = {}
         own: dict[Any, Any] = {}
         for key_node, value_node in node.value:

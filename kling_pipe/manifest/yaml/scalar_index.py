@@ -13,7 +13,7 @@ Path_ = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class Scalar:
     """A key or a scalar value. A key has the path of what it names, and `until` is where that ends.
 
     `start` and `end` count characters. What an alias repeats is there once, at its anchor.
@@ -27,7 +27,7 @@ class Leaf:
     until: int
 
 
-def leaves(text: str) -> list[Leaf] | None:
+def leaves(text: str) -> list[Scalar] | None:
     """All scalars in the order of the text; None when it is no YAML."""
     try:
         root = compose(text)
@@ -36,7 +36,7 @@ def leaves(text: str) -> list[Leaf] | None:
     return sorted(_walk(root, (), set()), key=lambda leaf: leaf.start) if root is not None else []
 
 
-def _walk(node: yaml.Node, path: Path_, seen: set[int]) -> Iterator[Leaf]:
+def _walk(node: yaml.Node, path: Path_, seen: set[int]) -> Iterator[Scalar]:
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -54,5 +54,5 @@ def _walk(node: yaml.Node, path: Path_, seen: set[int]) -> Iterator[Leaf]:
                 yield from _walk(value, below, seen)
 
 
-def _leaf(node: yaml.ScalarNode, path: Path_, *, is_key: bool, until: int) -> Leaf:
-    return Leaf(path, node.value, node.start_mark.index, node.end_mark.index, is_key, until)
+def _leaf(node: yaml.ScalarNode, path: Path_, *, is_key: bool, until: int) -> Scalar:
+    return Scalar(path, node.value, node.start_mark.index, node.end_mark.index, is_key, until)

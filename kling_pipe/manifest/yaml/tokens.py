@@ -18,7 +18,7 @@ _HEADER = re.compile(r"([|>][-+0-9]*)[ \t]*(#[^\n]*)?\n?")
 _BLOCK = ("|", ">")
 
 
-class Atom(NamedTuple):
+class Token(NamedTuple):
     """A token or a comment. `kind` is PyYAML's name of the token without `Token`, or `Comment`.
 
     `start` and `end` count characters, `line` and `column` count from 0. Tokens of structure have no width.
@@ -45,7 +45,7 @@ class Atom(NamedTuple):
         return match.group(1), (match.group(2) or "").rstrip(" \t"), self.text[match.end() :]
 
 
-def atoms(text: str) -> Iterator[Atom]:
+def atoms(text: str) -> Iterator[Token]:
     r"""Every token and comment in order. Raises `yaml.YAMLError` where the text is no YAML.
 
     The text has line ends of one kind (`\n`) and no byte order mark.
@@ -56,7 +56,7 @@ def atoms(text: str) -> Iterator[Atom]:
         if start > at:
             yield from _comments(text, at, start)
         at = max(at, end)
-        yield Atom(
+        yield Token(
             type(token).__name__.removesuffix("Token"),
             text[start:end],
             start,
@@ -67,10 +67,10 @@ def atoms(text: str) -> Iterator[Atom]:
         )
 
 
-def _comments(text: str, start: int, end: int) -> Iterator[Atom]:
+def _comments(text: str, start: int, end: int) -> Iterator[Token]:
     for match in _COMMENT.finditer(text, start, end):
         line_start = text.rfind("\n", 0, match.start()) + 1
-        yield Atom(
+        yield Token(
             "Comment",
             match.group().rstrip(" \t"),
             match.start(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from kling_pipe.media.thumbnails import Poster
+from kling_pipe.media.thumbnails import Thumbnail
 from kling_pipe.report.contact_sheet.sheet_model import Picture
 
 _SUFFIXES = {"video": ".mp4", "image": ".png", "audio": ".mp3"}
@@ -25,10 +25,10 @@ class Thumb(NamedTuple):
 
 
 @dataclass(slots=True)
-class FolderShelf:
+class FolderAssets:
     """Names below the page. `wanted` are the files that must stand at them."""
 
-    posters: Mapping[str, Poster]
+    posters: Mapping[str, Thumbnail]
     wanted: dict[str, Path] = field(default_factory=dict)
     inline: bool = False
 
@@ -52,7 +52,7 @@ class FolderShelf:
 class InlineShelf:
     """URLs that carry the bytes."""
 
-    posters: Mapping[str, Poster]
+    posters: Mapping[str, Thumbnail]
     inline: bool = True
 
     def full(self, picture: Picture) -> str:
@@ -65,7 +65,7 @@ class InlineShelf:
         return Thumb(_data(poster.path, poster.path.suffix), poster.width, poster.height) if poster else None
 
 
-Shelf = FolderShelf | InlineShelf
+AssetUrls = FolderAssets | InlineShelf
 
 
 def _suffix(picture: Picture) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kling_pipe.catalog.operations import load as operation_named
+from kling_pipe.catalog.operations import load_operation
 from kling_pipe.catalog.pricing import Prices, estimate, prices
 from kling_pipe.engine.workspace import Workspace
 from kling_pipe.errors import UsageError
@@ -43,7 +43,7 @@ def sheet_of(
     plan = make_plan(manifest.jobs, snapshot, selection=wanted, known=manifest.known, new_account=workspace.emulated)
     sources = Sources(
         picks=dict(picks(manifest.scope)),
-        estimate=lambda job: estimate(operation_named(job.operation), job.request, by=by),
+        estimate=lambda job: estimate(load_operation(job.operation), job.request, by=by),
         attempts=snapshot.attempts,
         file=_Files(workspace, snapshot),
     )

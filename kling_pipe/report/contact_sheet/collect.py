@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from kling_pipe.catalog.operations import load, weight
+from kling_pipe.catalog.operations import load_operation, weight
 from kling_pipe.model import Cost, Job, Output, OutputRef, Plan, Record, Step
 from kling_pipe.report.contact_sheet import request_text
 from kling_pipe.report.contact_sheet.sheet_model import Card, Picture, State, Take
@@ -44,7 +44,7 @@ class Sources:
 
 def collected(plan: Plan, sources: Sources) -> tuple[Card, ...]:
     """The cards of every step of the plan, the films first, each recipe's cells together."""
-    desk = _Desk({step.job.address: step for step in (*plan.steps, *plan.others)}, sources, plan.accounts)
+    desk = _Account({step.job.address: step for step in (*plan.steps, *plan.others)}, sources, plan.accounts)
     groups: dict[str, list[Step]] = {}
     for step in plan.steps:
         groups.setdefault(step.job.base, []).append(step)
@@ -54,14 +54,14 @@ def collected(plan: Plan, sources: Sources) -> tuple[Card, ...]:
 
 
 @dataclass(slots=True)
-class _Desk:
+class _Account:
     steps: Mapping[str, Step]
     sources: Sources
     accounts: Mapping[str, str]
 
     def card(self, steps: Sequence[Step]) -> Card:
         job = steps[0].job
-        operation = load(job.operation)
+        operation = load_operation(job.operation)
         bases = (self.steps[need].job.base for need in job.needs if need in self.steps)
         return Card(
             address=job.base,
@@ -92,7 +92,7 @@ class _Desk:
             external_task_id=step.external_task_id,
             attempt=step.attempt,
             ready_at=max((self._ended(need) for need in job.needs), default=0),
-            slots=weight(load(job.operation), job.request),
+            slots=weight(load_operation(job.operation), job.request),
         )
         if record is None or step.shared_with:
             return take
@@ -117,7 +117,7 @@ class _Desk:
                 if output.index == reference.output and (found := self._picture(step.job, step.record, output)):
                     return found
         return (
-            request_text.first_look(load(step.job.operation), step.job.request, self.look)
+            request_text.first_look(load_operation(step.job.operation), step.job.request, self.look)
             if not step.job.place
             else None
         )
@@ -128,7 +128,7 @@ class _Desk:
 
     def _picture(self, job: Job, record: Record, output: Output) -> Picture | None:
         path = self.sources.file(job, record, output)
-        medium = load(record.operation).kling["result"].get("media")
+        medium = load_operation(record.operation).kling["result"].get("media")
         suffix = PurePosixPath(output.path).suffix.lower() or path.suffix if path else ""
         # An operation may give a film and a sound: the name of each says which it is.
         medium = _MEDIA.get(suffix, medium)

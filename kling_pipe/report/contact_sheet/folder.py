@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kling_pipe.errors import LocalStateError
-from kling_pipe.media.thumbnails import Posters
-from kling_pipe.report.contact_sheet.asset_urls import FolderShelf, InlineShelf
+from kling_pipe.media.thumbnails import Thumbnails
+from kling_pipe.report.contact_sheet.asset_urls import FolderAssets, InlineShelf
 from kling_pipe.report.contact_sheet.compare import Comparison
 from kling_pipe.report.contact_sheet.page import page
 from kling_pipe.report.contact_sheet.sheet_model import Card, Picture, Sheet
@@ -20,7 +20,7 @@ from kling_pipe.storage.temp_files import part_of, sweep
 def written(
     sheet: Sheet,
     target: Path,
-    posters: Posters,
+    posters: Thumbnails,
     *,
     single: bool = False,
     comparison: Comparison | None = None,
@@ -40,7 +40,7 @@ def written(
     try:
         if single:
             return _save(target, page(sheet, InlineShelf(found), comparison), effects)
-        shelf = FolderShelf(found)
+        shelf = FolderAssets(found)
         text = page(sheet, shelf, comparison)
         for name, source in shelf.wanted.items():
             _place(source, target / name, effects)

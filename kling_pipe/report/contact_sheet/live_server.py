@@ -22,9 +22,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kling_pipe.errors import KlingPipeError
-from kling_pipe.media.thumbnails import Posters
+from kling_pipe.media.thumbnails import Thumbnails
 from kling_pipe.report.contact_sheet import Sheet
-from kling_pipe.report.contact_sheet.asset_urls import FolderShelf
+from kling_pipe.report.contact_sheet.asset_urls import FolderAssets
 from kling_pipe.report.contact_sheet.folder import pictures
 from kling_pipe.report.contact_sheet.page import page
 
@@ -46,7 +46,7 @@ class Live:
     sheet: Callable[[], Sheet]
     pick: Callable[[str, int], str]
     watched: Sequence[Path]
-    posters: Posters
+    posters: Thumbnails
     also: Callable[[], object] = lambda: None
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     version: int = 0
@@ -60,7 +60,7 @@ class Live:
             sheet = self.sheet()
         except KlingPipeError:
             return
-        shelf = FolderShelf(self.posters.of((one.sha256, one.source) for one in pictures(sheet)))
+        shelf = FolderAssets(self.posters.of((one.sha256, one.source) for one in pictures(sheet)))
         self.text = page(sheet, shelf, live=True)
         self.files = shelf.wanted
 

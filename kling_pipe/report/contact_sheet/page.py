@@ -14,11 +14,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from kling_pipe.report.contact_sheet import dependency_graph, timeline
-from kling_pipe.report.contact_sheet.asset_urls import Shelf
+from kling_pipe.report.contact_sheet.asset_urls import AssetUrls
 from kling_pipe.report.contact_sheet.cards import WORDS, cost_text, longest, timed, tokens
 from kling_pipe.report.contact_sheet.compare import Comparison, difference
 from kling_pipe.report.contact_sheet.sheet_model import Card, Sheet
-from kling_pipe.report.contact_sheet.totals import Sum, Sums, sums
+from kling_pipe.report.contact_sheet.totals import Total, Totals, sums
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,7 +32,7 @@ _FULL = 2
 """So many cells at least, on average, make a row worth its heading."""
 
 
-def page(sheet: Sheet, shelf: Shelf, comparison: Comparison | None = None, *, live: bool = False) -> str:
+def page(sheet: Sheet, shelf: AssetUrls, comparison: Comparison | None = None, *, live: bool = False) -> str:
     """The whole page. Pictures are named by `shelf`; nothing in it asks another host for anything.
 
     A `live` page listens to the server that it came from.
@@ -98,7 +98,7 @@ def _policy(script: str) -> str:
     )
 
 
-def _facts(sheet: Sheet, counted: Sums) -> Iterator[tuple[str, str, str]]:
+def _facts(sheet: Sheet, counted: Totals) -> Iterator[tuple[str, str, str]]:
     """What the head says: name, value, and the state that gives it a colour."""
     yield "made", f"{counted.states['made']} of {len(sheet.takes)}", "made"
     for state in ("failed", "lost", "blocked", "running", "new"):
@@ -113,7 +113,7 @@ def _facts(sheet: Sheet, counted: Sums) -> Iterator[tuple[str, str, str]]:
         yield "at Kling", _duration(seconds), ""
 
 
-def _against(one: Sum, allowed: float | None) -> str:
+def _against(one: Total, allowed: float | None) -> str:
     charged = f"{one.charged:g}" if one.reported else "0"
     unknown = f" + {one.unpriced} unknown" if one.unpriced else ""
     return f"{charged} of {one.estimated:g} est.{unknown}" + (f", budget {allowed:g}" if allowed is not None else "")

@@ -10,7 +10,7 @@ from kling_pipe.report.contact_sheet.sheet_model import Card, Take
 
 
 @dataclass(slots=True)
-class Sum:
+class Total:
     """Units of some takes. `charged` counts what Kling said; `unpriced` are the takes without a known price."""
 
     takes: int = 0
@@ -32,17 +32,17 @@ class Sum:
 
 
 @dataclass(slots=True)
-class Sums:
+class Totals:
     """States of all takes, and units by pack and by what was made with what."""
 
     states: Counter[str] = field(default_factory=Counter)
-    packs: defaultdict[str, Sum] = field(default_factory=lambda: defaultdict(Sum))
-    rows: defaultdict[tuple[str, str, str], Sum] = field(default_factory=lambda: defaultdict(Sum))
+    packs: defaultdict[str, Total] = field(default_factory=lambda: defaultdict(Total))
+    rows: defaultdict[tuple[str, str, str], Total] = field(default_factory=lambda: defaultdict(Total))
 
 
-def sums(cards: Iterable[Card]) -> Sums:
+def sums(cards: Iterable[Card]) -> Totals:
     """Everything counted once. A row is (kind, model and mode, pack)."""
-    found = Sums()
+    found = Totals()
     for card in cards:
         facts = dict(card.facts)
         how = " ".join(value for name, value in facts.items() if name in ("model_name", "mode", "resolution"))

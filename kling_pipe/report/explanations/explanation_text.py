@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kling_pipe.report.explanations.registry import Entry, registry
-from kling_pipe.report.explanations.rule_text import Example, Rule, api_rules
+from kling_pipe.report.explanations.rule_text import Example, RuleExplanation, api_rules
 
 _WIDTH = 100
 _LONGEST = 160
@@ -49,7 +49,7 @@ def explain_text(id: str) -> str:
     raise KeyError(id)
 
 
-def _rules(id: str) -> list[Rule]:
+def _rules(id: str) -> list[RuleExplanation]:
     whole = {name.lower(): rule for name, rule in sorted(api_rules().items())}
     return [whole[id]] if id in whole else [rule for name, rule in whole.items() if name.rstrip("abcdefg") == id]
 
@@ -63,7 +63,7 @@ def _own(entry: Entry) -> str:
     return "\n\n".join([*parts, _wrapped(f"Next: {entry.next}")])
 
 
-def _rule(rule: Rule) -> str:
+def _rule(rule: RuleExplanation) -> str:
     facts = [
         f"Level:  {rule.level} ({_LEVELS[rule.level]})",
         f"Holds for:  {', '.join(rule.operations)}",
@@ -79,7 +79,7 @@ def _rule(rule: Rule) -> str:
     )
 
 
-def _explained(rule: Rule) -> Iterator[str]:
+def _explained(rule: RuleExplanation) -> Iterator[str]:
     """Why a rule is there, with an example. A new operation's rules have none yet: the data's own hint stays."""
     shown = rule.example
     if shown is None:
@@ -93,7 +93,7 @@ def _explained(rule: Rule) -> Iterator[str]:
     yield _wrapped(f"Next: {shown.next}")
 
 
-def example_title(rule: Rule) -> str:
+def example_title(rule: RuleExplanation) -> str:
     """What to call an example that breaks a rule: a warning is not always wrong."""
     return "Warned about" if rule.level == "warn" else "Wrong"
 

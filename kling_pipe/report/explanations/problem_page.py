@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kling_pipe.report.explanations.explanation_text import example_title, fields_text
 from kling_pipe.report.explanations.registry import Entry, registry
-from kling_pipe.report.explanations.rule_text import Rule, api_rules
+from kling_pipe.report.explanations.rule_text import RuleExplanation, api_rules
 
 _TOP = """# Problems
 
@@ -52,7 +52,7 @@ def _section(entry: Entry) -> str:
     return "\n\n".join([*parts, f"Next: {entry.next}"]) + "\n"
 
 
-def _rule(rule: Rule) -> str:
+def _rule(rule: RuleExplanation) -> str:
     shown = rule.example
     if shown is None:
         return f"### {rule.id}\n\n{_escaped(_sentences(' '.join(rule.says)))}\n"
@@ -83,6 +83,6 @@ def _sentences(text: str) -> str:
     return text.replace(". ", ".\n")
 
 
-def _row(rule: Rule) -> str:
+def _row(rule: RuleExplanation) -> str:
     says = " ".join(rule.says).replace("|", "\\|").replace("<", "&lt;")
     return f"| {rule.id} | {rule.level} | {says} | {', '.join(rule.operations)} | {rule.source.replace('|', '')} |"

@@ -15,7 +15,7 @@ _TYPES = {"string": "text", "integer": "a whole number", "array": "a list", "obj
 
 
 @dataclass(slots=True)
-class Rule:
+class RuleExplanation:
     """One rule of the API by its id, and the operations that have it. `says` are sentences, without repeats."""
 
     id: str
@@ -63,9 +63,9 @@ def example(id: str) -> Example | None:
 
 
 @cache
-def api_rules() -> Mapping[str, Rule]:
+def api_rules() -> Mapping[str, RuleExplanation]:
     """All rules by id: those between fields, then those of single fields (`x-rule`), in the operations' order."""
-    found: dict[str, Rule] = {}
+    found: dict[str, RuleExplanation] = {}
     for name, operation in operations().items():
         for rule in operation.rules:
             _add(found, name, rule["id"], rule["level"], _sentence(rule["say"]), rule.get("hint", ""), rule["source"])
@@ -74,8 +74,10 @@ def api_rules() -> Mapping[str, Rule]:
     return found
 
 
-def _add(found: dict[str, Rule], operation: str, id: str, level: str, says: str, hint: str, source: str) -> None:
-    rule = found.setdefault(id, Rule(id, level, [], hint, source, []))
+def _add(
+    found: dict[str, RuleExplanation], operation: str, id: str, level: str, says: str, hint: str, source: str
+) -> None:
+    rule = found.setdefault(id, RuleExplanation(id, level, [], hint, source, []))
     if says not in rule.says:
         rule.says.append(says)
     if operation not in rule.operations:

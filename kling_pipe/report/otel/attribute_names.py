@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kling_pipe.catalog.operations import load as operation_named
-from kling_pipe.catalog.operations import quota
+from kling_pipe.catalog.operations import load_operation, quota
 from kling_pipe.core.redact import shown
 from kling_pipe.model import Job, Record
 
@@ -25,12 +24,12 @@ def first_attempt(external_task_id: str) -> str:
 
 def pack_of(job: Job) -> str:
     """The pack whose units a job costs, or ""."""
-    return quota(operation_named(job.operation), job.request)[0] or ""
+    return quota(load_operation(job.operation), job.request)[0] or ""
 
 
 def job_facts(job: Job) -> dict[str, Any]:
     """What is known of a job before anything happens to it."""
-    pack, model = quota(operation_named(job.operation), job.request)
+    pack, model = quota(load_operation(job.operation), job.request)
     facts = {
         "kling_pipe.job.address": job.address,
         "kling_pipe.job.key": job.key[:_KEY_LETTERS],

@@ -22,7 +22,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from kling_pipe.core.keys import external_id
 from kling_pipe.core.redact import shown
-from kling_pipe.engine.metrics import Meter
+from kling_pipe.engine.metrics import Metrics
 from kling_pipe.model import Job, Plan, Record
 from kling_pipe.report.otel.attribute_names import error_type, first_attempt, pack_of, request_facts, template
 from kling_pipe.report.otel.measures import Measures
@@ -37,7 +37,7 @@ _FACTS = ("reason", "pool", "seconds", "status")
 """Events that a job's span carries, and what of them."""
 
 
-class Watch(Meter):
+class Watch(Metrics):
     """One run, or one worker, with everything that it does.
 
     `origin` is a `traceparent` to stand below. Without `name` there is no span for the whole: a worker lives long, and

@@ -21,7 +21,7 @@ _open: set[str] = set()
 """Who of this very process is at work: one that could not sign off, as on a full disk, is not waited for."""
 
 
-class Processes:
+class Claims:
     """One process among those that share a ledger. The caller holds the transaction."""
 
     def __init__(

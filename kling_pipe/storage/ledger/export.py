@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from kling_pipe.core.redact import bare, unsigned
 from kling_pipe.errors import LocalStateError
-from kling_pipe.storage.ledger.record_merge import TwoTasksError, merged
+from kling_pipe.storage.ledger.record_merge import TwoTasksError, merge_records
 from kling_pipe.storage.ledger.rows import decoded, encoded
 from kling_pipe.storage.ledger.tables import TABLES, Row, Table, Tables, in_batches
 from kling_pipe.storage.record_fields import OUTPUT, RECORD, Rule
@@ -52,7 +52,7 @@ _MOST_CONFLICTS = 10
 
 
 @dataclass
-class Brought:
+class ImportResult:
     """What an import did: records by what became of them."""
 
     new: int = 0
@@ -85,12 +85,12 @@ def give_out(tables: Tables, file: TextIO, *, emulated: bool = False) -> int:
     return records
 
 
-def take_in(tables: Tables, lines: Iterable[str], name: str, *, emulated: bool = False) -> Brought:
+def take_in(tables: Tables, lines: Iterable[str], name: str, *, emulated: bool = False) -> ImportResult:
     """Bring in what `give_out` wrote. Raises LocalStateError, and then nothing may be kept: the caller undoes it.
 
     `name` is the file's, for messages. Rows that are here already are merged with those that come.
     """
-    brought = Brought()
+    brought = ImportResult()
     for some in in_batches(_read(lines, name, emulated=emulated), _BATCH):
         for word, table in _WORDS.items():
             rows = [row for kind, row in some if kind == word]
@@ -216,7 +216,7 @@ def _key(table: Table, row: Row) -> Row:
     return tuple(row[table.columns.index(name)] for name in table.key)
 
 
-def _merge_records(tables: Tables, table: Table, rows: list[Row], brought: Brought) -> None:
+def _merge_records(tables: Tables, table: Table, rows: list[Row], brought: ImportResult) -> None:
     here = tables.found(table, [_key(table, row) for row in rows])
     changed: dict[Row, Row] = {}
     for row in rows:
@@ -230,7 +230,7 @@ def _merge_records(tables: Tables, table: Table, rows: list[Row], brought: Broug
             brought.known += 1
             continue
         try:
-            together = encoded(merged(decoded(known), decoded(row)))
+            together = encoded(merge_records(decoded(known), decoded(row)))
         except TwoTasksError:
             brought.conflicts.append(_told(decoded(known), decoded(row)))
             continue
@@ -249,16 +249,16 @@ def _told(ours: Any, theirs: Any) -> str:
     )
 
 
-def _merge_marks(tables: Tables, table: Table, rows: list[Row], _: Brought) -> None:
+def _merge_marks(tables: Tables, table: Table, rows: list[Row], _: ImportResult) -> None:
     tables.put(table, dict.fromkeys(rows))
 
 
-def _merge_durations(tables: Tables, table: Table, rows: list[Row], _: Brought) -> None:
+def _merge_durations(tables: Tables, table: Table, rows: list[Row], _: ImportResult) -> None:
     """What was learned from more tasks counts."""
     _merge_best(tables, table, rows, lambda row: tuple(row[1:]))
 
 
-def _merge_limits(tables: Tables, table: Table, rows: list[Row], _: Brought) -> None:
+def _merge_limits(tables: Tables, table: Table, rows: list[Row], _: ImportResult) -> None:
     """What was learned later counts."""
     _merge_best(tables, table, rows, lambda row: (row[3], row[2]))
 
@@ -271,7 +271,7 @@ def _merge_best(tables: Tables, table: Table, rows: list[Row], rank: Callable[[R
     tables.put(table, best.values())
 
 
-_Merge = Callable[[Tables, Table, list[Row], Brought], None]
+_Merge = Callable[[Tables, Table, list[Row], ImportResult], None]
 _MERGES: Mapping[str, _Merge] = {
     "record": _merge_records,
     "unlocked": _merge_marks,

@@ -21,7 +21,7 @@ _BEGIN_DURABLE = "BEGIN; SET LOCAL synchronous_commit TO on"
 T = TypeVar("T")
 
 
-class Session:
+class PgConnection:
     """One connection. `step` runs a function of a cursor as one transaction, again if the connection was lost.
 
     A step must therefore be one that may happen twice: whether a lost commit took place is not known.

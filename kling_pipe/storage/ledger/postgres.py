@@ -16,7 +16,7 @@ from kling_pipe.model import Record, State
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.ledger.claims import SILENCE
 from kling_pipe.storage.ledger.liveness import LIVING, living_since, reservations
-from kling_pipe.storage.ledger.pg_connection import PATIENCE, Session
+from kling_pipe.storage.ledger.pg_connection import PATIENCE, PgConnection
 from kling_pipe.storage.ledger.reservations import Reservation
 from kling_pipe.storage.ledger.rows import COLUMNS, decoded, encoded
 from kling_pipe.storage.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
@@ -51,7 +51,7 @@ class PostgresStore:
         self.url = url
         self.account = account
         self._clock = clock
-        self._session = Session(url, effects or Effects(), patience=patience)
+        self._session = PgConnection(url, effects or Effects(), patience=patience)
         self._token = secrets.token_hex(8)
         self._known: tuple[int, str] | None = None
         self._given_back: list[str] = []
@@ -286,7 +286,7 @@ class PostgresStore:
 
         A session of its own holds an advisory lock, so that this store goes on working meanwhile.
         """
-        keeper = Session(self.url, Effects())
+        keeper = PgConnection(self.url, Effects())
         try:
             keeper.step(lambda cursor: cursor.execute("SELECT pg_advisory_lock(8101950002)"))
             yield

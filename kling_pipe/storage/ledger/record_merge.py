@@ -18,7 +18,7 @@ class TwoTasksError(ValueError):
     """Two ledgers know different tasks under one external id: no rule can say which one counts."""
 
 
-def merged(one: Record, other: Record) -> Record:
+def merge_records(one: Record, other: Record) -> Record:
     """What both know of a task: the later state, and every output as far as either has it. Raises TwoTasksError."""
     if one.task_id and other.task_id and one.task_id != other.task_id:
         raise TwoTasksError(one.external_task_id)

@@ -11,7 +11,7 @@ from pathlib import Path
 from kling_pipe.errors import LocalStateError
 from kling_pipe.model import Record, State
 from kling_pipe.storage.effects import Effects
-from kling_pipe.storage.ledger.claims import Processes
+from kling_pipe.storage.ledger.claims import Claims
 from kling_pipe.storage.ledger.reservations import Reservation, Reservations
 from kling_pipe.storage.ledger.rows import COLUMNS, decoded, encoded
 from kling_pipe.storage.ledger.store import ANY, Claimed, Learned, RecordIndex, _Any
@@ -74,7 +74,7 @@ class SqliteStore:
             self._connection = self._open(busy_seconds, refused)
             self._prepare()
             refused.pop_all()
-        self._processes = Processes(account, self._connection, self._effects, clock)
+        self._processes = Claims(account, self._connection, self._effects, clock)
         self._reservations = Reservations(self._connection.execute, "?", self._processes.living)
 
     def close(self) -> None:

@@ -11,8 +11,8 @@ from kling_pipe.storage.lockfile.blocks import (
     split_name,
 )
 from kling_pipe.storage.lockfile.file import LockFile, read_lock
-from kling_pipe.storage.lockfile.lock_text import parse, written
-from kling_pipe.storage.lockfile.merge import merged
+from kling_pipe.storage.lockfile.lock_text import parse, render_lock
+from kling_pipe.storage.lockfile.merge import merge_locks
 
 __all__ = [
     "Block",
@@ -23,9 +23,9 @@ __all__ = [
     "failed_record",
     "made_block",
     "made_record",
-    "merged",
+    "merge_locks",
     "parse",
     "read_lock",
+    "render_lock",
     "split_name",
-    "written",
 ]

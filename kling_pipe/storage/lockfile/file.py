@@ -9,8 +9,8 @@ from pathlib import Path
 from kling_pipe.errors import LocalStateError
 from kling_pipe.storage.effects import Effects
 from kling_pipe.storage.lockfile.blocks import Block, Lock
-from kling_pipe.storage.lockfile.lock_text import parse, written
-from kling_pipe.storage.lockfile.merge import merged
+from kling_pipe.storage.lockfile.lock_text import parse, render_lock
+from kling_pipe.storage.lockfile.merge import merge_locks
 from kling_pipe.storage.temp_files import part_of
 
 
@@ -44,17 +44,17 @@ class LockFile:
             with self._alone():
                 text = self._text()
                 lock = self._parsed(text).with_blocks(wanted, self._ours)
-                new = written(lock)
+                new = render_lock(lock)
                 if new != text:
                     self._write(new)
                     self._last = (new, lock)
 
     def merge(self, locks: Iterable[Lock]) -> Lock:
-        """Take in other locks, as `merged` does. Returns what stands there now."""
+        """Take in other locks, as `merge_locks` does. Returns what stands there now."""
         with self._alone():
             text = self._text()
-            lock = merged([self._parsed(text), *locks])
-            if (new := written(lock)) != text:
+            lock = merge_locks([self._parsed(text), *locks])
+            if (new := render_lock(lock)) != text:
                 self._write(new)
                 self._last = (new, lock)
         return lock

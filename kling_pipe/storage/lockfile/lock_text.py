@@ -42,7 +42,7 @@ _decoder = json.JSONDecoder(parse_constant=_no_number)
 _scan = _decoder.scan_once  # type: ignore[attr-defined]  # `raw_decode` without its frame: a tenth of a start
 
 
-def written(lock: Lock) -> str:
+def render_lock(lock: Lock) -> str:
     """The file's text: blocks sorted by name, fields in a fixed order."""
     return _HEADER + "".join(_block_text(name, lock.blocks[name]) for name in sorted(lock.blocks))
 

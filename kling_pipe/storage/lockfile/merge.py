@@ -11,7 +11,7 @@ from kling_pipe.storage.lockfile.blocks import Block, Lock, block_name, split_na
 _Place = tuple[str, str]
 
 
-def merged(locks: Iterable[Lock]) -> Lock:
+def merge_locks(locks: Iterable[Lock]) -> Lock:
     """Every block of every lock. Of two for the same job and account the one made later counts.
 
     Blocks of different accounts stand side by side; the plain name stays with the account that has it (of two, the

@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from kling_pipe.storage.outputs.local import LocalOutputs
     from kling_pipe.storage.outputs.output_store import Incoming, OutputStore, Stored
     from kling_pipe.storage.outputs.sidecar import sidecar_form
-    from kling_pipe.storage.outputs.upload_bucket import BucketShelf, Publish, Shelf, shelf_name
+    from kling_pipe.storage.outputs.upload_bucket import BucketLinkStore, LinkStore, Publish, link_store_name
 
 __all__ = [
+    "BucketLinkStore",
     "BucketOutputs",
-    "BucketShelf",
     "Incoming",
+    "LinkStore",
     "LocalOutputs",
     "OutputStore",
     "Publish",
-    "Shelf",
     "Stored",
+    "link_store_name",
     "output_path",
-    "shelf_name",
     "sidecar_form",
 ]
 __getattr__ = on_demand(
@@ -33,7 +33,7 @@ __getattr__ = on_demand(
         "bucket": "BucketOutputs",
         "local": "LocalOutputs",
         "file_names": "output_path",
-        "upload_bucket": "BucketShelf Publish Shelf shelf_name",
+        "upload_bucket": "BucketLinkStore LinkStore Publish link_store_name",
         "sidecar": "sidecar_form",
         "output_store": "Incoming OutputStore Stored",
     },

@@ -53,7 +53,7 @@ class Publish:
     images_over: int = 4_000_000
 
 
-class Shelf(Protocol):
+class LinkStore(Protocol):
     """A place for files by name, from which Kling can fetch them. Failures are LocalStateError."""
 
     def stands(self, name: str) -> bool:
@@ -66,7 +66,7 @@ class Shelf(Protocol):
         """A link from which a file can be fetched for a while."""
 
 
-class BucketShelf:
+class BucketLinkStore:
     """Files in a bucket, each under its name from the moment at which it is whole."""
 
     def __init__(self, place: Publish, effects: Effects) -> None:
@@ -131,7 +131,7 @@ class BucketShelf:
         return explained(f"{self._place.to}/{name}")
 
 
-def shelf_name(file: FileRef) -> str:
+def link_store_name(file: FileRef) -> str:
     """The name of a file on a shelf: its checksum, and the suffix that its sort of file has. Raises OSError."""
     return f"{file.sha256}{suffix_of(Path(file.path).as_posix()) or _sniffed(file)}"
 

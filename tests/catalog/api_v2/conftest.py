@@ -21,7 +21,7 @@ Body = dict[str, Any]
 
 def is_sound(name: str, body: Body) -> bool:
     """Whether the first standard would take it, and no defect of the old pages is in it."""
-    return not [one for one in check(operations.load(name), body, strict=True) if one.level == "error"]
+    return not [one for one in check(operations.load_operation(name), body, strict=True) if one.level == "error"]
 
 
 @cache
@@ -29,7 +29,7 @@ def bodies() -> dict[str, tuple[str, Body]]:
     """Operation and body of every sound request at hand, by where it is from."""
     found: dict[str, tuple[str, Body]] = {}
     for name in OPERATIONS:
-        for number, body in enumerate(operations.load(name).schema["examples"]):
+        for number, body in enumerate(operations.load_operation(name).schema["examples"]):
             found[f"{name}/example-{number}"] = (name, body)
         for path in sorted((ROOT / "tests" / "cases" / name).glob("*.json")):
             found[f"{name}/{path.stem}"] = (name, json.loads(path.read_text(encoding="utf-8"))["body"])

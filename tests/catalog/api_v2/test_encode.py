@@ -14,7 +14,7 @@ from kling_pipe.catalog.api_v2 import Sent, encoded, findings
 from kling_pipe.catalog.api_v2.schema import body_schema
 from kling_pipe.catalog.api_v2.table import endpoints
 from kling_pipe.catalog.defaults import written
-from kling_pipe.catalog.validation.schema_errors import Shape
+from kling_pipe.catalog.validation.schema_errors import SchemaShape
 from kling_pipe.emulator.api_v2_requests import read
 from tests.catalog.api_v2.conftest import OPERATIONS, bodies, is_sound
 
@@ -22,14 +22,14 @@ BODIES = bodies()
 SENT = {
     place: (name, body, sent)
     for place, (name, body) in BODIES.items()
-    if isinstance(sent := encoded(operations.load(name), body), Sent)
+    if isinstance(sent := encoded(operations.load_operation(name), body), Sent)
 }
 URL = "https://example.com/a.png"
 
 
 def as_told(name: str, body: dict[str, Any]) -> dict[str, Any]:
     """A body as Kling reads it, without what it ignores; shots as the second standard writes them."""
-    told = operations.as_read(operations.load(name), body)
+    told = operations.as_read(operations.load_operation(name), body)
     cut = told.get("multi_shot") is True
     shots = cut and told.get("shot_type") == "customize"
     for field in ("prompt",) if shots else ("multi_prompt",) if cut else ("multi_prompt", "shot_type"):
@@ -55,7 +55,7 @@ def test_what_is_sent_is_read_as_the_same_request(place: str) -> None:
     name, body, sent = SENT[place]
     end = endpoints()[sent.path]
 
-    assert Shape(body_schema(end)).fault(sent.body) is None
+    assert SchemaShape(body_schema(end)).fault(sent.body) is None
     assert as_told(name, read(end, sent.body, strict=True)) == as_told(name, body)
 
 
@@ -71,7 +71,7 @@ def test_most_requests_at_hand_have_a_place() -> None:
 def test_what_has_no_place_is_named(place: str) -> None:
     """Each refusal says which field, that it is about the second standard, and what to do."""
     name, body = BODIES[place]
-    errors = [one for one in findings(operations.load(name), body) if one.level == "error"]
+    errors = [one for one in findings(operations.load_operation(name), body) if one.level == "error"]
 
     assert errors
     for one in errors:
@@ -157,7 +157,7 @@ def test_any_request_of_the_other_endpoints_comes_back(asked: tuple[str, dict[st
     """Words, frames, films, elements, voices and all settings of each model."""
     name, body = asked
     assume(is_sound(name, body))
-    sent = encoded(operations.load(name), body)
+    sent = encoded(operations.load_operation(name), body)
 
     assert isinstance(sent, Sent), sent
     assert as_told(name, read(endpoints()[sent.path], sent.body, strict=True)) == as_told(name, body)
@@ -167,7 +167,7 @@ def test_any_request_of_the_other_endpoints_comes_back(asked: tuple[str, dict[st
 def test_any_request_comes_back(body: dict[str, Any]) -> None:
     """Whatever stands in a prompt: signs, other scripts, tokens side by side, words that look like ids."""
     assume(is_sound("omni-video", body))
-    sent = encoded(operations.load("omni-video"), body)
+    sent = encoded(operations.load_operation("omni-video"), body)
 
     assert isinstance(sent, Sent), sent
     assert as_told("omni-video", read(endpoints()[sent.path], sent.body, strict=True)) == as_told("omni-video", body)
@@ -182,7 +182,7 @@ def test_words_that_look_like_ids_name_nothing(pieces: list[str]) -> None:
         "model_name": "kling-v3-omni", "prompt": "x" + "".join(pieces), "aspect_ratio": "1:1",
         "image_list": [{"image_url": URL}, {"image_url": URL}],
     }  # fmt: skip
-    sent = encoded(operations.load("omni-video"), body)
+    sent = encoded(operations.load_operation("omni-video"), body)
     assert isinstance(sent, Sent)
     back = read(endpoints()[sent.path], sent.body, strict=True)
 
@@ -200,7 +200,7 @@ def omni_body(**fields: Any) -> dict[str, Any]:
 
 
 def sent_of(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    sent = encoded(operations.load(name), body)
+    sent = encoded(operations.load_operation(name), body)
     assert isinstance(sent, Sent), sent
     return dict(sent.body)
 
@@ -224,7 +224,7 @@ def test_shots_are_one_text() -> None:
     ]
     body = omni_body(multi_shot=True, shot_type="customize", multi_prompt=shots, duration="5")
     del body["prompt"]
-    [warning] = findings(operations.load("omni-video"), body)
+    [warning] = findings(operations.load_operation("omni-video"), body)
 
     assert text_of(body) == "shot 1, 3, a door, it opens; shot 2, 2, rain;"
     assert (warning.rule, warning.level, warning.pointer) == ("KP341", "warn", ("multi_prompt", 0, "prompt"))
@@ -233,7 +233,7 @@ def test_shots_are_one_text() -> None:
 def test_words_that_would_begin_another_shot_are_refused() -> None:
     """`shot 2, 5,` inside a prompt that is cut would be read as a shot."""
     body = omni_body(multi_shot=True, shot_type="intelligence", prompt="a duel: shot 2, 5, and smoke")
-    [error] = findings(operations.load("omni-video"), body)
+    [error] = findings(operations.load_operation("omni-video"), body)
 
     assert (error.rule, error.level, error.found) == ("KP341", "error", "shot 2, 5,")
     assert text_of(omni_body(prompt=body["prompt"])) == body["prompt"]
@@ -300,7 +300,7 @@ def test_no_id_is_a_part_of_another() -> None:
 )  # fmt: skip
 def test_what_has_no_place_is_pointed_at(name: str, body: dict[str, Any], pointer: tuple[str | int, ...]) -> None:
     """The pointer leads to the very value, so that a problem stands at its line."""
-    errors = [one for one in findings(operations.load(name), body) if one.level == "error"]
+    errors = [one for one in findings(operations.load_operation(name), body) if one.level == "error"]
 
     assert [one.pointer for one in errors] == [pointer]
 
@@ -318,5 +318,5 @@ def test_every_field_has_a_place_or_is_known_to_have_none(name: str) -> None:
     places += [place for how in found["settings"].values() for case in how.get("cases", ()) for place in case["when"]]
     placed = {parts(place)[0] for place in places} | set(known["options"])
 
-    assert set(operations.load(name).fields) <= placed | set(known["nowhere"])
+    assert set(operations.load_operation(name).fields) <= placed | set(known["nowhere"])
     assert written(known["nowhere"]).keys() & {"prompt", "duration"} == set()

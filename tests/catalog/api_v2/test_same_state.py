@@ -12,11 +12,11 @@ from kling_pipe.catalog import operations
 from kling_pipe.catalog.api_v2 import Sent, encoded
 from kling_pipe.core.json_pointer import walk
 from kling_pipe.emulator.answers import Refusal
-from kling_pipe.emulator.api_v1 import Api
+from kling_pipe.emulator.api_v1 import ApiV1
 from kling_pipe.emulator.elements import PRESETS, VOICES
 from kling_pipe.emulator.http_exchange import Request
 from kling_pipe.emulator.options import Options
-from kling_pipe.emulator.state import World, open_world
+from kling_pipe.emulator.state import State, open_world
 from kling_pipe.emulator.task import Task
 from tests.catalog.api_v2.conftest import bodies
 from tests.catalog.api_v2.test_encode import as_told
@@ -25,7 +25,7 @@ PICTURE = "https://example.com/a.png"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
     """A Kling with room for everything, without HTTP."""
     options = Options(media="tiny", slots={"video": 10**6, "image": 10**6})
     found = open_world(tmp_path_factory.mktemp("world"), options, operations.operations())
@@ -47,9 +47,9 @@ def known_here(body: dict[str, Any]) -> dict[str, Any]:
     return own
 
 
-def task_of(world: World, path: str, body: dict[str, Any], name: str) -> Task | str:
+def task_of(world: State, path: str, body: dict[str, Any], name: str) -> Task | str:
     """What becomes of a create: the task as it is kept, or the refusal."""
-    api = Api(world)
+    api = ApiV1(world)
     request = Request("POST", path, "", {}, json.dumps(body).encode(), "http://here")
     try:
         api.answer(request, api.route("POST", path), world.accounts[0].name)
@@ -72,9 +72,9 @@ def kept(task: Task) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("place", "name", "body"), [(place, *one) for place, one in bodies().items()])
-def test_both_forms_make_the_same_task(world: World, place: str, name: str, body: dict[str, Any]) -> None:
+def test_both_forms_make_the_same_task(world: State, place: str, name: str, body: dict[str, Any]) -> None:
     """Accepted in both or refused in both, unless the second standard has no place for it; then nothing is sent."""
-    operation, request = operations.load(name), known_here(body)
+    operation, request = operations.load_operation(name), known_here(body)
     old, new = ({**request, "external_task_id": f"{place}-{form}"} for form in ("v1", "v2"))
     sent = encoded(operation, new)
     if not isinstance(sent, Sent):

@@ -14,7 +14,7 @@ from kling_pipe.catalog import operations
 from kling_pipe.catalog.api_v2 import decode, exists_in, speaks
 from kling_pipe.catalog.api_v2.schema import body_schema
 from kling_pipe.catalog.api_v2.table import endpoints, table_of
-from kling_pipe.catalog.validation.schema_errors import Shape
+from kling_pipe.catalog.validation.schema_errors import SchemaShape
 
 FOLDER = operations.schemas_folder()
 
@@ -43,7 +43,7 @@ def test_the_table_keeps_to_its_meta_schema() -> None:
 def test_every_operation_and_model_of_the_table_exists() -> None:
     """The table names models by the first standard's names, as the operations' own files do."""
     for end in endpoints().values():
-        fields = operations.load(end.operation).fields
+        fields = operations.load_operation(end.operation).fields
         assert end.model in fields["model_name"]["enum"]
         assert set(end.settings) <= set(end.form["settings"])
         assert set(end.takes) <= {sort for how in end.form["contents"] for sort in _sorts(how)}
@@ -120,7 +120,7 @@ def test_bodies_as_the_vendor_prints_them_are_taken(name: str) -> None:
     """The schema is held against shapes that our encoder had no hand in."""
     path, body = SHAPES[name]
 
-    assert Shape(body_schema(endpoints()[path])).fault(body) is None
+    assert SchemaShape(body_schema(endpoints()[path])).fault(body) is None
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_other_bodies_are_not(change: dict[str, Any]) -> None:
     """Each limit of the schema refuses something."""
     path, body = SHAPES["omni, words alone"]
 
-    assert Shape(body_schema(endpoints()[path])).fault({**body, **change}) is not None
+    assert SchemaShape(body_schema(endpoints()[path])).fault({**body, **change}) is not None
 
 
 def test_who_speaks_which_standard() -> None:

@@ -12,7 +12,7 @@ from sample_campaign import CAMPAIGN, LIBRARY
 
 from kling_pipe.editor.lsp.complete import complete
 from kling_pipe.editor.lsp.cursor import place_at
-from kling_pipe.editor.lsp.documents import Desk
+from kling_pipe.editor.lsp.documents import Documents
 from kling_pipe.editor.lsp.hover import hover
 from kling_pipe.editor.lsp.navigate import definition
 from kling_pipe.editor.lsp.outline import outline
@@ -92,7 +92,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "kling-pipe.yaml"
 
 
-def every_question(desk: Desk, file: Path, text: str, index: int) -> None:
+def every_question(desk: Documents, file: Path, text: str, index: int) -> None:
     """Everything an editor asks while somebody types."""
     desk.put(file, text)
     complete(desk, file, index)
@@ -106,7 +106,7 @@ def every_question(desk: Desk, file: Path, text: str, index: int) -> None:
 
 def test_no_beginning_of_a_text_upsets_it(file: Path) -> None:
     """The campaign, letter by letter."""
-    desk = Desk()
+    desk = Documents()
     for end in range(0, len(CAMPAIGN), 3):
         every_question(desk, file, CAMPAIGN[:end], end)
 
@@ -121,7 +121,7 @@ PIECES = [
 @given(st.lists(st.tuples(st.integers(0, len(CAMPAIGN)), st.sampled_from(PIECES), st.integers(0, 12)), max_size=4))
 def test_no_edit_upsets_it(file: Path, edits: list[tuple[int, str, int]]) -> None:
     """Pieces put in, letters taken out, anywhere: every question has an answer."""
-    desk, text, index = Desk(), CAMPAIGN, 0
+    desk, text, index = Documents(), CAMPAIGN, 0
     desk.put(file, text)
     desk.problems()
     for wanted, piece, gone in edits:
@@ -160,7 +160,7 @@ def test_a_large_text_is_not_waited_for(tmp_path: Path) -> None:
     file = tmp_path.resolve() / "kling-pipe.yaml"
     films = "".join(f"  film{number}:\n    prompt: tea\n" for number in range(2000))
     text = f"project: x\nimages: {{ logo: https://example.com/logo.png }}\nvars:\n  look: soft\nvideos:\n{films}"
-    desk = Desk()
+    desk = Documents()
     desk.put(file, text)
     before = desk.good(file)
     text = text.replace("  look:", "  mood: calm\n  look:") + "  one_more:\n    prompt: '{{ video."

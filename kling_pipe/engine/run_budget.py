@@ -17,7 +17,7 @@ _NONE = Totals()
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
+class RunBudget:
     """What one run may send, together with those that overlap with it.
 
     Every attempt counts in full, also one that failed and that Kling may not bill. `run` is its token in the ledger
@@ -95,15 +95,15 @@ class Spending:
         return f"with it {problems[0].message}" if problems else ""
 
 
-def spending_of(plan: Plan, store: Store, settings: Settings) -> Spending:
+def spending_of(plan: Plan, store: Store, settings: Settings) -> RunBudget:
     """Begin a run of a plan: from here on others see it in the ledger. Raises LocalStateError."""
     working = [step for step in plan.steps if step.action in ("create", "retry", "resume") and not step.shared_with]
     if not working:
-        return Spending()
+        return RunBudget()
     costs = {step.job.address: (step.again or step.cost, step.attempt) for step in working}
     planned = {step.job.address: step.cost for step in working if step.pays}
     run = store.begin_run(settings.since)
-    return Spending(run, settings.budget, settings.allow_unknown, costs, planned=planned)
+    return RunBudget(run, settings.budget, settings.allow_unknown, costs, planned=planned)
 
 
 def _amounts(cost: Cost) -> Amounts:
