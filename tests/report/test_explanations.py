@@ -328,8 +328,9 @@ def test_a_rule_without_an_explanation_is_told_from_its_data(tmp_path: Path) -> 
         assert parts[-1] == explain_text(id).split("\n\n")[-1]
         assert "Right:" not in told[id]
     refused = json.dumps(laid(EXPLAINED["rules"]["OV-09"], "refused"))
-    program = "from kling_pipe.catalog.validation import check; from kling_pipe.catalog.operations import load_operation; import json;"
-    program += f"print([one.rule for one in check(load('omni-video'), json.loads({refused!r}))])"
+    program = "import json; from kling_pipe.catalog.operations import load_operation\n"
+    program += "from kling_pipe.catalog.validation import check\n"
+    program += f"print([one.rule for one in check(load_operation('omni-video'), json.loads({refused!r}))])"
     checked = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "OV-09" in checked.stdout
     asked = [sys.executable, "-m", "kling_pipe", "explain", "OV-09"]
