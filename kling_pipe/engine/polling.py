@@ -211,7 +211,8 @@ class Poller:
             wanted = min(0.05 * mean, max(0.015 * mean, 2.2 * mean / len(watches)))
         else:
             wanted = max(0.1, 0.08 * (self._clock() - min((watch.since for watch in watches), default=0.0)))
-        return self._pace * min(_LONGEST, max(_SHORTEST, wanted, 2 * group.cost))
+        # Where callbacks come in looks are rarer; a look that took long says nothing of callbacks.
+        return max(self._pace * min(_LONGEST, max(_SHORTEST, wanted)), min(_LONGEST, 2 * group.cost))
 
     async def _look(self, group: _Group, due: list[Watch]) -> None:
         unseen: list[Watch] | None = due
