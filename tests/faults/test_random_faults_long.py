@@ -7,10 +7,10 @@ from crash import Children
 from random_faults import play
 from random_faults_runs import AdoptStorm, Away, BucketStorm, CallbackStorm, NarrowStorm, PromoteStorm, StandardStorm
 from random_faults_two_accounts import PairStorm
+from random_faults_verbs import VerbStorm
 from s3server import bucket_server
 from scenario import Stage
 from two_accounts import Pair
-from verbstorm import VerbStorm
 
 from tests.faults.test_api_versions import Spoken
 
