@@ -219,7 +219,8 @@ def tampered(changes: list[tuple[tuple[object, ...], object]]) -> str:
     for (*way, last), value in changes:
         form = block
         for step in way:
-            form = form[step] if isinstance(form, dict) or (isinstance(form, list) and form) else {}
+            inside = step in form if isinstance(form, dict) else isinstance(form, list) and bool(form)
+            form = form[step] if inside else {}
         if isinstance(form, dict):
             form[last] = value
     lines = "".join(f"  {name}: {json.dumps(value)}\n" for name, value in block.items())
