@@ -38,13 +38,14 @@ def main(arguments: Sequence[str]) -> int:
             parser.error(f"there is no operation `{options.name}` yet; leave out --pages to make it")
     else:
         try:
-            _write(_texts(_wanted(options)))
+            wanted = _wanted(options)
+            _write({**edits(ROOT, wanted), **files(wanted)})
         except (ValueError, NoRoomError) as why:
             parser.error(f"{why}; nothing was written")
     _write_pages()
     if not options.pages:
-        _tell("Guessed, to be held against the vendor's page:", _guesses(options.name))
-    _tell("Left to fill in, then `--pages` once more:", _left(options.name))
+        _tell("Guessed, to be held against the vendor's page:", [*_guesses(options.name)])
+    _tell("Left to fill in, then `--pages` once more:", [*_left(options.name)], "Nothing is left to fill in.")
     return 0
 
 
@@ -63,11 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _wanted(options: argparse.Namespace) -> Wanted:
     """What was asked for; ValueError says what is wrong with it."""
-    name, kind = str(options.name), str(options.kind)
-    if not _NAME.fullmatch(name) or len(name) > 64:
-        raise ValueError(
-            f"`{name[:64]}` is no name: small letters, digits and single dashes, at most 64, as `lip-sync`"
-        )
+    name, kind = _free_name(str(options.name)), str(options.kind)
     for model in options.model:
         if not re.fullmatch(r"[a-z][a-z0-9.-]*", model):
             raise ValueError(f"`{model}` is no model: small letters, digits, dashes and dots, as `kling-v3`")
@@ -77,6 +74,18 @@ def _wanted(options: argparse.Namespace) -> Wanted:
     per, units = _price(options)
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     return Wanted(name, kind, path, _prefix(name, options.prefix), today, tuple(options.model), units, per)
+
+
+def _free_name(name: str) -> str:
+    """The name, if it is one and every place of its own is free."""
+    if not _NAME.fullmatch(name) or len(name) > 64:
+        raise ValueError(
+            f"`{name[:64]}` is no name: small letters, digits and single dashes, at most 64, as `lip-sync`"
+        )
+    for place in ("schemas/operations/{}.json", "docs/api/{}.md", "tests/cases/{}", "pipelines/operations/{}.yaml"):
+        if (ROOT / place.format(name)).exists():
+            raise ValueError(f"`{name}` cannot be the name: {place.format(name)} is there already")
+    return name
 
 
 def _price(options: argparse.Namespace) -> tuple[str, float | None]:
@@ -130,15 +139,6 @@ def _operation_file(name: str) -> Path:
     return ROOT / "schemas" / "operations" / f"{name}.json"
 
 
-def _texts(wanted: Wanted) -> dict[str, str]:
-    """Every text that is to be written, by its path; ValueError when a place of its own is taken."""
-    own = files(wanted)
-    for path in (*own, f"docs/api/{wanted.name}.md", f"tests/cases/{wanted.name}"):
-        if (ROOT / path).exists():
-            raise ValueError(f"`{wanted.name}` cannot be the name: {path} is there already")
-    return {**edits(ROOT, wanted), **own}
-
-
 def _write(texts: dict[str, str]) -> None:
     for path, text in texts.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,8 @@ def _left(name: str) -> Iterator[str]:
     for path in (f"schemas/operations/{name}.json", "schemas/explanations.json", f"pipelines/operations/{name}.yaml"):
         for number, line in _lines(path):
             if mark(name) in line:
-                yield f"{path}:{number}: write {line.partition(mark(name))[2].strip('",.')}"
+                what = line.partition(mark(name))[2].strip('",.')
+                yield f"{path}:{number}: write {what}"
     rows = json.loads((ROOT / "schemas" / "pricing.json").read_text(encoding="utf-8"))["rows"]
     if not any(name in row["operations"] for row in rows):
         number = next(number for number, line in _lines("schemas/pricing.json") if line.startswith('  "rows"'))
@@ -179,8 +180,8 @@ def _lines(path: str) -> Iterator[tuple[int, str]]:
     return enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), start=1)
 
 
-def _tell(title: str, lines: Iterator[str]) -> None:
-    print("\n  ".join([title, *lines]))
+def _tell(title: str, lines: list[str], otherwise: str = "") -> None:
+    print("\n  ".join([title, *lines]) if lines else otherwise)
 
 
 if __name__ == "__main__":
