@@ -39,15 +39,17 @@ class Listener(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """One task that is waited for, by any number of jobs. What ends in `_since` and `_at` is on the poller's clock.
+    """One task that is waited for, by any number of jobs. Times are on the poller's clock.
 
-    `listeners` are told of every new status, one for each job that waits. `odd` counts the looks in a row at answers
-    that could not be read, `unknown` those that Kling knew no such task at.
+    `since` is when it was created, as Kling says, `began` when it was first waited for. `listeners` are told of every
+    new status, one for each job that waits. `odd` counts the looks in a row at answers that could not be read,
+    `unknown` those that Kling knew no such task at.
     """
 
     task_id: str
     sort: str
     since: float
+    began: float
     look_at: float
     done: asyncio.Future[TaskState]
     listeners: list[Listener] = field(default_factory=list)
@@ -132,7 +134,7 @@ class Poller:
 
     def _watched(self, group: _Group, task_id: str, sort: str, age: float) -> Watch:
         now = self._clock()
-        watch = Watch(task_id, sort, now - age, 0.0, asyncio.get_running_loop().create_future())
+        watch = Watch(task_id, sort, now - age, now, 0.0, asyncio.get_running_loop().create_future())
         watch.look_at = self._first_look(watch, now)
         group.watches[task_id] = watch
         return watch
@@ -210,7 +212,8 @@ class Poller:
             # About one look for every other task that ends, but never more than 5 % or less than 1.5 % late.
             wanted = min(0.05 * mean, max(0.015 * mean, 2.2 * mean / len(watches)))
         else:
-            wanted = max(0.1, 0.08 * (self._clock() - min((watch.since for watch in watches), default=0.0)))
+            # Not by the age that Kling tells: with its clock a minute behind, and callbacks, looks were 50 s apart.
+            wanted = max(0.1, 0.08 * (self._clock() - min((watch.began for watch in watches), default=0.0)))
         # Where callbacks come in looks are rarer; a look that took long says nothing of callbacks.
         return max(self._pace * min(_LONGEST, max(_SHORTEST, wanted)), min(_LONGEST, 2 * group.cost))
 
