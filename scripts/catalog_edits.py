@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from scripts.json_layout import layout
 from scripts.operation_options import Wanted
-from scripts.operation_skeleton import base, explanation, price_row
+from scripts.operation_skeleton import base, explanation, operation_data, price_row
 
 
 class NoRoomError(Exception):
@@ -79,16 +80,29 @@ def with_name(text: str, wanted: Wanted) -> str:
 
 
 def _goldens(root: Path, wanted: Wanted) -> dict[str, str]:
-    """Expected outputs that list every operation of the kind."""
-    operations = {path.stem: json.loads(_read(root, str(path.relative_to(root)))) for path in _operations(root)}
-    known = sorted(name for name, data in operations.items() if data["x-kling"]["kind"] == wanted.kind)
-    old, new = (f"allowed: {', '.join(names)}\n" for names in (known, sorted([*known, wanted.name])))
-    texts = {path: _read(root, path) for path in _expected_outputs(root)}
-    return {path: text.replace(old, new) for path, text in texts.items() if old in text}
+    """Expected outputs that list what is allowed: every operation of the kind, or every model of the pack."""
+    folder = root / "schemas" / "operations"
+    known = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
+    grown = {**known, wanted.name: operation_data(wanted)}
+    changed = dict(zip(_lists(known, wanted), _lists(grown, wanted), strict=True))
+    found = {}
+    for path in _expected_outputs(root):
+        text = re.sub(r"allowed: .*\n", lambda line: changed.get(line[0], line[0]), before := _read(root, path))
+        found.update({path: text} if text != before else {})
+    return found
 
 
-def _operations(root: Path) -> list[Path]:
-    return sorted((root / "schemas" / "operations").glob("*.json"))
+def _lists(operations: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
+    """The two lists, as an error has them, for the operations that there are."""
+    every = {name: operations[name] for name in sorted(operations)}
+    yield _allowed(name for name, data in every.items() if data["x-kling"]["kind"] == wanted.kind)
+    pools = ((data["x-kling"]["pool"], data["properties"]) for data in every.values())
+    fields = (fields[pool["model"]] for pool, fields in pools if pool["model"] and pool["pack"] == wanted.pack)
+    yield _allowed(dict.fromkeys(model for field in fields for model in field.get("enum", ())))
+
+
+def _allowed(names: Iterable[str]) -> str:
+    return f"allowed: {', '.join(names)}\n"
 
 
 def _expected_outputs(root: Path) -> list[str]:

@@ -33,6 +33,11 @@ class Wanted:
         return f"{self.prefix}-01"
 
     @property
+    def pack(self) -> str:
+        """The resource pack that pays for it."""
+        return str(USUAL[self.kind]["pack"])
+
+    @property
     def source_field(self) -> str:
         """The field that takes what goes in beside the prompt."""
         return "video_url" if self.kind == "audio" else "image"

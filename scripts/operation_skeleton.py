@@ -19,7 +19,7 @@ def files(wanted: Wanted) -> dict[str, str]:
     """The text of each file that is the operation's own, by its path in the checkout."""
     cases = f"tests/cases/{wanted.name}/{wanted.rule.lower()}"
     return {
-        f"schemas/operations/{wanted.name}.json": layout(_operation(wanted)) + "\n",
+        f"schemas/operations/{wanted.name}.json": layout(operation_data(wanted)) + "\n",
         f"{cases}-prompt.json": layout(_case(wanted, "A prompt alone.", base(wanted), [])) + "\n",
         f"{cases}-neither.json": layout(_refused_case(wanted)) + "\n",
         f"pipelines/operations/{wanted.name}.yaml": _manifest(wanted),
@@ -46,13 +46,14 @@ def price_row(wanted: Wanted) -> dict[str, Any]:
     """The price of every request, where `units` are known."""
     return {
         "operations": [wanted.name],
-        "pack": USUAL[wanted.kind]["pack"],
+        "pack": wanted.pack,
         "per": wanted.per or default_per(wanted.kind),
         "units": wanted.units,
     }
 
 
-def _operation(wanted: Wanted) -> dict[str, Any]:
+def operation_data(wanted: Wanted) -> dict[str, Any]:
+    """The operation file."""
     return {
         "$schema": "../meta.schema.json",
         "title": wanted.name.replace("-", " ").capitalize(),
@@ -116,7 +117,7 @@ def _kling(wanted: Wanted) -> dict[str, Any]:
         "result": {"key": f"{kind}s", "media": kind, "extension": usual["extension"]},
         "outputs": {"count": many},
         "states": {"pending": ["submitted", "processing"], "success": ["succeed"], "failure": ["failed"]},
-        "pool": {"pack": usual["pack"], "weight": many, "model": "model_name" if wanted.models else None},
+        "pool": {"pack": wanted.pack, "weight": many, "model": "model_name" if wanted.models else None},
         "expected_seconds": usual["seconds"],
         "owned": ["external_task_id", "callback_url"],
         "prompts": ["/prompt"],
